@@ -1,0 +1,1 @@
+"""The examples: a store, and two applications that serve it."""

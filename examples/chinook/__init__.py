@@ -1,0 +1,1 @@
+"""The Chinook store: models, data and a loader that the example applications share."""
