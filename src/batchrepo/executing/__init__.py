@@ -1,0 +1,27 @@
+"""The one door to connections: engines, doors, the reading session, health."""
+
+from __future__ import annotations
+
+from batchrepo.executing.door import Door, Rows
+from batchrepo.executing.engines import PoolOptions, describe, make_engine, read_engine, writer_engine
+from batchrepo.executing.health import Health, check
+from batchrepo.executing.joined import JoinedDoor
+from batchrepo.executing.pinned import PinnedDoor
+from batchrepo.executing.pooled import PooledDoor
+from batchrepo.executing.session import ReadSession
+
+__all__ = [
+    "Door",
+    "Health",
+    "JoinedDoor",
+    "PinnedDoor",
+    "PoolOptions",
+    "PooledDoor",
+    "ReadSession",
+    "Rows",
+    "check",
+    "describe",
+    "make_engine",
+    "read_engine",
+    "writer_engine",
+]

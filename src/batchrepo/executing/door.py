@@ -1,0 +1,278 @@
+"""The one door to connections: what a scope asks, whichever kind of connection answers.
+
+::
+
+    Door
+    ├── PooledDoor    outside a transaction: up to read_connections of the pool at once, autocommitted
+    ├── PinnedDoor    one connection for the life of the scope: a snapshot, or somebody's connection
+    └── JoinedDoor    the connection of a user's session, inside his transaction
+"""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from contextlib import AbstractAsyncContextManager, nullcontext
+from functools import partial
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from sqlalchemy.exc import DBAPIError
+
+from batchrepo.errors import InvalidArgument, ScopeClosed
+from batchrepo.executing.border import finish
+from batchrepo.executing.meter import Meter, watch
+from batchrepo.executing.session import ReadSession, lend
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from sqlalchemy import Executable
+    from sqlalchemy.engine import Connection, Dialect
+    from sqlalchemy.ext.asyncio import AsyncSession
+    from sqlalchemy.orm import Session
+
+    from batchrepo.events import EventLog
+
+T = TypeVar("T")
+
+Rows = list[tuple[Any, ...]]
+"""Rows as plain tuples, in the order of the statement's columns."""
+
+
+class Work(Generic[T]):
+    """One call of the door: the statement, and what is done with a connection.
+
+    Attributes:
+        statement: what the caller asked for; a session with several databases chooses by it.
+        run: executes the statement on a connection and fetches its rows; synchronous, in a greenlet.
+        session: the session that entities go into, or None for plain rows.
+    """
+
+    __slots__ = ("run", "session", "statement")
+
+    def __init__(
+        self, statement: Executable, run: Callable[[Connection], T], session: Session | None = None
+    ) -> None:
+        self.statement = statement
+        self.run = run
+        self.session = session
+
+
+class Call:
+    """A task inside the door, so that closing can end it.
+
+    Attributes:
+        abortable: whether cancelling the task is safe at this moment.
+    """
+
+    __slots__ = ("_cancelling", "_task", "abortable", "aborted")
+
+    def __init__(self, task: asyncio.Task[Any]) -> None:
+        self._task = task
+        self._cancelling = task.cancelling()
+        self.abortable = True
+        self.aborted = False
+
+    def abort(self) -> None:
+        """Cancel the task's wait in the door; ``settle`` turns that into ``ScopeClosed``."""
+        if self.abortable and not self.aborted:
+            self.aborted = True
+            self._task.cancel()
+
+    def settle(self) -> bool:
+        """Take our cancellation back; True if there was one, and nobody else has cancelled the task too."""
+        if not self.aborted:
+            return False
+        self.aborted = False
+        return self._task.uncancel() <= self._cancelling
+
+
+class Door(ABC):
+    """Runs statements for one scope; safe to use from several tasks at once.
+
+    Args:
+        dialect: the dialect of the database behind it.
+        events: one ``StatementEvent`` goes here for each statement.
+        max_statements: the budget of the scope, or None.
+    """
+
+    def __init__(self, dialect: Dialect, events: EventLog, max_statements: int | None) -> None:
+        self.dialect = dialect
+        self._meter = Meter(events, max_statements)
+        self._calls: set[Call] = set()
+        self._closed = False
+        self._drained = asyncio.Event()
+        self._closing: asyncio.Task[None] | None = None
+
+    async def rows(
+        self,
+        statement: Executable,
+        params: Mapping[str, Any] | None = None,
+        *,
+        cause: str,
+        keys: int | None = None,
+    ) -> Rows:
+        """Run a Core statement and return all its rows, with the result processors of its types applied.
+
+        Args:
+            statement: what to run.
+            params: bind parameters by name.
+            cause: what needs it, for the report, such as ``Album.artist``.
+            keys: number of keys in the batch, or None where the statement is not keyed.
+
+        Raises:
+            DatabaseUnavailable: no connection could be had.
+            ScopeClosed: the door is closed, or was closed meanwhile.
+            StatementBudgetExceeded: the scope has run all its statements.
+            sqlalchemy.exc.DBAPIError: the database refused the statement.
+        """
+        return await self._call(Work(statement, partial(self._fetch, statement, params, cause, keys)))
+
+    async def entities(
+        self,
+        session: AsyncSession,
+        statement: Executable,
+        params: Mapping[str, Any] | None = None,
+        *,
+        cause: str,
+        keys: int | None = None,
+    ) -> Rows:
+        """Run an ORM statement; its entities go into the session's identity map.
+
+        Eager loads that belong to the statement run on the same connection, and are counted as well.
+
+        Args:
+            session: made with ``sync_session_class=ReadSession``, or the session that was joined.
+            statement: a ``select`` of entities, maybe with further columns.
+            params: bind parameters by name.
+            cause: what needs it, for the report.
+            keys: number of keys in the batch, or None.
+
+        Returns:
+            A tuple for each row. If collections are loaded by a join, each row appears once.
+
+        Raises:
+            InvalidArgument: the session is of another class.
+            DatabaseUnavailable, ScopeClosed, StatementBudgetExceeded, sqlalchemy.exc.DBAPIError: as ``rows``.
+        """
+        target = session.sync_session
+        self._check_session(target)
+        return await self._call(
+            Work(statement, partial(self._hydrate, target, statement, params, cause, keys), target)
+        )
+
+    def hold(self) -> AbstractAsyncContextManager[None]:
+        """While anybody is inside, connections are kept for the next statement instead of returned.
+
+        May be entered several times and by several tasks; the last one out returns the connections.
+        """
+        return nullcontext()
+
+    async def aclose(self) -> None:
+        """Return every connection. Calls that are waiting or running end with ``ScopeClosed``.
+
+        May be called again; when it returns, no connection is in use. A cancellation is passed on after
+        the connections have gone back.
+        """
+        self._closed = True
+        if self._closing is None:
+            self._closing = asyncio.ensure_future(self._shut())
+        await finish(self._closing)
+
+    async def _shut(self) -> None:
+        for call in tuple(self._calls):
+            call.abort()
+        while self._calls:
+            self._drained.clear()
+            await self._drained.wait()
+        await self._release()
+
+    async def _call(self, work: Work[T]) -> T:
+        if self._closed:
+            raise ScopeClosed(_CLOSED)
+        task = asyncio.current_task()
+        assert task is not None, "a door is used from a task"  # noqa: S101
+        call = Call(task)
+        self._calls.add(call)
+        try:
+            return await self._run(work, call)
+        except asyncio.CancelledError:
+            if call.settle():
+                raise ScopeClosed(_CLOSED) from None
+            raise
+        finally:
+            call.settle()
+            self._calls.discard(call)
+            if not self._calls:
+                self._drained.set()
+
+    def _check_session(self, session: Session) -> None:
+        if not isinstance(session, ReadSession):
+            msg = (
+                f"entities() hydrates into a session that leaves connections to the door; got "
+                f"{type(session).__name__}. Make it with AsyncSession(engine, sync_session_class=ReadSession)."
+            )
+            raise InvalidArgument(msg)
+
+    def _fetch(
+        self,
+        statement: Executable,
+        params: Mapping[str, Any] | None,
+        cause: str,
+        keys: int | None,
+        connection: Connection,
+    ) -> Rows:
+        meter = self._meter
+        meter.begin(cause)
+        started = perf_counter()
+        try:
+            result = connection.execute(statement, params)
+            sql = result.context.statement or ""
+            # Plain tuples: what SQLAlchemy's own eager loading uses, cheaper than Row objects.
+            rows = result._raw_all_tuples() if result.returns_rows else ()
+        except DBAPIError as error:
+            meter.end(cause, error.statement or "", keys, 0, perf_counter() - started)
+            raise
+        except BaseException:
+            meter.abandon()
+            raise
+        meter.end(cause, sql, keys, len(rows), perf_counter() - started)
+        return rows if type(rows) is list else list(rows)
+
+    def _hydrate(
+        self,
+        session: Session,
+        statement: Executable,
+        params: Mapping[str, Any] | None,
+        cause: str,
+        keys: int | None,
+        connection: Connection,
+    ) -> Rows:
+        with watch(connection, self._meter, cause, keys):
+            if isinstance(session, ReadSession):
+                with lend(session, connection):
+                    return _tuples(session, statement, params)
+            return _tuples(session, statement, params)
+
+    @abstractmethod
+    async def _run(self, work: Work[T], call: Call) -> T:
+        """Find a connection and run the work on it, in a greenlet."""
+
+    @abstractmethod
+    async def _release(self) -> None:
+        """Return what is still open. No call is inside any more."""
+
+
+_CLOSED = "The scope is closed: it runs no more statements. Keep the work inside `async with db.scope()`."
+
+
+def _tuples(session: Session, statement: Executable, params: Mapping[str, Any] | None) -> Rows:
+    result = session.execute(statement, params)
+    # Joined eager loading of collections repeats its parents; SQLAlchemy's own test for it.
+    context: Any = getattr(result, "context", None)
+    if context is not None and getattr(context, "requires_uniquing", False):
+        result = result.unique()
+    if len(result.keys()) == 1:
+        return [(value,) for value in result.scalars()]
+    return [tuple(row) for row in result]

@@ -1,0 +1,325 @@
+"""Engines with a preset for each database: pool, pragmas, names, isolation.
+
+A preset is a starting point that holds for a web service; every value can be overridden by name.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from sqlalchemy import event
+from sqlalchemy.engine import URL, Connection, make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import QueuePool, StaticPool
+
+from batchrepo.errors import DeclarationError, did_you_mean
+
+
+class _Driver(NamedTuple):
+    """What we know about a driver: its package, and the extra of ours that installs it."""
+
+    package: str
+    extra: str
+
+
+_DRIVERS = {
+    "sqlite+aiosqlite": _Driver("aiosqlite", "sqlite"),
+    "postgresql+asyncpg": _Driver("asyncpg", "postgres"),
+    "postgresql+psycopg": _Driver("psycopg", "psycopg"),
+    "postgresql+psycopg_async": _Driver("psycopg", "psycopg"),
+}
+
+_ASYNC_URLS = {
+    "sqlite": "sqlite+aiosqlite://",
+    "postgresql": "postgresql+asyncpg:// or postgresql+psycopg://",
+    "postgres": "postgresql+asyncpg:// or postgresql+psycopg://",
+}
+
+
+@dataclass(frozen=True)
+class PoolOptions:
+    """How an engine keeps connections. None means: the preset of the database.
+
+    ================== ============= =============
+    option             PostgreSQL    SQLite file
+    ================== ============= =============
+    pool_size          10            5
+    max_overflow       10            5
+    pool_timeout       10            30
+    pool_recycle       1800          never
+    pool_pre_ping      yes           no
+    pool_use_lifo      yes           yes
+    application_name   "batchrepo"
+    busy_timeout                     30
+    journal_mode                     "WAL"
+    synchronous                      "NORMAL"
+    foreign_keys                     yes
+    ================== ============= =============
+
+    SQLite in memory has one connection that all share (``StaticPool``); of the pool options none apply.
+
+    Attributes:
+        pool_size: connections that are kept open.
+        max_overflow: further connections that may be opened under load. Four worker processes with
+            10 + 10 stay below the 100 connections that PostgreSQL allows by default.
+        pool_timeout: seconds to wait for a connection before ``DatabaseUnavailable``.
+        pool_recycle: seconds after which a connection is replaced; -1 for never.
+        pool_pre_ping: whether a connection is tried when it is taken from the pool.
+        pool_use_lifo: whether the connection used last is used next, so that the others can age out.
+        application_name: how PostgreSQL shows the connections in ``pg_stat_activity``.
+        busy_timeout: seconds that SQLite waits for a lock of another process.
+        journal_mode: SQLite's journal mode; an empty text leaves the file as it is.
+        synchronous: SQLite's ``synchronous`` pragma; an empty text leaves SQLite's default.
+        foreign_keys: whether SQLite enforces foreign keys.
+        connect_args: further arguments of the driver's ``connect``.
+        engine_args: further arguments of SQLAlchemy's ``create_async_engine``, such as ``echo``.
+    """
+
+    pool_size: int | None = None
+    max_overflow: int | None = None
+    pool_timeout: float | None = None
+    pool_recycle: int | None = None
+    pool_pre_ping: bool | None = None
+    pool_use_lifo: bool | None = None
+    application_name: str | None = None
+    busy_timeout: float | None = None
+    journal_mode: str | None = None
+    synchronous: str | None = None
+    foreign_keys: bool | None = None
+    connect_args: Mapping[str, Any] = field(default_factory=dict)
+    engine_args: Mapping[str, Any] = field(default_factory=dict)
+
+    def over(self, preset: PoolOptions) -> PoolOptions:
+        """These options, with the preset's value wherever this one has None."""
+        chosen = {
+            name: getattr(preset, name) if value is None else value
+            for name, value in ((f.name, getattr(self, f.name)) for f in dataclasses.fields(self))
+        }
+        return PoolOptions(**chosen)
+
+
+POSTGRESQL_PRESET = PoolOptions(
+    pool_size=10,
+    max_overflow=10,
+    pool_timeout=10,
+    pool_recycle=1800,
+    pool_pre_ping=True,
+    pool_use_lifo=True,
+    application_name="batchrepo",
+)
+"""The preset for PostgreSQL, by whatever driver."""
+
+SQLITE_PRESET = PoolOptions(
+    pool_size=5,
+    max_overflow=5,
+    pool_timeout=30,
+    pool_recycle=-1,
+    pool_pre_ping=False,
+    pool_use_lifo=True,
+    busy_timeout=30,
+    journal_mode="WAL",
+    synchronous="NORMAL",
+    foreign_keys=True,
+)
+"""The preset for SQLite; in memory, the pool's values do not apply."""
+
+
+def make_engine(url: str | URL, options: PoolOptions | None = None, **overrides: Any) -> AsyncEngine:
+    """An engine for reading, by the preset of its database.
+
+    Statements are autocommitted (no BEGIN and no ROLLBACK is sent for a read); whoever needs a
+    transaction sets the isolation level on its connection.
+
+    Args:
+        url: the database, with an asynchronous driver, such as ``postgresql+asyncpg://user@host/name``.
+        options: options that differ from the preset.
+        **overrides: single options of ``PoolOptions`` by name; they win over ``options``.
+
+    Raises:
+        DeclarationError: the database or driver is not supported or not installed, or an option does
+            not exist.
+    """
+    parsed = _checked_url(url)
+    chosen = _chosen(parsed, options, overrides)
+    arguments = _engine_arguments(parsed, chosen)
+    arguments.setdefault("isolation_level", "AUTOCOMMIT")
+    # Nothing that this engine hands out is ever inside a transaction when it comes back, except where
+    # a door began one and ended it itself: a ROLLBACK on return would be work for nothing.
+    arguments.setdefault("skip_autocommit_rollback", True)
+    engine = create_async_engine(parsed, **arguments)
+    _set_pragmas(engine, parsed, chosen)
+    return engine
+
+
+def writer_engine(url: str | URL, options: PoolOptions | None = None, **overrides: Any) -> AsyncEngine:
+    """An engine for writing transactions.
+
+    A SQLite file has one writer at a time, so this engine has one connection, for which tasks queue, and
+    each of its transactions starts with BEGIN IMMEDIATE: it waits for other processes at its start, and
+    never fails with "database is locked" between its first read and its first write. Elsewhere it is an
+    ordinary transactional engine with the preset of the database.
+
+    Args:
+        url: as for ``make_engine``.
+        options: as for ``make_engine``; the size of the pool is fixed for SQLite.
+        **overrides: as for ``make_engine``.
+
+    Raises:
+        DeclarationError: as ``make_engine``.
+    """
+    parsed = _checked_url(url)
+    chosen = _chosen(parsed, options, overrides)
+    if parsed.get_backend_name() != "sqlite":
+        return create_async_engine(parsed, **_engine_arguments(parsed, chosen))
+    chosen = dataclasses.replace(chosen, pool_size=1, max_overflow=0)
+    engine = create_async_engine(parsed, **_engine_arguments(parsed, chosen))
+    _set_pragmas(engine, parsed, chosen, own_transactions=True)
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine
+
+
+def read_engine(engine: AsyncEngine) -> AsyncEngine:
+    """The reading side of an engine that the user made: same pool, statements autocommitted."""
+    return engine.execution_options(isolation_level="AUTOCOMMIT")
+
+
+def describe(engine: AsyncEngine) -> str:
+    """One line about an engine, without address or password.
+
+    Such as ``postgresql+asyncpg, pool 10+10, pre-ping, recycle 1800 s``.
+    """
+    pool = engine.sync_engine.pool
+    parts = [f"{engine.dialect.name}+{engine.dialect.driver}"]
+    if isinstance(pool, StaticPool):
+        parts.append("one shared connection")
+    elif isinstance(pool, QueuePool):
+        overflow = pool._max_overflow
+        parts.append(f"pool {pool.size()}+{overflow if overflow >= 0 else 'any'}")
+    else:
+        parts.append(type(pool).__name__)
+    if pool._pre_ping:
+        parts.append("pre-ping")
+    if pool._recycle >= 0:
+        parts.append(f"recycle {pool._recycle} s")
+    return ", ".join(parts)
+
+
+def is_memory(url: URL) -> bool:
+    """Whether a SQLite URL names a database in memory, in any of the spellings."""
+    database = url.database or ""
+    return (
+        database in {"", ":memory:"}
+        or database.startswith("file::memory:")
+        or url.query.get("mode") == "memory"
+        or "mode=memory" in database
+    )
+
+
+def _checked_url(url: str | URL) -> URL:
+    """The URL, if we support it; otherwise an error that says which one to use."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        # The text is not shown: it may hold a password.
+        msg = (
+            "The database URL cannot be read. Expected dialect+driver://user:password@host/name, such as "
+            "postgresql+asyncpg://app@localhost/shop or sqlite+aiosqlite:///shop.db."
+        )
+        raise DeclarationError(msg) from error
+    driver = _DRIVERS.get(parsed.drivername)
+    if driver is None:
+        backend = parsed.get_backend_name()
+        shown = parsed.render_as_string(hide_password=True)
+        if backend in _ASYNC_URLS:
+            msg = f"{shown} does not name an asynchronous driver. Use {_ASYNC_URLS[backend]} instead."
+        else:
+            msg = f"{shown}: {backend} is not supported. Use {', '.join(sorted(_DRIVERS))}."
+        raise DeclarationError(msg)
+    try:
+        parsed.get_dialect().import_dbapi()
+    except (ImportError, NoSuchModuleError) as error:
+        msg = (
+            f"{parsed.drivername} needs the package {driver.package}, which is not installed: "
+            f"pip install 'batchrepo[{driver.extra}]'"
+        )
+        raise DeclarationError(msg) from error
+    return parsed
+
+
+def _chosen(url: URL, options: PoolOptions | None, overrides: Mapping[str, Any]) -> PoolOptions:
+    """Preset, options and overrides put together."""
+    names = [f.name for f in dataclasses.fields(PoolOptions)]
+    for name in overrides:
+        if name not in names:
+            msg = (
+                f"PoolOptions has no option {name!r}.{did_you_mean(name, names)} "
+                f"Arguments of create_async_engine go into engine_args, those of the driver into connect_args."
+            )
+            raise DeclarationError(msg)
+    preset = SQLITE_PRESET if url.get_backend_name() == "sqlite" else POSTGRESQL_PRESET
+    return dataclasses.replace(options or PoolOptions(), **overrides).over(preset)
+
+
+def _engine_arguments(url: URL, options: PoolOptions) -> dict[str, Any]:
+    """The arguments of ``create_async_engine``."""
+    connect_args: dict[str, Any] = {}
+    arguments: dict[str, Any] = {}
+    if url.get_backend_name() == "sqlite":
+        connect_args["timeout"] = options.busy_timeout
+    elif options.application_name and "application_name" not in url.query:
+        if url.get_driver_name() == "asyncpg":
+            connect_args["server_settings"] = {"application_name": options.application_name}
+        else:
+            connect_args["application_name"] = options.application_name
+    if url.get_backend_name() == "sqlite" and is_memory(url):
+        arguments["poolclass"] = StaticPool
+    else:
+        arguments |= {
+            "pool_size": options.pool_size,
+            "max_overflow": options.max_overflow,
+            "pool_timeout": options.pool_timeout,
+            "pool_recycle": options.pool_recycle,
+            "pool_pre_ping": options.pool_pre_ping,
+            "pool_use_lifo": options.pool_use_lifo,
+        }
+    settings = {**connect_args.get("server_settings", {}), **options.connect_args.get("server_settings", {})}
+    connect_args |= options.connect_args
+    if settings:
+        connect_args["server_settings"] = settings
+    return {**arguments, "connect_args": connect_args, **options.engine_args}
+
+
+def _set_pragmas(
+    engine: AsyncEngine, url: URL, options: PoolOptions, *, own_transactions: bool = False
+) -> None:
+    """Set the pragmas on every new connection of a SQLite engine."""
+    if url.get_backend_name() != "sqlite":
+        return
+    pragmas = []
+    if options.foreign_keys is not None:
+        pragmas.append(f"PRAGMA foreign_keys = {'ON' if options.foreign_keys else 'OFF'}")
+    read_only = url.query.get("mode") == "ro" or "immutable" in url.query
+    if not is_memory(url):
+        # The journal mode is a property of the file: a read-only connection cannot change it.
+        if options.journal_mode and not read_only:
+            pragmas.append(f"PRAGMA journal_mode = {options.journal_mode}")
+        if options.synchronous:
+            pragmas.append(f"PRAGMA synchronous = {options.synchronous}")
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def _connected(connection: Any, _record: object) -> None:
+        if own_transactions:
+            # The driver sends no BEGIN of its own: ours are the only ones.
+            connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in pragmas:
+            cursor.execute(pragma)
+        cursor.close()

@@ -1,0 +1,147 @@
+"""Counting statements, and the budget of a scope."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from contextvars import ContextVar
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
+
+from sqlalchemy import event
+
+from batchrepo.errors import StatementBudgetExceeded
+from batchrepo.events import EventLog, StatementEvent, current_origin
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy.engine import Connection
+
+
+class Meter:
+    """Emits one event per statement, and refuses statements beyond the budget.
+
+    Args:
+        events: the log of the scope.
+        max_statements: how many statements the scope may run, or None for any number.
+    """
+
+    __slots__ = ("_running", "events", "max_statements")
+
+    def __init__(self, events: EventLog, max_statements: int | None) -> None:
+        self.events = events
+        self.max_statements = max_statements
+        self._running = 0
+
+    def begin(self, cause: str) -> None:
+        """Take one statement from the budget; ``end`` or ``abandon`` must follow.
+
+        Raises:
+            StatementBudgetExceeded: all statements of the budget have run or are running.
+        """
+        limit = self.max_statements
+        # What runs at this moment counts as well, or concurrent statements would slip through together.
+        if limit is not None and self.events.statement_count + self._running >= limit:
+            raise StatementBudgetExceeded(self._refusal(cause, limit))
+        self._running += 1
+
+    def end(self, cause: str, sql: str, keys: int | None, rows: int, seconds: float) -> None:
+        """The statement has run."""
+        self._running -= 1
+        self.events.emit(
+            StatementEvent(
+                cause=cause, sql=sql, keys=keys, rows=rows, seconds=seconds, origin=current_origin.get()
+            )
+        )
+
+    def abandon(self) -> None:
+        """The statement did not reach the database, or was cancelled."""
+        self._running -= 1
+
+    def _refusal(self, cause: str, limit: int) -> str:
+        worst = self.events.statements_by_cause.most_common(3)
+        ran = ", ".join(f"{count} x {name}" for name, count in worst) or "none yet"
+        return (
+            f"The scope may run {limit} statement{'' if limit == 1 else 's'} and wanted one more, for "
+            f"{cause}. Most statements so far: {ran}. If one of them runs once per row, load it for all rows "
+            f"at once (a relation, a view or a batched function); otherwise raise max_statements."
+        )
+
+
+class _Watch:
+    """The statements of one call of the ORM: its own, and those that eager loading adds."""
+
+    __slots__ = ("begun", "cause", "keys", "meter", "sql", "started")
+
+    def __init__(self, meter: Meter, cause: str, keys: int | None) -> None:
+        self.meter = meter
+        self.cause = cause
+        self.keys = keys
+        self.begun = False
+        self.sql = ""
+        self.started = 0.0
+
+    def before(self, sql: str) -> None:
+        self.meter.begin(self.cause)
+        self.begun = True
+        self.sql = sql
+        self.started = perf_counter()
+
+    def after(self, rows: int) -> None:
+        self.begun = False
+        self.meter.end(self.cause, self.sql, self.keys, rows, perf_counter() - self.started)
+        # The keys are those of the first statement; eager loads have their own, which nobody told us.
+        self.keys = None
+
+    def close(self, *, failed: bool) -> None:
+        """End of the call; a statement that the database refused was still a statement."""
+        if self.begun and failed:
+            self.after(0)
+        elif self.begun:
+            self.begun = False
+            self.meter.abandon()
+
+
+_watch: ContextVar[_Watch | None] = ContextVar("batchrepo_watch", default=None)
+_watched: WeakSet[Connection] = WeakSet()
+
+
+@contextmanager
+def watch(connection: Connection, meter: Meter, cause: str, keys: int | None) -> Iterator[None]:
+    """Count every statement that the running task sends over this connection within the block."""
+    if connection not in _watched:
+        # Listeners on a connection stay until the connection object goes; outside such a block they
+        # return at once.
+        event.listen(connection, "before_cursor_execute", _before)
+        event.listen(connection, "after_cursor_execute", _after)
+        _watched.add(connection)
+    current = _Watch(meter, cause, keys)
+    token = _watch.set(current)
+    failed = False
+    try:
+        yield
+    except Exception:
+        failed = True
+        raise
+    finally:
+        _watch.reset(token)
+        current.close(failed=failed)
+
+
+def _before(_connection: Connection, _cursor: Any, statement: str, *_: object) -> None:
+    current = _watch.get()
+    if current is not None:
+        current.before(statement)
+
+
+def _after(_connection: Connection, cursor: Any, *_: object) -> None:
+    current = _watch.get()
+    if current is not None:
+        current.after(_rows_received(cursor))
+
+
+def _rows_received(cursor: Any) -> int:
+    """Rows that the driver has fetched: all of them, before SQLAlchemy sees the first."""
+    received = getattr(cursor, "_rows", None)
+    return len(received) if received is not None else max(cursor.rowcount, 0)

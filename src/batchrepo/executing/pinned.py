@@ -1,0 +1,142 @@
+"""One connection for the life of a scope: reads that all see one state."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.util import greenlet_spawn
+
+from batchrepo.errors import InvalidArgument
+from batchrepo.executing.border import connecting
+from batchrepo.executing.door import Call, Door, Work
+from batchrepo.executing.shared import SharedConnection
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Connection, Engine
+
+    from batchrepo.events import EventLog
+
+T = TypeVar("T")
+
+
+class PinnedDoor(Door):
+    """Statements run one after the other, in the order they came, on one connection.
+
+    From an engine, the connection is taken at the first statement, a transaction begins on it, and at the
+    end it is rolled back and returned. A connection of somebody else (a test's outer transaction) is used
+    as it is: its isolation, its transaction and its end are the owner's.
+
+    A caller that is cancelled goes at once, but its statement runs on to its end: to stop it would close
+    the connection, and with it the snapshot that all others read.
+
+    Args:
+        source: an engine, or an open connection that stays the caller's.
+        events: one event for each statement goes here.
+        snapshot: all statements see one state of the database: REPEATABLE READ and READ ONLY on
+            PostgreSQL; on SQLite any transaction is a snapshot from its first read. False: an ordinary
+            transaction at the database's default level.
+        max_statements: how many statements the scope may run, or None.
+    """
+
+    def __init__(
+        self,
+        source: AsyncEngine | AsyncConnection,
+        events: EventLog,
+        *,
+        snapshot: bool = True,
+        max_statements: int | None = None,
+    ) -> None:
+        super().__init__(source.dialect, events, max_statements)
+        self._snapshot = snapshot
+        self._turn = asyncio.Lock()
+        self._statement: asyncio.Task[Any] | None = None
+        self._connection: Connection | None = None
+        self._engine: Engine | None = None
+        self._shared: SharedConnection | None = None
+        self._shared_turn: asyncio.Lock | None = None
+        if isinstance(source, AsyncConnection):
+            if source.sync_connection is None:
+                msg = "The AsyncConnection is not open yet. Open it first: async with engine.connect()."
+                raise InvalidArgument(msg)
+            self._connection = source.sync_connection
+        else:
+            self._engine = source.sync_engine
+            self._shared = SharedConnection.of(self._engine)
+
+    def __repr__(self) -> str:
+        owner = "of somebody else" if self._engine is None else "open" if self._connection else "not open"
+        return f"<PinnedDoor {owner}{' closed' if self._closed else ''}>"
+
+    async def _run(self, work: Work[T], call: Call) -> T:  # noqa: ARG002 - always abortable
+        await self._turn.acquire()
+        try:
+            if self._shared is not None and self._shared_turn is None:
+                self._shared_turn = await self._shared.acquire()
+            task = asyncio.ensure_future(greenlet_spawn(self._on_connection, work))
+        except BaseException:
+            self._turn.release()
+            raise
+        self._statement = task
+        task.add_done_callback(self._finished)
+        return await asyncio.shield(task)
+
+    def _finished(self, task: asyncio.Task[Any]) -> None:
+        self._statement = None
+        self._turn.release()
+        if not task.cancelled():
+            task.exception()  # the caller may be gone; if not, the shield has told it
+
+    def _on_connection(self, work: Work[T]) -> T:
+        if self._connection is None:
+            assert self._engine is not None  # noqa: S101
+            with connecting(self._engine):
+                connection = self._engine.connect()
+            try:
+                self._begin(connection)
+            except BaseException:
+                connection.invalidate()
+                connection.close()
+                raise
+            self._connection = connection
+        return work.run(self._connection)
+
+    def _begin(self, connection: Connection) -> None:
+        if self.dialect.name == "sqlite":
+            # The driver begins a transaction for writes only, so two reads could see two states.
+            connection.execution_options(isolation_level="AUTOCOMMIT")
+            connection.exec_driver_sql("BEGIN")
+        elif self._snapshot:
+            connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        else:
+            connection.execution_options(isolation_level=connection.default_isolation_level)
+
+    async def _release(self) -> None:
+        statement = self._statement
+        if statement is not None:
+            # Its caller was cancelled or is being told that the scope is closed. On a connection of ours
+            # nobody needs the answer; to stop it on somebody else's would end his transaction.
+            if self._engine is not None:
+                statement.cancel()
+            await asyncio.wait({statement})
+        try:
+            if self._engine is not None and self._connection is not None:
+                connection, self._connection = self._connection, None
+                await greenlet_spawn(_roll_back, connection)
+        finally:
+            if self._shared_turn is not None:
+                self._shared_turn.release()
+                self._shared_turn = None
+
+
+def _roll_back(connection: Connection) -> None:
+    try:
+        if not connection.invalidated:
+            # On the driver's connection: SQLAlchemy skips a rollback where it believes in autocommit.
+            connection.connection.rollback()
+    except Exception:
+        connection.invalidate()
+        raise
+    finally:
+        connection.close()

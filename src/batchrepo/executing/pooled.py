@@ -1,0 +1,166 @@
+"""Reading outside a transaction: several statements at once, each on a connection of the pool."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AbstractAsyncContextManager, ExitStack
+from typing import TYPE_CHECKING, TypeVar
+
+from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.pool import QueuePool
+from sqlalchemy.util import greenlet_spawn
+
+from batchrepo.errors import DatabaseUnavailable, InvalidArgument
+from batchrepo.executing.border import connecting, finish
+from batchrepo.executing.door import Call, Door, Work
+from batchrepo.executing.leases import Grant, Leases
+from batchrepo.executing.shared import SharedConnection
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+    from batchrepo.events import EventLog
+
+T = TypeVar("T")
+
+
+class PooledDoor(Door):
+    """Up to ``read_connections`` statements at once, each autocommitted.
+
+    Two statements may see two states of the database; ``PinnedDoor`` gives one. A statement that is
+    cancelled costs its connection: SQLAlchemy closes it, since the driver may be in the middle of an
+    answer.
+
+    Args:
+        engine: an engine that autocommits, from ``make_engine`` or ``read_engine``.
+        events: one event for each statement goes here.
+        read_connections: how many connections the scope may use at once. A SQLite database in memory has
+            one, which all scopes share.
+        max_statements: how many statements the scope may run, or None.
+
+    Raises:
+        InvalidArgument: ``read_connections`` is less than 1.
+    """
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        events: EventLog,
+        *,
+        read_connections: int = 4,
+        max_statements: int | None = None,
+    ) -> None:
+        super().__init__(engine.dialect, events, max_statements)
+        if read_connections < 1:
+            msg = f"read_connections must be 1 or more, got {read_connections}."
+            raise InvalidArgument(msg)
+        self._engine = engine.sync_engine
+        self._leases = Leases(read_connections)
+        self._shared = SharedConnection.of(self._engine)
+
+    def __repr__(self) -> str:
+        return f"<PooledDoor {self._leases!r}{' closed' if self._closed else ''}>"
+
+    def hold(self) -> AbstractAsyncContextManager[None]:
+        """Keep connections while anybody is inside; see ``Door.hold``."""
+        return _Hold(self)
+
+    async def _run(self, work: Work[T], call: Call) -> T:
+        if self._shared is not None:
+            return await self._shared.run(work.run)
+        connection = await self._take()
+        try:
+            return await greenlet_spawn(work.run, connection)
+        finally:
+            # From here on there is nothing to abort; closing waits until the connection is back.
+            call.abortable = False
+            await self._give(connection)
+
+    async def _take(self) -> Connection:
+        room = _has_room(self._engine)
+        while True:
+            grant = self._leases.take(room=room)
+            if isinstance(grant, asyncio.Future):
+                grant = await self._wait(grant)
+            if isinstance(grant, Connection):
+                return grant
+            try:
+                with connecting(self._engine):
+                    return await greenlet_spawn(self._engine.connect)
+            except DatabaseUnavailable as error:
+                if self._leases.refused(error):
+                    raise
+                room = False
+            except BaseException:
+                self._leases.lost()
+                raise
+
+    async def _wait(self, place: asyncio.Future[Grant]) -> Grant:
+        try:
+            return await place
+        except asyncio.CancelledError:
+            # The grant may have come in the same moment as the cancellation: it is the next one's.
+            if place.done() and not place.cancelled() and place.exception() is None:
+                unused = self._leases.put_back(place.result())
+                if unused is not None:
+                    await finish(_close([unused]))
+            raise
+
+    async def _give(self, connection: Connection) -> None:
+        if connection.invalidated:
+            self._leases.lost()
+            unused: Connection | None = connection
+        else:
+            unused = self._leases.give(connection)
+        if unused is not None:
+            await finish(_close([unused]))
+
+    async def _release(self) -> None:
+        if self._shared is not None:
+            await self._shared.quiet()
+        await _close(self._leases.drain())
+
+
+class _Hold:
+    """One holder of the connections of a door."""
+
+    __slots__ = ("_door",)
+
+    def __init__(self, door: PooledDoor) -> None:
+        self._door = door
+
+    async def __aenter__(self) -> None:
+        self._door._leases.holders += 1
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        leases = self._door._leases
+        leases.holders -= 1
+        if leases.holders == 0 and leases.idle:
+            await finish(_close(leases.drain()))
+
+
+async def _close(connections: list[Connection]) -> None:
+    if connections:
+        await greenlet_spawn(_close_each, connections)
+
+
+def _close_each(connections: list[Connection]) -> None:
+    with ExitStack() as every:  # an error with one does not keep the others
+        for connection in connections:
+            every.callback(connection.close)
+
+
+def _has_room(engine: Engine) -> bool:
+    """Whether the pool could give a connection now, without waiting.
+
+    Nothing is awaited between this question and the pool's answer, so it cannot become wrong.
+    """
+    pool = engine.pool
+    if not isinstance(pool, QueuePool):
+        return True
+    overflow: int = pool._max_overflow
+    return overflow < 0 or pool.checkedout() < pool.size() + overflow
