@@ -1,0 +1,25 @@
+"""Loading by key: loaders that batch, and the scheduler that decides when. Knows neither SQL nor plans."""
+
+from __future__ import annotations
+
+# what users declare
+from batchrepo.loading.batched import Batched, batched
+
+# loaders and when they go out
+from batchrepo.loading.loader import BatchLoader, Dispatch, InvalidKey
+
+# values that stand for none
+from batchrepo.loading.results import MISSING, RAISE, Sentinel
+from batchrepo.loading.scheduler import Scheduler
+
+__all__ = [
+    "MISSING",
+    "RAISE",
+    "BatchLoader",
+    "Batched",
+    "Dispatch",
+    "InvalidKey",
+    "Scheduler",
+    "Sentinel",
+    "batched",
+]
