@@ -1,0 +1,68 @@
+"""Counts the statements that really reach the database driver."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import event
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy import Connection, Engine
+
+
+class StatementCounter:
+    """The statements that an engine sent to its driver, in order.
+
+    It listens to the driver's cursors and not to batchrepo's own events, so that it can prove those right.
+    BEGIN, COMMIT and ROLLBACK are not statements in this sense.
+
+    Attributes:
+        statements: the SQL texts, as sent.
+    """
+
+    def __init__(self) -> None:
+        self.statements: list[str] = []
+
+    @property
+    def count(self) -> int:
+        """Number of statements so far."""
+        return len(self.statements)
+
+    def take(self) -> list[str]:
+        """Returns the statements since the last call and begins anew."""
+        taken, self.statements = self.statements, []
+        return taken
+
+    def __repr__(self) -> str:
+        """One line for each statement, for failure messages."""
+        listed = "".join(
+            f"\n  {number}: {' '.join(s.split())}" for number, s in enumerate(self.statements, 1)
+        )
+        return f"<StatementCounter {self.count}{listed}>"
+
+
+@contextmanager
+def statement_counter(engine: AsyncEngine | Engine) -> Iterator[StatementCounter]:
+    """Counts the statements of an engine while the block runs.
+
+    Args:
+        engine: the engine to listen to; an AsyncEngine or a plain one.
+
+    Yields:
+        The counter, which can be read in the block and after it.
+    """
+    listened = engine.sync_engine if isinstance(engine, AsyncEngine) else engine
+    counter = StatementCounter()
+
+    def note(_connection: Connection, _cursor: Any, statement: str, *_others: Any) -> None:
+        counter.statements.append(statement)
+
+    event.listen(listened, "before_cursor_execute", note)
+    try:
+        yield counter
+    finally:
+        event.remove(listened, "before_cursor_execute", note)

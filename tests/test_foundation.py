@@ -1,0 +1,93 @@
+"""The fixtures themselves: isolation, drivers, the Chinook store, missing services."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from batchrepo.testing.counting import statement_counter
+from tests.support.databases import EVERY_DRIVER
+from tests.support.postgres import PostgresServer, running_server
+from tests.support.services import service_missing
+
+
+@pytest.mark.parametrize("turn", [1, 2])
+@pytest.mark.parametrize("database_url", EVERY_DRIVER, indirect=True)
+async def test_every_test_has_an_empty_database(engine: AsyncEngine, turn):
+    async with engine.begin() as connection:
+        await connection.execute(text("CREATE TABLE mark (n integer)"))
+        await connection.execute(text("INSERT INTO mark VALUES (:turn)"), {"turn": turn})
+        assert (await connection.execute(text("SELECT n FROM mark"))).scalars().all() == [turn]
+
+
+async def test_every_database_has_its_driver(sqlite_url, postgres_url, psycopg_url):
+    drivers = [create_async_engine(url).driver for url in (sqlite_url, postgres_url, psycopg_url)]
+    assert drivers == ["aiosqlite", "asyncpg", "psycopg"]
+
+
+def test_a_dropped_database_takes_its_connections_along(postgres_server: PostgresServer):
+    import psycopg
+
+    with postgres_server.database() as url:
+        left = psycopg.connect(url.set(drivername="postgresql").render_as_string(hide_password=False))
+    with left, pytest.raises(psycopg.OperationalError):
+        left.execute("SELECT 1")
+
+
+def test_the_server_of_a_url_is_used_and_left_running(postgres_server: PostgresServer):
+    url = postgres_server.url.set(drivername="postgresql+asyncpg").render_as_string(hide_password=False)
+    with running_server(url) as same, same.database() as database:
+        assert database.database
+        assert same.url.query == postgres_server.url.query
+    assert postgres_server.version
+
+
+async def test_the_counter_sees_statements_and_nothing_else(engine: AsyncEngine):
+    with statement_counter(engine) as seen:
+        async with engine.begin() as connection:
+            await connection.execute(text("SELECT 1"))
+            await connection.execute(text("SELECT 2"))
+        assert seen.take() == ["SELECT 1", "SELECT 2"]
+        async with engine.connect() as connection:
+            await connection.execute(text("SELECT 3"))
+    async with engine.connect() as connection:
+        await connection.execute(text("SELECT 4"))
+    assert seen.statements == ["SELECT 3"]
+    assert seen.count == 1
+
+
+async def test_chinook_is_whole(chinook_url):
+    engine = create_async_engine(chinook_url)
+    try:
+        async with engine.connect() as connection:
+            counts = [
+                (await connection.execute(text(f"SELECT count(*) FROM {table}"))).scalar_one()
+                for table in ("artist", "album", "track", "playlist_track")
+            ]
+    finally:
+        await engine.dispose()
+    assert counts == [275, 347, 3503, 8715]
+
+
+@pytest.mark.parametrize("turn", [1, 2])
+@pytest.mark.parametrize("fixture", ["chinook_sqlite", "chinook_postgres_copy"])
+async def test_a_copy_of_chinook_may_be_changed(request, fixture, turn):
+    engine = create_async_engine(request.getfixturevalue(fixture))
+    try:
+        async with engine.begin() as connection:
+            await connection.execute(text("DELETE FROM playlist_track WHERE playlist_id = 1"))
+            left = (await connection.execute(text("SELECT count(*) FROM playlist_track"))).scalar_one()
+    finally:
+        await engine.dispose()
+    assert left == 8715 - 3290
+
+
+def test_a_missing_service_is_a_visible_skip():
+    with pytest.raises(pytest.skip.Exception, match="redis is missing: not installed"):
+        service_missing("redis", "not installed", required=frozenset())
+
+
+def test_a_missing_service_that_is_required_is_a_failure():
+    with pytest.raises(pytest.fail.Exception, match="redis is required by BATCHREPO_REQUIRE"):
+        service_missing("redis", "not installed", required=frozenset({"redis"}))
