@@ -97,9 +97,10 @@ class RelationCase:
         pairs = {frozenset(map(_name, pair)) for pair in self.relationship.local_remote_pairs or ()}
         target_tables = {table.name for table in cast(Any, self.target).tables}
         for term in _terms(self.relationship.primaryjoin):
-            names = {_name(element) for element in visitors.iterate(term) if isinstance(element, Column)}
-            is_pair = isinstance(term, BinaryExpression) and term.operator is operators.eq and names in pairs
-            if not is_pair and {table for table, _ in names} - target_tables:
+            if _compared_columns(term) in pairs:
+                continue
+            tables = {_name(element)[0] for element in visitors.iterate(term) if isinstance(element, Column)}
+            if tables - target_tables:
                 return False
         return True
 
@@ -135,6 +136,13 @@ def _terms(condition: ColumnElement[Any]) -> list[ColumnElement[Any]]:
     if isinstance(condition, BooleanClauseList) and condition.operator is operators.and_:
         return [part for clause in condition.clauses for part in _terms(clause)]
     return [condition]
+
+
+def _compared_columns(term: ColumnElement[Any]) -> frozenset[tuple[str, str]] | None:
+    """The two sides of an equality; a function of a column is not that column."""
+    if isinstance(term, BinaryExpression) and term.operator is operators.eq:
+        return frozenset((_name(term.left), _name(term.right)))
+    return None
 
 
 def _name(column: Any) -> tuple[str, str]:

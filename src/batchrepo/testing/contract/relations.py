@@ -13,7 +13,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncEngine
-from sqlalchemy.orm import class_mapper
 
 from batchrepo import Database, Repository
 from batchrepo.testing.contract.cases import RelationCase, relation_cases
@@ -26,6 +25,7 @@ from batchrepo.testing.contract.oracle import (
     require,
 )
 from batchrepo.testing.contract.views import owner_view, small_view, whole_view
+from batchrepo.testing.contract.work import allowed_statements
 from batchrepo.testing.counting import StatementCounter, statement_counter
 
 if TYPE_CHECKING:
@@ -202,29 +202,6 @@ async def prepared(engine: AsyncEngine, case: RelationCase, rows: Rows) -> Async
         yield Trial(engine, database, case, expected)
 
 
-def allowed_statements(case: RelationCase, owners: Sequence[Any], expected: Related) -> set[int]:
-    """How many statements the relation of these owners may take, when the scope holds nothing but them.
-
-    One number, except where nothing is found and whether that can be known beforehand is a matter of wit.
-    """
-    if not owners:
-        return {0}
-    if not case.is_equality:
-        return {1} if any(expected.values()) else {0, 1}
-    keys = {tuple(getattr(owner, name) for name in case.local_attributes) for owner in owners}
-    complete = {key for key in keys if None not in key}
-    if not case.leads_to_primary_key:
-        return {1} if complete else {0}
-    # Only a relation within one hierarchy can lead to an owner, which the scope holds already.
-    if class_mapper(case.owner).base_mapper is not case.target.base_mapper:
-        return {1} if complete else {0}
-    held = {key_of(owner): owner for owner in owners}
-    if complete - held.keys():
-        return {1}
-    of_other_class = any(not isinstance(held[key], case.target.class_) for key in complete)
-    return {0, 1} if of_other_class else {0}
-
-
 def repositories(family: Family) -> list[type[Repository[Any]]]:
     """A plain repository for each model of a family."""
     return [_REPOSITORIES[mapper.class_] for mapper in family.mappers]
@@ -236,7 +213,7 @@ def repository_of(case: RelationCase) -> type[Repository[Any]]:
 
 
 def _plain_repository(model: type[Any]) -> type[Repository[Any]]:
-    base: Any = Repository[model]
+    base: Any = Repository[model]  # type: ignore[valid-type]
     return new_class(f"{model.__name__}Repository", (base,))
 
 
