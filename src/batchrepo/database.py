@@ -1,0 +1,207 @@
+"""Database: engines, repositories and views, checked when it is made; it opens scopes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel
+from sqlalchemy.engine import URL
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from batchrepo.declare.repository_info import Catalog, RepositoryInfo, read_repository
+from batchrepo.errors import DeclarationError, InvalidArgument
+from batchrepo.events import EventLog
+from batchrepo.executing import Health, check, describe, make_engine, read_engine
+from batchrepo.explaining import explain_view
+from batchrepo.peers import PEERS, FetchMode
+from batchrepo.reading import Reading
+from batchrepo.repository import Repository
+from batchrepo.scope import Scope
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from types import TracebackType
+    from typing import Self
+
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+    from batchrepo.events import Event
+    from batchrepo.explaining import Explanation
+
+
+class Database:
+    """A database with its repositories and views.
+
+    Args:
+        url_or_engine: an async URL such as ``sqlite+aiosqlite:///shop.db`` or
+            ``postgresql+asyncpg://...``, for which an engine with sensible settings is made; or an engine of
+            yours, which stays yours to dispose of.
+        repositories: the repository classes.
+        views: Pydantic models to plan and check now, so that a mistake in one is found at start-up.
+        resources: shared objects, such as an HTTP client, that batched functions find as ``scope.resources``.
+        mode: what scopes do when an entity is asked for something that was not read with it.
+        read_connections: how many connections one scope may use at once outside a transaction.
+        max_statements: how many statements one scope may run, or None.
+        pool: settings of the engine that replace those chosen for the dialect, by keyword.
+
+    Raises:
+        DeclarationError: a repository, a view or the URL is wrong; the message names class and attribute.
+    """
+
+    def __init__(
+        self,
+        url_or_engine: str | URL | AsyncEngine,
+        *,
+        repositories: Iterable[type[Repository[Any]]] = (),
+        views: Iterable[type[BaseModel]] = (),
+        resources: Mapping[str, Any] | None = None,
+        mode: FetchMode = PEERS,
+        read_connections: int = 4,
+        max_statements: int | None = None,
+        **pool: Any,
+    ) -> None:
+        catalog = Catalog([_read(repository) for repository in repositories])
+        self._owns_engine = not isinstance(url_or_engine, AsyncEngine)
+        if isinstance(url_or_engine, AsyncEngine):
+            if pool:
+                raise DeclarationError(
+                    f"{', '.join(pool)}: settings of an engine go with a URL; an engine of yours has its own."
+                )
+            self.engine = url_or_engine
+            engine = read_engine(url_or_engine)
+        else:
+            engine = self.engine = make_engine(url_or_engine, **pool)
+        if read_connections < 1:
+            raise DeclarationError(f"read_connections must be 1 or more, got {read_connections}.")
+        self._reading = Reading(engine, catalog, read_connections)
+        self.resources: dict[str, Any] = dict(resources or {})
+        self.mode = mode
+        self.max_statements = max_statements
+        self._listeners: list[Callable[[Event], None]] = []
+        for view in views:
+            self._check_view(view)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.dispose()
+
+    async def dispose(self) -> None:
+        """Close all connections of an engine that this Database made."""
+        if self._owns_engine:
+            await self.engine.dispose()
+
+    def scope(
+        self,
+        context: Any = None,
+        *,
+        session: AsyncSession | None = None,
+        snapshot: bool = False,
+        mode: FetchMode | None = None,
+        max_statements: int | None = None,
+        manual: bool = False,
+    ) -> Scope:
+        """A scope for one request or job: ``async with db.scope() as scope``.
+
+        Args:
+            context: what row criteria see.
+            session: an AsyncSession of yours: the scope reads on its connection and inside its transaction,
+                and its entities belong to it.
+            snapshot: all reads of the scope see one state of the database; they then run one by one.
+            mode: another fetch mode than the Database's.
+            max_statements: another budget than the Database's.
+            manual: nothing is loaded until ``scope.scheduler.flush()``, for tests of batching.
+        """
+        if session is not None and snapshot:
+            raise InvalidArgument(
+                "snapshot=True has no meaning with session=: the session's transaction decides what is seen."
+            )
+        return Scope(
+            self._reading,
+            self._reading.guards(context),
+            context=context,
+            resources=self.resources,
+            session=session,
+            snapshot=snapshot,
+            mode=mode or self.mode,
+            max_statements=max_statements if max_statements is not None else self.max_statements,
+            events=EventLog(listeners=tuple(self._listeners)),
+            manual=manual,
+        )
+
+    def on_event(self, listener: Callable[[Event], None]) -> Callable[[], None]:
+        """Call `listener` with every event of every scope that is opened from now on.
+
+        Returns:
+            A function that ends it.
+        """
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    async def health(self, timeout: float = 2.0) -> Health:  # noqa: ASYNC109  it is reported, not raised
+        """Whether the database answers within `timeout` seconds, its version, and the state of the pool."""
+        return await check(self._reading.engine, timeout=timeout)
+
+    def explain(
+        self, view: type[BaseModel], repository: type[Repository[Any]] | None = None, *, strategy: str | None = None
+    ) -> Explanation:
+        """How a view is read: its tree, the strategy and why, and the SQL. Prints as text.
+
+        Args:
+            view: the view.
+            repository: whose entity it shows; needed where it fits several.
+            strategy: explain this strategy instead of the planner's choice.
+        """
+        info = self._repository_for(view, repository)
+        return explain_view(self._reading, view, info, strategy)
+
+    @property
+    def reading(self) -> Reading:
+        """Plans, strategies and settings that all scopes share."""
+        return self._reading
+
+    def _repository_for(
+        self, view: type[BaseModel], repository: type[Repository[Any]] | None
+    ) -> RepositoryInfo:
+        catalog = self._reading.catalog
+        if repository is not None:
+            found = catalog.by_class.get(repository)
+            if found is None:
+                raise InvalidArgument(f"{repository.__name__} is not registered with this Database.")
+            return found
+        fitting = self._check_view(view)
+        if len({info.entity for info in fitting}) > 1:
+            names = ", ".join(info.name for info in fitting)
+            raise InvalidArgument(f"{view.__name__} fits several repositories ({names}): name one.")
+        return fitting[0]
+
+    def _check_view(self, view: type[BaseModel]) -> list[RepositoryInfo]:
+        """The repositories that a view fits; it must fit one."""
+        fitting: list[RepositoryInfo] = []
+        errors: list[tuple[int, RepositoryInfo, DeclarationError]] = []
+        for info in self._reading.catalog.by_class.values():
+            try:
+                self._reading.plans.plan(view, info.entity, info)
+            except DeclarationError as error:
+                known = {*info.entity.columns, *info.entity.relations, *info.computed}
+                errors.append((len(known & set(view.model_fields)), info, error))
+            else:
+                fitting.append(info)
+        if fitting:
+            return fitting
+        if not errors:
+            raise DeclarationError(f"{view.__name__} was given as a view, but there are no repositories.")
+        _, nearest, error = max(errors, key=lambda item: item[0])
+        raise DeclarationError(f"{error} ({view.__name__} fits no repository; {nearest.name} is the nearest.)")
+
+    def __repr__(self) -> str:
+        return f"<Database {describe(self.engine)}, {len(self._reading.catalog.by_class)} repositories>"
+
+
+def _read(repository: type[Repository[Any]]) -> RepositoryInfo:
+    if not (isinstance(repository, type) and issubclass(repository, Repository)):
+        raise DeclarationError(f"repositories= expects Repository classes; got {repository!r}.")
+    return read_repository(repository, Repository)

@@ -1,0 +1,1 @@
+"""What a user declares: computed attributes, row criteria, orders, policies."""

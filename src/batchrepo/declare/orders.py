@@ -1,0 +1,101 @@
+"""Order terms: an ``ORDER BY`` element as a value, and the tie-breaker that makes an order total."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from sqlalchemy.sql import operators
+from sqlalchemy.sql.elements import UnaryExpression
+
+from batchrepo.errors import InvalidArgument
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from sqlalchemy.sql.elements import ColumnElement
+
+    from batchrepo.mapping import EntityInfo
+
+
+@dataclass(frozen=True, eq=False)
+class OrderTerm:
+    """One element of an order.
+
+    Attributes:
+        expression: what is sorted by.
+        descending: direction.
+        nulls: where NULLs go, or None for the database's own habit.
+    """
+
+    expression: ColumnElement[Any]
+    descending: bool = False
+    nulls: Literal["first", "last"] | None = None
+
+    @classmethod
+    def parse(cls, element: Any) -> OrderTerm:
+        """Read ``Album.title``, ``Album.title.desc()`` or ``Album.title.desc().nulls_last()``.
+
+        Raises:
+            InvalidArgument: `element` is not a SQL expression.
+        """
+        if isinstance(element, OrderTerm):
+            return element
+        expression = element.__clause_element__() if hasattr(element, "__clause_element__") else element
+        if not hasattr(expression, "compile"):
+            raise InvalidArgument(
+                f"Cannot order by {element!r}. Expected a column or an expression such as Album.title.desc()."
+            )
+        descending = False
+        nulls: Literal["first", "last"] | None = None
+        while isinstance(expression, UnaryExpression):
+            modifier = expression.modifier
+            if modifier is operators.desc_op:
+                descending = True
+            elif modifier is operators.nulls_first_op:
+                nulls = "first"
+            elif modifier is operators.nulls_last_op:
+                nulls = "last"
+            elif modifier is not operators.asc_op:
+                break
+            expression = expression.element
+        return cls(expression, descending, nulls)
+
+    def on(self, expression: Any) -> ColumnElement[Any]:
+        """The same direction and NULL place, for another expression."""
+        element = expression.desc() if self.descending else expression.asc()
+        if self.nulls == "first":
+            element = element.nulls_first()
+        elif self.nulls == "last":
+            element = element.nulls_last()
+        return element  # type: ignore[no-any-return]
+
+    @property
+    def element(self) -> ColumnElement[Any]:
+        """What goes into ``ORDER BY``."""
+        return self.on(self.expression)
+
+
+def parse_order(order_by: Any) -> tuple[OrderTerm, ...]:
+    """Read one element, or a sequence of elements, or None."""
+    if order_by is None:
+        return ()
+    elements: Iterable[Any] = order_by if isinstance(order_by, tuple | list) else (order_by,)
+    return tuple(OrderTerm.parse(element) for element in elements)
+
+
+def total_order(terms: tuple[OrderTerm, ...], entity: EntityInfo) -> tuple[OrderTerm, ...]:
+    """The order with the primary key appended (in the last term's direction), so that it has no ties."""
+    sorted_by = {_identity(term.expression) for term in terms}
+    descending = terms[-1].descending if terms else False
+    missing = (
+        OrderTerm(column.attribute, descending)
+        for column in entity.key
+        if _identity(column.attribute) not in sorted_by
+    )
+    return (*terms, *missing)
+
+
+def _identity(expression: Any) -> Any:
+    element = expression.__clause_element__() if hasattr(expression, "__clause_element__") else expression
+    return element._deannotate()

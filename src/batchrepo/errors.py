@@ -1,0 +1,139 @@
+"""Every error that batchrepo raises.
+
+::
+
+    BatchRepoError
+    ├── DeclarationError            a repository, view or setting is wrong; raised when the Database is made
+    ├── InvalidArgument             a call got something it cannot use (also a ValueError)
+    ├── NotFound                    a key has no row that this scope may see (also a LookupError)
+    ├── MultipleFound               one row was asked for, several matched
+    ├── ScopeError
+    │   ├── ScopeClosed             the scope was used after its end
+    │   ├── NestedScope             a scope with another context was opened inside a scope
+    │   ├── MissingContext          row criteria need a context that the scope was not given
+    │   └── UnsavedChanges          an entity was changed where nothing would save it
+    ├── LoadError
+    │   ├── LazyLoad                an attribute was touched that nobody loaded
+    │   ├── LoaderCycle             a batch waits, through other batches, for itself
+    │   ├── BatchContract           a batch function returned something else than one value per key
+    │   └── BatchTimeout            a batch function took longer than it may (also a TimeoutError)
+    ├── StatementBudgetExceeded     the scope ran more statements than it may
+    ├── UnguardedStatement          row criteria cannot be put on a statement
+    ├── StrategyRefused             a declared strategy cannot run a plan
+    └── DatabaseUnavailable         no connection could be had (also a ConnectionError)
+
+Errors of the database about a statement itself (a violated constraint, a missing table) stay
+SQLAlchemy's own ``DBAPIError`` family.
+"""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+
+class BatchRepoError(Exception):
+    """The root of all errors of batchrepo."""
+
+
+class DeclarationError(BatchRepoError):
+    """A repository, a view or a setting is declared wrongly. Raised at start-up, never in a request."""
+
+
+class InvalidArgument(BatchRepoError, ValueError):
+    """A call was given something that it cannot use."""
+
+
+class NotFound(BatchRepoError, LookupError):
+    """No row has this key, or the scope's row criteria hide it.
+
+    Attributes:
+        entity: the name of the entity class that was asked for.
+        keys: the keys without a row, in the order asked.
+    """
+
+    def __init__(self, entity: str, keys: Sequence[Any]) -> None:
+        self.entity = entity
+        self.keys = tuple(keys)
+        shown = ", ".join(repr(key) for key in self.keys[:10])
+        more = f" and {len(self.keys) - 10} more" if len(self.keys) > 10 else ""
+        what = "key" if len(self.keys) == 1 else "keys"
+        super().__init__(f"{entity} has no row for {what} {shown}{more}.")
+
+
+class MultipleFound(BatchRepoError):
+    """One row was asked for and several matched."""
+
+
+class ScopeError(BatchRepoError):
+    """A scope was used in a way that its rules forbid."""
+
+
+class ScopeClosed(ScopeError):
+    """The scope has ended; its entities are detached and its loaders gone."""
+
+
+class NestedScope(ScopeError):
+    """A scope with another context was opened inside a scope."""
+
+
+class MissingContext(ScopeError):
+    """Row criteria of an entity need a context value that this scope does not have."""
+
+
+class UnsavedChanges(ScopeError):
+    """An entity was changed outside a transaction, where nothing would save it."""
+
+
+class LoadError(BatchRepoError):
+    """A load could not be done."""
+
+
+class LazyLoad(LoadError):
+    """An attribute that nobody loaded was touched where it cannot be loaded."""
+
+
+class LoaderCycle(LoadError):
+    """A batch waits, directly or through other batches, for its own result."""
+
+
+class BatchContract(LoadError, TypeError):
+    """A batch function returned something else than one value for each key."""
+
+
+class BatchTimeout(LoadError, TimeoutError):
+    """A batch function took longer than its timeout."""
+
+
+class StatementBudgetExceeded(BatchRepoError):
+    """The scope tried to run more statements than its budget allows."""
+
+
+class UnguardedStatement(BatchRepoError):
+    """Row criteria exist that cannot be put on this statement."""
+
+
+class StrategyRefused(BatchRepoError):
+    """A strategy that was asked for by name cannot run this plan; the message says why."""
+
+
+class DatabaseUnavailable(BatchRepoError, ConnectionError):
+    """No connection could be had: the pool is exhausted or the server does not answer."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A sentence with the nearest right names, or the first few that exist.
+
+    Returns a text that starts with a space, so that it can follow any sentence.
+    """
+    names = sorted(known)
+    near = get_close_matches(name, names, n=3, cutoff=0.6)
+    if near:
+        return " Did you mean " + " or ".join(repr(n) for n in near) + "?"
+    if not names:
+        return ""
+    shown = ", ".join(names[:12])
+    return f" It has: {shown}{', ...' if len(names) > 12 else ''}."

@@ -1,0 +1,125 @@
+"""What happened, as values: statements, batches and rounds, each with its cause.
+
+Everything that tells a user about work (reports, budgets, test helpers, metrics) is built on these
+events. They are made at one place each: statements in ``executing``, batches and rounds in ``loading``.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+RoundReason = Literal["quiet", "cap", "manual", "immediate"]
+"""Why a round was flushed: nothing new came, the hop cap was reached, a test asked, or a loader opted out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The batch in whose context something happens.
+
+    Attributes:
+        round: number of the round, counted from 1 within the scope.
+        depth: 0 for a round of the scope, 1 for a sub-round (loads made inside a batch function), and so on.
+        loader: name of the loader whose batch it is.
+    """
+
+    round: int
+    depth: int
+    loader: str
+
+
+@dataclass(frozen=True, slots=True)
+class StatementEvent:
+    """One statement that went to the database.
+
+    Attributes:
+        cause: what needed it, such as ``Album.artist`` or ``find Album``.
+        sql: the text as sent.
+        keys: number of keys in the batch, or None where the statement is not keyed.
+        rows: number of rows that came back.
+        seconds: time from sending to the last row, in seconds.
+        origin: the batch that ran it, or None when it was run directly.
+    """
+
+    cause: str
+    sql: str
+    keys: int | None
+    rows: int
+    seconds: float
+    origin: Origin | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BatchEvent:
+    """One call of a batch function.
+
+    Attributes:
+        loader: name of the loader.
+        size: number of keys (each key once).
+        seconds: time that the batch function took, in seconds.
+        origin: round and depth of the batch itself.
+        failed: the error's class name, or None.
+    """
+
+    loader: str
+    size: int
+    seconds: float
+    origin: Origin
+    failed: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RoundEvent:
+    """One round: everything that was pending when the scope became quiet.
+
+    Attributes:
+        number: counted from 1 within the scope.
+        depth: 0 for a round of the scope, 1 or more for sub-rounds.
+        batches: (loader name, number of keys) for each batch.
+        reason: why it was flushed at that moment.
+    """
+
+    number: int
+    depth: int
+    batches: tuple[tuple[str, int], ...]
+    reason: RoundReason
+
+
+Event = StatementEvent | BatchEvent | RoundEvent
+"""Any event."""
+
+
+current_origin: ContextVar[Origin | None] = ContextVar("batchrepo_origin", default=None)
+"""The batch in whose context the running code is, set by the scheduler."""
+
+
+class EventLog:
+    """The events of one scope: the latest are kept whole, all are counted.
+
+    Args:
+        keep: how many events are kept whole; older ones are counted only.
+        listeners: called with each event. An error in a listener is the caller's: it is not swallowed.
+    """
+
+    __slots__ = ("events", "keep", "listeners", "statement_count", "statements_by_cause")
+
+    def __init__(self, *, keep: int = 10_000, listeners: tuple[Callable[[Event], None], ...] = ()) -> None:
+        self.keep = keep
+        self.events: deque[Event] = deque(maxlen=keep)
+        self.listeners = listeners
+        self.statement_count = 0
+        self.statements_by_cause: Counter[str] = Counter()
+
+    def emit(self, event: Event) -> None:
+        """Record an event and pass it to the listeners."""
+        self.events.append(event)
+        if type(event) is StatementEvent:
+            self.statement_count += 1
+            self.statements_by_cause[event.cause] += 1
+        for listener in self.listeners:
+            listener(event)

@@ -1,0 +1,131 @@
+"""Explaining how a view is read: its tree, the strategy with its reason, and the SQL of each statement."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from batchrepo.declare.criteria import Guards
+from batchrepo.declare.orders import parse_order
+from batchrepo.plan.read import Include, ReadPlan
+from batchrepo.sql.aggregates import keyed_aggregates
+from batchrepo.sql.rows import keyed_rows
+from batchrepo.sql.select import select_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pydantic import BaseModel
+
+    from batchrepo.declare.repository_info import RepositoryInfo
+    from batchrepo.plan.planner import Choice
+    from batchrepo.reading import Reading
+    from batchrepo.strategies.compile import CompiledPlan
+
+
+@dataclass(frozen=True)
+class ExplainedStatement:
+    """One statement of a plan.
+
+    Attributes:
+        level: 0 for the root.
+        purpose: what it reads, such as ``Album.tracks for tracks``.
+        sql: its text, the same for any number of keys.
+    """
+
+    level: int
+    purpose: str
+    sql: str
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """How a view is read. ``str()`` gives it as text.
+
+    Attributes:
+        plan: what is read.
+        choice: the strategy, why, and why not the others.
+        statements: in the order of their levels; none for a strategy whose statements SQLAlchemy makes.
+        answered: fields that cost no statement, since a key has their values.
+    """
+
+    plan: ReadPlan
+    choice: Choice
+    statements: tuple[ExplainedStatement, ...]
+    answered: tuple[str, ...]
+
+    def __str__(self) -> str:
+        lines = [repr(self.plan), ""]
+        lines += _tree(self.plan, "")
+        lines += ["", f"strategy: {self.choice.strategy} ({self.choice.reason})"]
+        lines += [f"  not {name}: {reason}" for name, reason in self.choice.refusals]
+        lines += [f"no statement for {name}: the key has it" for name in self.answered]
+        for number, statement in enumerate(self.statements, 1):
+            lines += ["", f"{number}. level {statement.level}: {statement.purpose}"]
+            lines += [f"   {line}" for line in statement.sql.splitlines()]
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        return f"<Explanation {self.choice.strategy}, {len(self.statements)} statements>"
+
+
+def explain_view(
+    reading: Reading, view: type[BaseModel], info: RepositoryInfo, strategy: str | None
+) -> Explanation:
+    """Explain one view over the entity of a repository.
+
+    Raises:
+        DeclarationError: the view does not fit.
+        StrategyRefused: the strategy that was asked for cannot run it.
+    """
+    _, compiled = reading.views(view, info.entity, info)
+    choice = reading.planner.choose(compiled.plan, "views", strategy)
+    statements = tuple(_statements(reading, compiled, info)) if choice.strategy == "batched" else ()
+    answered = tuple(attach.name for level in compiled.levels for attach in level.answered)
+    return Explanation(compiled.plan, choice, statements, answered)
+
+
+def _statements(
+    reading: Reading, compiled: CompiledPlan, info: RepositoryInfo
+) -> Iterator[ExplainedStatement]:
+    dialect = reading.engine.dialect
+    guards = _ExplainedGuards(reading.catalog.criteria)
+
+    def text(statement: Any) -> str:
+        return str(statement.compile(dialect=dialect))
+
+    root, _ = select_rows(
+        info.entity, compiled.root.source.columns, guards, order=parse_order(info.default_order)
+    )
+    yield ExplainedStatement(0, f"rows of {info.entity.name}", text(root))
+    for number, level in enumerate(compiled.levels, 1):
+        for fetch in level.fetches:
+            keyed = keyed_rows(fetch.lookup, fetch.source.columns, guards, dialect)
+            names = ", ".join(attach.name for attach in fetch.attaches)
+            yield ExplainedStatement(number, f"{fetch.lookup} for {names}", text(keyed.statement))
+        for aggregate in level.aggregates:
+            keyed = keyed_aggregates(aggregate.lookup, aggregate.aggregates, guards, dialect)
+            names = ", ".join(attach.name for attach in aggregate.attaches)
+            yield ExplainedStatement(
+                number, f"aggregates of {aggregate.lookup} for {names}", text(keyed.statement)
+            )
+
+
+class _ExplainedGuards(Guards):
+    """Criteria without a context: what is made from one is shown by its name."""
+
+    def _from_context(self, entity: Any, name: str, value: Any) -> Any:
+        return sa.text(f"/* criterion {name} of {entity.name}, from the context */ true")
+
+
+def _tree(plan: ReadPlan, indent: str) -> Iterator[str]:
+    own = ", ".join(str(f) for f in plan.fields if not isinstance(f, Include))
+    yield f"{indent}{plan.entity.name}: {own}"
+    for include in plan.includes:
+        limit = f", first {include.first} of each" if include.first is not None else ""
+        where = ", filtered" if include.where else ""
+        kind = "list" if include.many else "one"
+        yield f"{indent}  {include.name} ({kind} through {include.relation}{limit}{where})"
+        yield from _tree(include.plan, indent + "    ")

@@ -1,0 +1,242 @@
+"""Reads by condition: entities, views, JSON, counts and streams of one repository."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import sqlalchemy as sa
+from pydantic import BaseModel
+
+from batchrepo.declare.orders import parse_order, total_order
+from batchrepo.errors import InvalidArgument, LazyLoad
+from batchrepo.mapping.entity import attribute_owner
+from batchrepo.sql.select import guard_others, select_rows
+from batchrepo.strategies.batched import complete
+from batchrepo.strategies.deliver import field_name, output_name
+from batchrepo.strategies.eager import complete_entities, joinable, related
+from batchrepo.strategies.entities import find_entities
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Sequence
+
+    from sqlalchemy.sql.elements import ColumnElement
+
+    from batchrepo.declare.repository_info import RepositoryInfo
+    from batchrepo.mapping import EntityInfo, RelationInfo
+    from batchrepo.reading import Names
+    from batchrepo.scope import Scope
+
+E = TypeVar("E")
+V = TypeVar("V", bound=BaseModel)
+
+
+class Finder(Generic[E]):
+    """Reads the rows of one repository in one scope."""
+
+    def __init__(self, scope: Scope, info: RepositoryInfo) -> None:
+        self.scope = scope
+        self.info = info
+        self.entity = info.entity
+        self.key_order = _key_order(info)
+
+    async def entities(
+        self, where: Sequence[Any], order_by: Any, limit: int | None, include: Sequence[Any]
+    ) -> list[E]:
+        """Entities, with the relations that are asked for or have an eager policy."""
+        _check_limit(limit)
+        joined, others = self._eager(include)
+        rows = await find_entities(
+            self.entity,
+            self.scope,
+            where=where,
+            order=parse_order(order_by) or self.info.default_order,
+            limit=limit,
+            joined=joined,
+            cause=f"find {self.entity.name}",
+        )
+        self.scope.peers.register(rows)
+        for relation in others:
+            await related(relation, rows, self.scope)
+        return rows
+
+    async def views(
+        self, view: type[V], where: Sequence[Any], order_by: Any, limit: int | None, strategy: str | None
+    ) -> list[V]:
+        """Views, by the strategy that the planner chooses."""
+        delivery, _ = self.scope.reading.views(view, self.entity, self.info)
+        return delivery.views(await self._dicts(view, where, order_by, limit, strategy, "field"))
+
+    async def json(
+        self,
+        view: type[BaseModel],
+        where: Sequence[Any],
+        order_by: Any,
+        limit: int | None,
+        by_alias: bool,
+        strategy: str | None,
+    ) -> bytes:
+        """The JSON array of the views."""
+        delivery, _ = self.scope.reading.views(view, self.entity, self.info)
+        names: Names = "output" if delivery.plain and by_alias else "field"
+        dicts = await self._dicts(view, where, order_by, limit, strategy, names)
+        return delivery.json(dicts, by_alias=by_alias)
+
+    async def count(self, where: Sequence[ColumnElement[bool]]) -> int:
+        """How many rows meet the conditions."""
+        (row,) = await self._run(*self._counting(where), f"count {self.entity.name}")
+        return int(row[0])
+
+    async def exists(self, where: Sequence[ColumnElement[bool]]) -> bool:
+        """Whether any row meets the conditions."""
+        inner, guarded = select_rows(self.entity, [sa.literal(1)], self.scope.guards, where=where)
+        (row,) = await self._run(sa.select(inner.exists()), guarded, f"exists {self.entity.name}")
+        return bool(row[0])
+
+    async def stream(
+        self,
+        view: type[BaseModel] | None,
+        where: Sequence[Any],
+        chunk_size: int,
+        progress: Callable[[int], None] | None,
+    ) -> AsyncIterator[Any]:
+        """Rows in the order of the primary key, chunk by chunk."""
+        if chunk_size < 1:
+            raise InvalidArgument(f"chunk_size must be 1 or more, got {chunk_size}.")
+        key = [column.attribute for column in self.entity.key]
+        done = 0
+        behind: tuple[Any, ...] = ()
+        while True:
+            if view is None:
+                chunk: list[Any] = await self.entities((*where, *behind), self.key_order, chunk_size, ())
+                keys = [self.entity.key_of(entity) for entity in chunk]
+                rows = chunk
+            else:
+                rows, keys = await self._chunk(view, (*where, *behind), chunk_size)
+            for row in rows:
+                yield row
+            done += len(rows)
+            if progress is not None and rows:
+                progress(done)
+            if view is None:
+                self.scope.loaders.forget(self.entity, rows)
+            if len(rows) < chunk_size:
+                return
+            last = keys[-1] if isinstance(keys[-1], tuple) else (keys[-1],)
+            behind = (_behind(key, last),)
+            del rows, keys
+
+    async def _chunk(
+        self, view: type[BaseModel], where: Sequence[Any], size: int
+    ) -> tuple[list[Any], list[Any]]:
+        delivery, compiled = self.scope.reading.views(view, self.entity, self.info)
+        columns = compiled.root.source.columns
+        key = [column.attribute for column in self.entity.key]
+        async with self.scope.door.hold():
+            statement, guarded = select_rows(
+                self.entity, [*columns, *key], self.scope.guards, where=where, order=self.key_order, limit=size
+            )
+            rows = await self._run(statement, guarded, f"stream {self.entity.name}")
+            dicts = await complete(compiled, rows, self.scope)
+        return delivery.views(dicts), [tuple(row[len(columns) :]) for row in rows]
+
+    async def _dicts(
+        self,
+        view: type[BaseModel],
+        where: Sequence[Any],
+        order_by: Any,
+        limit: int | None,
+        strategy: str | None,
+        names: Names,
+    ) -> list[dict[str, Any]]:
+        _check_limit(limit)
+        reading = self.scope.reading
+        _, compiled = reading.views(view, self.entity, self.info, names)
+        order = parse_order(order_by) or self.info.default_order
+        choice = reading.planner.choose(compiled.plan, "views", strategy)
+        if choice.strategy == "eager":
+            return await self._eager_dicts(compiled.plan, where, order, limit, names)
+        async with self.scope.door.hold():
+            statement, guarded = select_rows(
+                self.entity,
+                compiled.root.source.columns,
+                self.scope.guards,
+                where=where,
+                order=order,
+                limit=limit,
+            )
+            rows = await self._run(statement, guarded, f"find {self.entity.name}")
+            return await complete(compiled, rows, self.scope)
+
+    async def _eager_dicts(
+        self, plan: Any, where: Sequence[Any], order: Any, limit: int | None, names: Names
+    ) -> list[dict[str, Any]]:
+        async with self.scope.door.hold():
+            rows = await find_entities(
+                self.entity,
+                self.scope,
+                where=where,
+                order=order,
+                limit=limit,
+                joined=joinable(plan),
+                cause=f"find {self.entity.name}",
+            )
+            name_of = field_name if names == "field" else output_name
+            return await complete_entities(plan, rows, self.scope, name_of)
+
+    async def _run(
+        self, statement: Any, guarded: Sequence[EntityInfo], cause: str
+    ) -> list[tuple[Any, ...]]:
+        values = self.scope.guards.values(guarded)
+        return await self.scope.door.rows(statement, values, cause=cause)  # type: ignore[no-any-return]
+
+    def _counting(self, where: Sequence[ColumnElement[bool]]) -> tuple[Any, Sequence[EntityInfo]]:
+        guards = self.scope.guards
+        statement = (
+            sa.select(sa.func.count())
+            .select_from(self.entity.cls)
+            .where(*where, *guards.conditions(self.entity))
+        )
+        return guard_others(statement, where, self.entity, guards)
+
+    def _eager(self, include: Sequence[Any]) -> tuple[list[RelationInfo], list[RelationInfo]]:
+        """The relations to join, and those to load with one more statement each."""
+        joined: list[RelationInfo] = []
+        others: list[RelationInfo] = []
+        for attribute in include:
+            owner, name = attribute_owner(attribute)
+            relation = self.entity.relations.get(name)
+            if relation is None or owner not in self.entity.ancestors:
+                raise InvalidArgument(
+                    f"include= names {owner.name}.{name}, which is not a relationship of {self.entity.name}."
+                )
+            policy = self.scope.reading.catalog.policy(relation)
+            if policy == "forbid":
+                raise LazyLoad(f"{relation} has the policy 'forbid' and may not be loaded.")
+            by_join = policy == "join" or (policy != "select_in" and relation.key_order is not None)
+            (joined if by_join else others).append(relation)
+        for relation in self.entity.relations.values():
+            policy = self.scope.reading.catalog.policy(relation)
+            if relation in joined or relation in others or relation.refused:
+                continue
+            if policy == "join":
+                joined.append(relation)
+            elif policy == "select_in" or (policy is None and relation.name in self.entity.eager_in_mapper):
+                others.append(relation)
+        return joined, others
+
+
+def _key_order(info: RepositoryInfo) -> Any:
+    return total_order((), info.entity)
+
+
+def _check_limit(limit: int | None) -> None:
+    if limit is not None and limit < 0:
+        raise InvalidArgument(f"limit must be 0 or more, or None; got {limit}.")
+
+
+def _behind(columns: Sequence[Any], last: Sequence[Any]) -> ColumnElement[bool]:
+    if len(columns) == 1:
+        return columns[0] > last[0]  # type: ignore[no-any-return]
+    return sa.tuple_(*columns) > sa.tuple_(
+        *(sa.literal(value, column.type) for column, value in zip(columns, last, strict=True))
+    )

@@ -1,0 +1,106 @@
+"""Lazy loads of a scope's entities, answered by its loaders.
+
+``await album.awaitable_attrs.tracks`` makes SQLAlchemy emit a lazy load inside a greenlet. A session
+event sees it first: it waits for the scope's loader, in whose batch it takes part, and hands the result
+back as if the statement had run. Touched outside a greenlet, where nothing can wait, it is an error that
+says what to write instead.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from sqlalchemy import event
+from sqlalchemy.engine.result import IteratorResult, SimpleResultMetaData
+from sqlalchemy.orm.attributes import set_committed_value
+from sqlalchemy.util.concurrency import await_only, in_greenlet
+
+from batchrepo.errors import LazyLoad
+from batchrepo.strategies.entities import OURS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from sqlalchemy.ext.asyncio import AsyncSession
+    from sqlalchemy.orm import InstanceState, ORMExecuteState
+
+    from batchrepo.mapping import RelationInfo
+
+
+class LazyLoads(Protocol):
+    """What answering lazy loads needs of a scope."""
+
+    def is_known(self, state: InstanceState[Any]) -> bool:
+        """Whether this scope read the entity."""
+
+    def relation_of(self, state: InstanceState[Any], name: str) -> RelationInfo:
+        """The relation of an entity's class."""
+
+    async def load_relation(self, state: InstanceState[Any], relation: RelationInfo) -> Any:
+        """Load a relation for an entity (and its peers)."""
+
+    async def load_columns(self, state: InstanceState[Any], names: Sequence[str]) -> bool:
+        """Load deferred or expired columns for an entity (and its peers). False if the row is gone."""
+
+
+def answer_lazy_loads(session: AsyncSession, scope: LazyLoads) -> Callable[[], None]:
+    """Listen to the session's lazy loads until the returned function is called."""
+
+    def on_execute(execution: ORMExecuteState) -> Any:
+        if execution.execution_options.get(OURS):
+            return None
+        if execution.is_relationship_load:
+            return _relationship(execution, scope)
+        if execution.is_column_load:
+            return _columns(execution, scope)
+        return None
+
+    target = session.sync_session
+    event.listen(target, "do_orm_execute", on_execute)
+    return lambda: event.remove(target, "do_orm_execute", on_execute)
+
+
+def _relationship(execution: ORMExecuteState, scope: LazyLoads) -> Any:
+    state = execution.lazy_loaded_from
+    path = execution.loader_strategy_path
+    if state is None or path is None or not scope.is_known(state):
+        return None
+    relation = scope.relation_of(state, path[-1].key)
+    if relation.refused is not None:
+        return None
+    _must_wait(state, relation.name, is_relation=True)
+    value = await_only(scope.load_relation(state, relation))
+    found = value if relation.many else ([] if value is None else [value])
+    return _result(relation.target.cls, found)
+
+
+def _columns(execution: ORMExecuteState, scope: LazyLoads) -> Any:
+    state: InstanceState[Any] | None = execution.load_options._refresh_state
+    names = execution.load_options._only_load_props
+    if state is None or not names or not scope.is_known(state):
+        return None
+    _must_wait(state, min(names), is_relation=False)
+    found = await_only(scope.load_columns(state, sorted(names)))
+    return _result(state.mapper.class_, [state.obj()] if found else [])
+
+
+def _must_wait(state: InstanceState[Any], name: str, *, is_relation: bool) -> None:
+    if in_greenlet():
+        return
+    cls = state.mapper.class_.__name__
+    related = f"`await scope.related({cls.lower()}, {cls}.{name})`, or " if is_relation else ""
+    raise LazyLoad(
+        f"{cls}.{name} was touched, but it was not read with its {cls}, and reading it needs to wait for the "
+        f"database. Write {related}`await {cls.lower()}.awaitable_attrs.{name}`, or name it in a view."
+    )
+
+
+def _result(cls: type[Any], entities: Sequence[Any]) -> IteratorResult[Any]:
+    return IteratorResult(SimpleResultMetaData([cls.__name__]), iter([(entity,) for entity in entities]))
+
+
+def set_loaded(state: InstanceState[Any], name: str, value: Any) -> None:
+    """Put a loaded value on an entity, as SQLAlchemy's own loading would."""
+    entity = state.obj()
+    if entity is not None and name not in state.dict:
+        set_committed_value(entity, name, value)

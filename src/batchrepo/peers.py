@@ -1,0 +1,162 @@
+"""Peers: entities that came from one result, and how a relation asked of one is loaded for the others.
+
+A loop that awaits ``related`` for one entity after the other gives a loader one key at a time. The first
+entity that is asked therefore brings the keys of its living peers along.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+from sqlalchemy.orm.attributes import instance_state
+
+from batchrepo.errors import LazyLoad
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy.orm import InstanceState
+
+PEER_LIMIT = 10_000
+"""At most so many entities are peers of each other."""
+
+
+class BatchRepoWarning(UserWarning):
+    """Something works, but not as well as it could."""
+
+
+class PeerGroup:
+    """Entities that came from one result.
+
+    Attributes:
+        states: of the entities; they do not keep the entities alive.
+        loaded: what was loaded for all of them already.
+    """
+
+    __slots__ = ("__weakref__", "loaded", "states")
+
+    def __init__(self, states: Sequence[InstanceState[Any]]) -> None:
+        self.states = tuple(states)
+        self.loaded: set[Any] = set()
+
+
+class Peers:
+    """Which entities of a scope are peers."""
+
+    def __init__(self) -> None:
+        self._groups: WeakKeyDictionary[InstanceState[Any], PeerGroup] = WeakKeyDictionary()
+
+    def register(self, entities: Sequence[Any]) -> None:
+        """The entities of one result become peers; an entity stays with the larger of two groups."""
+        for start in range(0, len(entities), PEER_LIMIT):
+            states = [instance_state(entity) for entity in entities[start : start + PEER_LIMIT]]
+            group = PeerGroup(states)
+            for state in states:
+                known = self._groups.get(state)
+                if known is None or len(known.states) <= len(states):
+                    self._groups[state] = group
+
+    def group(self, state: InstanceState[Any]) -> PeerGroup | None:
+        """The group of an entity, or None for an entity that this scope did not read."""
+        return self._groups.get(state)
+
+    def companions(self, state: InstanceState[Any], what: Any) -> Sequence[InstanceState[Any]]:
+        """The living peers for which `what` has not been loaded yet. Asking marks it as loaded."""
+        group = self._groups.get(state)
+        if group is None or what in group.loaded:
+            return ()
+        group.loaded.add(what)
+        return [peer for peer in group.states if peer is not state and peer.obj() is not None]
+
+    def forget(self, entities: Sequence[Any]) -> None:
+        """These entities are nobody's peers any more (a stream went on to its next chunk)."""
+        for entity in entities:
+            self._groups.pop(instance_state(entity), None)
+
+
+class FetchMode:
+    """What happens when an entity is asked for something that was not read with it.
+
+    The modes that exist are `PEERS`, `ONE`, `RAISE` and `WARN`; one of your own overrides one method.
+    """
+
+    name = "own"
+
+    def companions(
+        self, peers: Peers, state: InstanceState[Any], what: Any, description: str
+    ) -> Sequence[InstanceState[Any]]:
+        """The other entities for which to load it in the same batch.
+
+        Args:
+            peers: of the scope.
+            state: of the entity that was asked.
+            what: identifies what was asked for.
+            description: the same in words, such as ``Album.tracks``.
+
+        Raises:
+            LazyLoad: the mode forbids loading.
+        """
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        return f"<FetchMode {self.name}>"
+
+
+class _PeersMode(FetchMode):
+    name = "peers"
+
+    def companions(
+        self, peers: Peers, state: InstanceState[Any], what: Any, description: str
+    ) -> Sequence[InstanceState[Any]]:
+        return peers.companions(state, what)
+
+
+class _OneMode(FetchMode):
+    name = "one"
+
+    def companions(
+        self, peers: Peers, state: InstanceState[Any], what: Any, description: str
+    ) -> Sequence[InstanceState[Any]]:
+        return ()
+
+
+class _RaiseMode(FetchMode):
+    name = "raise"
+
+    def companions(
+        self, peers: Peers, state: InstanceState[Any], what: Any, description: str
+    ) -> Sequence[InstanceState[Any]]:
+        raise LazyLoad(
+            f"{description} was not read with its entity, and this scope has the fetch mode 'raise'. "
+            f"Name it in a view, or in include= where the entity is read."
+        )
+
+
+class _WarnMode(FetchMode):
+    name = "warn"
+
+    def companions(
+        self, peers: Peers, state: InstanceState[Any], what: Any, description: str
+    ) -> Sequence[InstanceState[Any]]:
+        found = peers.companions(state, what)
+        warnings.warn(
+            f"{description} was not read with its entity and is loaded now, with {len(found)} peers.",
+            BatchRepoWarning,
+            stacklevel=4,
+        )
+        return found
+
+
+PEERS: FetchMode = _PeersMode()
+"""Load it for the entity and all its living peers at once (the default)."""
+
+ONE: FetchMode = _OneMode()
+"""Load it for the entity alone (still batched with concurrent callers)."""
+
+RAISE: FetchMode = _RaiseMode()
+"""Load nothing: raise LazyLoad."""
+
+WARN: FetchMode = _WarnMode()
+"""As `PEERS`, with a warning: to find what a view should name."""

@@ -1,0 +1,137 @@
+"""ReadPlan: a read as a value. What to read, not how."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pydantic import BaseModel
+    from sqlalchemy.sql.elements import ColumnElement
+
+    from batchrepo.declare.computed import Aggregate, Fetched
+    from batchrepo.declare.orders import OrderTerm
+    from batchrepo.mapping import ColumnInfo, EntityInfo, RelationInfo
+
+
+@dataclass(frozen=True, eq=False)
+class ColumnField:
+    """A column, or a SQL expression over the entity's own columns."""
+
+    name: str
+    expression: Any
+    column: ColumnInfo | None
+
+    def __str__(self) -> str:
+        if self.column is None or self.column.name == self.name:
+            return self.name
+        return f"{self.name}={self.column.name}"
+
+
+@dataclass(frozen=True, eq=False)
+class FlatField:
+    """A column of an entity that to-one relations lead to."""
+
+    name: str
+    path: tuple[RelationInfo, ...]
+    column: ColumnInfo
+
+    def __str__(self) -> str:
+        return f"{self.name}={'.'.join(r.name for r in self.path)}.{self.column.name}"
+
+
+@dataclass(frozen=True, eq=False)
+class AggregateField:
+    """An aggregate over a relation."""
+
+    name: str
+    aggregate: Aggregate[Any]
+
+    def __str__(self) -> str:
+        a = self.aggregate
+        column = f".{a.column.key}" if a.column is not None else ""
+        return f"{self.name}={a.function}({a.relation.name}{column}{' where ...' if a.where else ''})"
+
+
+@dataclass(frozen=True, eq=False)
+class FetchedField:
+    """A value from a batched function."""
+
+    name: str
+    fetched: Fetched[Any]
+
+    def __str__(self) -> str:
+        return f"{self.name}=fetched({self.fetched.key})"
+
+
+@dataclass(frozen=True, eq=False)
+class Include:
+    """A relation, with the plan for what it leads to.
+
+    Attributes:
+        name: of the field.
+        relation: which to follow.
+        plan: what to read there.
+        where: further conditions on the related rows.
+        order: of the related rows; empty for the relationship's own order.
+        first: at most so many rows for each parent, or None.
+        many: whether the field holds a list.
+    """
+
+    name: str
+    relation: RelationInfo
+    plan: ReadPlan
+    where: tuple[ColumnElement[bool], ...] = ()
+    order: tuple[OrderTerm, ...] = ()
+    first: int | None = None
+    many: bool = False
+
+    def __str__(self) -> str:
+        renamed = f"{self.name}=" if self.name != self.relation.name else ""
+        limit = f"({self.first})" if self.first is not None else ""
+        where = "?" if self.where else ""
+        return f"{renamed}{self.relation.name}{limit}{where}{self.plan.body()}"
+
+
+Field = ColumnField | FlatField | AggregateField | FetchedField | Include
+"""Anything that a plan can read for a row."""
+
+
+@dataclass(frozen=True, eq=False)
+class ReadPlan:
+    """What to read of an entity.
+
+    Attributes:
+        entity: whose rows.
+        fields: in the order of the output.
+        view: the Pydantic model it came from, or None.
+    """
+
+    entity: EntityInfo
+    fields: tuple[Field, ...]
+    view: type[BaseModel] | None = None
+
+    @property
+    def columns(self) -> tuple[ColumnField, ...]:
+        return tuple(f for f in self.fields if isinstance(f, ColumnField))
+
+    @property
+    def includes(self) -> tuple[Include, ...]:
+        return tuple(f for f in self.fields if isinstance(f, Include))
+
+    def body(self) -> str:
+        """The fields in braces, then the includes, as in ``{id, title} > artist{name}``."""
+        own = ", ".join(str(f) for f in self.fields if not isinstance(f, Include))
+        deeper = ", ".join(str(include) for include in self.includes)
+        return f"{{{own}}}" + (f" > ({deeper})" if deeper else "")
+
+    def walk(self) -> Iterator[ReadPlan]:
+        """This plan and those of its includes, at any depth, parents first."""
+        yield self
+        for include in self.includes:
+            yield from include.plan.walk()
+
+    def __repr__(self) -> str:
+        return f"<ReadPlan {self.entity.name}{self.body()}>"

@@ -1,0 +1,332 @@
+"""Repository: what a user declares, and what a user calls."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, get_args, get_origin, overload
+
+import sqlalchemy as sa
+from pydantic import BaseModel
+
+from batchrepo.declare.orders import parse_order, total_order
+from batchrepo.errors import DeclarationError, InvalidArgument, NotFound
+from batchrepo.finding import Finder
+from batchrepo.mapping.entity import attribute_owner
+from batchrepo.mapping.keys import check_key
+from batchrepo.sql.rows import Lookup
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import QueryableAttribute
+    from sqlalchemy.sql.elements import ColumnElement
+
+    from batchrepo.declare.criteria import Criterion
+    from batchrepo.declare.repository_info import Policy, RepositoryInfo
+    from batchrepo.scope import Scope
+
+E = TypeVar("E")
+V = TypeVar("V", bound=BaseModel)
+
+
+class Repository(Generic[E]):
+    """Reads one entity. Subclass it with the entity: ``class AlbumRepository(Repository[Album])``.
+
+    Every relationship of the mapper is batched without a declaration. A subclass may declare:
+
+    - computed attributes: ``album_count = count(Artist.albums)``;
+    - ``default_order``: of `find`, `first` and pages, such as ``(Album.title,)``; the primary key is appended;
+    - ``criteria``: which rows a scope may see: ``(match(Album.tenant_id, lambda ctx: ctx.tenant),)``;
+    - ``loading``: how relations are loaded with their parents: ``{Album.artist: "join"}``.
+
+    Args:
+        scope: an open scope of a Database with which this class is registered.
+
+    Raises:
+        InvalidArgument: the class is not registered.
+    """
+
+    entity_class: ClassVar[type[Any]]
+    """The entity, from the class's parameter."""
+
+    default_order: ClassVar[Any] = ()
+    """The order of `find` and `first` where the caller gives none."""
+
+    criteria: ClassVar[Sequence[Criterion]] = ()
+    """Row criteria, made with ``match`` and ``predicate``."""
+
+    loading: ClassVar[Mapping[Any, Policy]] = {}
+    """Policies by relationship: ``batch``, ``join``, ``select_in``, ``forbid``."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        for base in getattr(cls, "__orig_bases__", ()):
+            origin, args = get_origin(base), get_args(base)
+            if isinstance(origin, type) and issubclass(origin, Repository) and isinstance(args[0], type):
+                cls.entity_class = args[0]
+
+    def __init__(self, scope: Scope) -> None:
+        scope.check_open()
+        info = scope.reading.catalog.by_class.get(type(self))
+        if info is None:
+            raise InvalidArgument(
+                f"{type(self).__name__} is not registered. Name it in Database(..., repositories=[...])."
+            )
+        self.scope = scope
+        self._info: RepositoryInfo = info
+        self._entity = info.entity
+        self._finder: Finder[E] = Finder(scope, info)
+
+    # --- by key ---------------------------------------------------------------------------------
+
+    @overload
+    async def get(self, key: Any) -> E: ...
+    @overload
+    async def get(self, key: Any, view: type[V]) -> V: ...
+    async def get(self, key: Any, view: type[V] | None = None) -> E | V:
+        """The row with this primary key; batched with concurrent calls.
+
+        Args:
+            key: the primary key; for a composite one a tuple in its columns' order.
+            view: gives a view instead of the entity.
+
+        Raises:
+            NotFound: there is no such row (that this scope may see).
+            InvalidArgument: the key has the wrong shape or type.
+        """
+        found = await self.get_or_none(key, view) if view is not None else await self.get_or_none(key)
+        if found is None:
+            raise NotFound(self._entity.name, [key])
+        return found
+
+    @overload
+    async def get_or_none(self, key: Any) -> E | None: ...
+    @overload
+    async def get_or_none(self, key: Any, view: type[V]) -> V | None: ...
+    async def get_or_none(self, key: Any, view: type[V] | None = None) -> E | V | None:
+        """As `get`, but None where there is no such row."""
+        checked = check_key(self._entity.name, self._entity.key, key)
+        if view is not None:
+            rows = await self._view_loader(view).load(checked)
+            return rows[0] if rows else None
+        known = self.scope.loaders.known(self._entity, checked)
+        return known if known is not None else await self.scope.loaders.entity(self._entity).load(checked)
+
+    @overload
+    async def get_many(self, keys: Iterable[Any]) -> list[E]: ...
+    @overload
+    async def get_many(self, keys: Iterable[Any], view: type[V]) -> list[V]: ...
+    async def get_many(self, keys: Iterable[Any], view: type[V] | None = None) -> list[E] | list[V]:
+        """The rows with these primary keys, in the order of the keys, duplicates included.
+
+        Raises:
+            NotFound: some keys have no row; it names them all.
+            InvalidArgument: a key has the wrong shape or type.
+        """
+        asked = list(keys)
+        found: list[Any] = (
+            await self.get_many_or_none(asked, view) if view is not None else await self.get_many_or_none(asked)
+        )
+        missing = [key for key, row in zip(asked, found, strict=True) if row is None]
+        if missing:
+            raise NotFound(self._entity.name, list(dict.fromkeys(missing)))
+        return found
+
+    @overload
+    async def get_many_or_none(self, keys: Iterable[Any]) -> list[E | None]: ...
+    @overload
+    async def get_many_or_none(self, keys: Iterable[Any], view: type[V]) -> list[V | None]: ...
+    async def get_many_or_none(
+        self, keys: Iterable[Any], view: type[V] | None = None
+    ) -> list[E | None] | list[V | None]:
+        """As `get_many`, with None for each key that has no row."""
+        checked = [check_key(self._entity.name, self._entity.key, key) for key in keys]
+        if view is not None:
+            rows = await self._view_loader(view).load_many(checked)
+            return [group[0] if group else None for group in rows]
+        return await self.scope.loaders.entity(self._entity).load_many(checked)
+
+    @overload
+    async def find_by(
+        self, columns: QueryableAttribute[Any] | tuple[QueryableAttribute[Any], ...], key: Any
+    ) -> list[E]: ...
+    @overload
+    async def find_by(
+        self, columns: QueryableAttribute[Any] | tuple[QueryableAttribute[Any], ...], key: Any, view: type[V]
+    ) -> list[V]: ...
+    async def find_by(self, columns: Any, key: Any, view: type[V] | None = None) -> list[E] | list[V]:
+        """The rows whose columns equal a key; batched with concurrent calls.
+
+        Args:
+            columns: one column or a tuple of columns, unique or not: ``Album.title``.
+            key: the value, or a tuple of values. A None in it equals no row.
+            view: gives views instead of entities.
+
+        Returns:
+            The rows in the order of the primary key.
+        """
+        (rows,) = await self.find_by_many(columns, [key], view)  # type: ignore[arg-type]
+        return rows
+
+    @overload
+    async def find_by_many(self, columns: Any, keys: Iterable[Any], view: None = None) -> list[list[E]]: ...
+    @overload
+    async def find_by_many(self, columns: Any, keys: Iterable[Any], view: type[V]) -> list[list[V]]: ...
+    async def find_by_many(
+        self, columns: Any, keys: Iterable[Any], view: type[V] | None = None
+    ) -> list[list[E]] | list[list[V]]:
+        """As `find_by` for many keys: a list of rows for each, in the order of the keys."""
+        names = [attribute_owner(c)[1] for c in (columns if isinstance(columns, tuple) else (columns,))]
+        infos = [self._entity.column(name) for name in names]
+        asked = list(keys)
+        complete = [key for key in asked if key is not None and not (isinstance(key, tuple) and None in key)]
+        checked = [check_key(self._entity.name, infos, key) for key in complete]
+        loader = self._column_loader(infos, view)
+        found = iter(await loader.load_many(checked))
+        known = [key is not None and not (isinstance(key, tuple) and None in key) for key in asked]
+        return [list(next(found)) if present else [] for present in known]
+
+    # --- by condition ---------------------------------------------------------------------------
+
+    @overload
+    async def find(
+        self,
+        *where: ColumnElement[bool],
+        order_by: Any = None,
+        limit: int | None = None,
+        include: Sequence[QueryableAttribute[Any]] = (),
+    ) -> list[E]: ...
+    @overload
+    async def find(
+        self,
+        view: type[V],
+        /,
+        *where: ColumnElement[bool],
+        order_by: Any = None,
+        limit: int | None = None,
+        strategy: str | None = None,
+    ) -> list[V]: ...
+    async def find(
+        self,
+        *where: Any,
+        order_by: Any = None,
+        limit: int | None = None,
+        include: Sequence[Any] = (),
+        strategy: str | None = None,
+    ) -> Any:
+        """The rows that meet all conditions.
+
+        Args:
+            where: SQL conditions, such as ``Album.title.icontains("rock")``; the first argument may be a view.
+            order_by: default: the repository's ``default_order``.
+            limit: at most so many rows.
+            include: relations to read with the entities.
+            strategy: for a view, the name of a strategy instead of the planner's choice.
+        """
+        view, conditions = _view_first(where)
+        if view is not None:
+            return await self._finder.views(view, conditions, order_by, limit, strategy)
+        return await self._finder.entities(conditions, order_by, limit, include)
+
+    async def find_json(
+        self,
+        view: type[BaseModel],
+        /,
+        *where: ColumnElement[bool],
+        order_by: Any = None,
+        limit: int | None = None,
+        by_alias: bool = True,
+        strategy: str | None = None,
+    ) -> bytes:
+        """As `find` with a view, but the JSON array of the views, as bytes.
+
+        Views whose values need no validation (plain fields of the columns' own types) are not made at all.
+        """
+        return await self._finder.json(view, where, order_by, limit, by_alias, strategy)
+
+    @overload
+    async def first(self, *where: ColumnElement[bool], order_by: Any = None) -> E | None: ...
+    @overload
+    async def first(self, view: type[V], /, *where: ColumnElement[bool], order_by: Any = None) -> V | None: ...
+    async def first(self, *where: Any, order_by: Any = None) -> Any:
+        """The first row that meets all conditions, or None."""
+        view, conditions = _view_first(where)
+        order = total_order(parse_order(order_by) or self._info.default_order, self._entity)
+        if view is not None:
+            rows: list[Any] = await self._finder.views(view, conditions, order, 1, None)
+        else:
+            rows = await self._finder.entities(conditions, order, 1, ())
+        return rows[0] if rows else None
+
+    async def count(self, *where: ColumnElement[bool]) -> int:
+        """How many rows meet all conditions."""
+        return await self._finder.count(where)
+
+    async def exists(self, *where: ColumnElement[bool]) -> bool:
+        """Whether any row meets all conditions."""
+        return await self._finder.exists(where)
+
+    @overload
+    def stream(
+        self,
+        *where: ColumnElement[bool],
+        chunk_size: int = 500,
+        progress: Callable[[int], None] | None = None,
+    ) -> AsyncIterator[E]: ...
+    @overload
+    def stream(
+        self,
+        view: type[V],
+        /,
+        *where: ColumnElement[bool],
+        chunk_size: int = 500,
+        progress: Callable[[int], None] | None = None,
+    ) -> AsyncIterator[V]: ...
+    def stream(
+        self, *where: Any, chunk_size: int = 500, progress: Callable[[int], None] | None = None
+    ) -> AsyncIterator[Any]:
+        """All rows that meet all conditions, in the order of the primary key, in constant memory.
+
+        Each chunk is one read that starts behind the last row of the chunk before, so no connection is
+        held between chunks. Relations are batched for each chunk; what was loaded for the entities of a
+        chunk is forgotten when the next one begins.
+
+        Args:
+            where: SQL conditions; the first argument may be a view.
+            chunk_size: rows in a chunk, 1 or more.
+            progress: called with the number of rows so far, after each chunk.
+        """
+        view, conditions = _view_first(where)
+        return self._finder.stream(view, conditions, chunk_size, progress)
+
+    def _view_loader(self, view: type[V]) -> Any:
+        delivery, compiled = self.scope.reading.views(view, self._entity, self._info)
+        return self.scope.loaders.view(Lookup(self._entity, columns=self._entity.key), compiled, delivery)
+
+    def _column_loader(self, columns: Sequence[Any], view: type[BaseModel] | None) -> Any:
+        if view is None:
+            return self.scope.loaders.columns(self._entity, columns)
+        delivery, compiled = self.scope.reading.views(view, self._entity, self._info)
+        lookup = Lookup(self._entity, columns=tuple(columns), order=self._finder.key_order)
+        return self.scope.loaders.view(lookup, compiled, delivery)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self._entity.name}>"
+
+
+def _view_first(where: Sequence[Any]) -> tuple[type[BaseModel] | None, Sequence[ColumnElement[bool]]]:
+    view: type[BaseModel] | None = None
+    if where and isinstance(where[0], type):
+        if not issubclass(where[0], BaseModel):
+            raise InvalidArgument(f"Expected a view (a Pydantic model) or a condition; got {where[0]!r}.")
+        view, where = where[0], where[1:]
+    for condition in where:
+        if not isinstance(condition, sa.sql.roles.WhereHavingRole | sa.ColumnElement) and not hasattr(
+            condition, "__clause_element__"
+        ):
+            raise InvalidArgument(
+                f"Expected a SQL condition such as Album.title == 'x'; got {condition!r}."
+                f"{' A Python comparison gave it: compare with a mapped attribute.' if isinstance(condition, bool) else ''}"
+            )
+    return view, where
+
+
+__all__ = ["DeclarationError", "Repository"]

@@ -1,0 +1,1 @@
+"""Pure statement builders. What differs between databases is in `keys` and `limits`; nothing here runs anything."""

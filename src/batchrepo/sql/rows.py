@@ -1,0 +1,271 @@
+"""Statements that read rows of one entity for a batch of keys, whole or a few for each key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from sqlalchemy.sql import visitors
+from sqlalchemy.sql.elements import BindParameter
+
+from batchrepo.declare.orders import OrderTerm, total_order
+from batchrepo.errors import InvalidArgument
+from batchrepo.sql.keys import KeyFilter, KeyTable, key_dialect
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy.engine import Dialect
+    from sqlalchemy.sql.elements import ColumnElement
+    from sqlalchemy.sql.selectable import Select
+
+    from batchrepo.declare.criteria import Guards
+    from batchrepo.mapping import ColumnInfo, EntityInfo, RelationInfo
+    from batchrepo.sql.keys import Key
+
+
+@dataclass(frozen=True, eq=False)
+class Lookup:
+    """Which rows a batch of keys finds: rows of `entity` by some of its columns, or through a relation.
+
+    Attributes:
+        entity: whose rows are read.
+        columns: looked up by these columns (None for a relation).
+        relation: looked up through this relation (None for columns); the key is the values of its
+            `local` columns.
+        where: further conditions.
+        order: within the rows of one key.
+        first: at most so many rows for each key, or None for all.
+    """
+
+    entity: EntityInfo
+    columns: tuple[ColumnInfo, ...] = ()
+    relation: RelationInfo | None = None
+    where: tuple[ColumnElement[bool], ...] = ()
+    order: tuple[OrderTerm, ...] = ()
+    first: int | None = None
+
+    @property
+    def same(self) -> tuple[Any, ...]:
+        """Equal for two lookups that find the same rows for the same key."""
+        return (
+            self.entity,
+            tuple(column.name for column in self.columns),
+            self.relation,
+            tuple(id(condition) for condition in self.where),
+            tuple(id(term.expression) for term in self.order),
+            self.first,
+        )
+
+    def __str__(self) -> str:
+        if self.relation is not None:
+            return str(self.relation)
+        return f"{self.entity.name} by {', '.join(column.name for column in self.columns)}"
+
+
+@dataclass(frozen=True, eq=False)
+class Keyed:
+    """A built statement for a batch of keys.
+
+    Attributes:
+        statement: selects what was asked for, then the match columns.
+        width: how many columns come before the match columns.
+        filter: how keys go in and how rows are matched to them.
+        entities: whose criteria are in it.
+        single: a simpler statement for a batch of one key, or None.
+    """
+
+    statement: Select[Any]
+    width: int
+    filter: KeyFilter
+    entities: tuple[EntityInfo, ...]
+    single: Keyed | None = None
+
+
+def source_of(lookup: Lookup, dialect: Dialect) -> tuple[KeyFilter, tuple[ColumnElement[bool], ...]]:
+    """How keys limit a lookup, and the conditions that do not depend on the keys.
+
+    Raises:
+        InvalidArgument: a relation without plain equality has key types that the database cannot take
+            as a table.
+    """
+    keys = key_dialect(dialect)
+    relation = lookup.relation
+    if relation is None:
+        return keys.filter([column.attribute for column in lookup.columns]), ()
+    if relation.remote is not None:
+        return keys.filter(relation.remote), relation.extra
+    table = keys.table([column.type for column in relation.local])
+    if table is None:
+        raise InvalidArgument(
+            f"{relation} has a join condition that is not a plain equality, and {dialect.name} cannot take its "
+            f"key columns ({', '.join(c.name for c in relation.local)}) as a table."
+        )
+    condition = on_key_table(relation, table)
+    return KeyFilter((condition,), (table.ordinal,), table.first_ordinal, table.encode, table=table), ()
+
+
+def on_key_table(relation: RelationInfo, table: KeyTable) -> ColumnElement[bool]:
+    """The relation's condition with the parent's values taken from a key table."""
+    places = dict(zip(relation.binds, table.columns, strict=True))
+
+    def place(element: Any, **_: Any) -> Any:
+        return places.get(element.key) if isinstance(element, BindParameter) else None
+
+    return visitors.replacement_traverse(relation.clause, {}, place)
+
+
+def keyed_rows(lookup: Lookup, selected: Sequence[Any] | None, guards: Guards, dialect: Dialect) -> Keyed:
+    """Read columns of the looked-up entity for a batch of keys.
+
+    Args:
+        lookup: which rows.
+        selected: the columns, or None for whole entities (an ORM statement).
+        guards: the row criteria.
+        dialect: of the database.
+
+    Each child of a link table is given once, also where a pair is linked twice.
+    """
+    key_filter, fixed = source_of(lookup, dialect)
+    conditions = (*lookup.where, *guards.conditions(lookup.entity))
+    relation = lookup.relation
+    whole = [lookup.entity.cls] if selected is None else list(selected)
+    entities = (lookup.entity,)
+    if relation is not None and relation.may_repeat:
+        statement = _each_once(lookup, selected, key_filter, (*fixed, *conditions))
+        return Keyed(statement, len(whole), key_filter, entities)
+    plain = (
+        sa.select(*whole, *_labelled(key_filter.match))
+        .where(*key_filter.conditions, *fixed, *conditions)
+        .select_from(lookup.entity.cls)
+    )
+    if lookup.first is None:
+        statement = plain.order_by(*(term.element for term in lookup.order))
+        return Keyed(statement, len(whole), key_filter, entities)
+    order = total_order(lookup.order, lookup.entity)
+    for_one = plain.order_by(*(term.element for term in order)).limit(lookup.first)
+    single = Keyed(for_one, len(whole), key_filter, entities)
+    if dialect.name == "postgresql" and relation is not None and relation.indexed:
+        statement, key_filter = _lateral(lookup, relation, selected, conditions, dialect)
+    else:
+        statement = _ranked(lookup, selected, key_filter, (*fixed, *conditions))
+    return Keyed(statement, len(whole), key_filter, entities, single)
+
+
+def _ranked(
+    lookup: Lookup, selected: Sequence[Any] | None, key_filter: KeyFilter, conditions: Sequence[Any]
+) -> Select[Any]:
+    """The first rows of each key by ROW_NUMBER over the rows of these keys only."""
+    order = [term.element for term in total_order(lookup.order, lookup.entity)]
+    place = sa.func.row_number().over(partition_by=list(key_filter.match), order_by=order).label("place")
+    inner = (
+        sa.select(*_inner(lookup, selected), *_labelled(key_filter.match), place)
+        .where(*key_filter.conditions, *conditions)
+        .select_from(lookup.entity.cls)
+        .subquery("ranked")
+    )
+    outer = _outer(lookup, selected, inner, _matched(inner, key_filter), inner)
+    return outer.where(inner.c.place <= lookup.first).order_by(inner.c.place)
+
+
+def _lateral(
+    lookup: Lookup,
+    relation: RelationInfo,
+    selected: Sequence[Any] | None,
+    conditions: Sequence[Any],
+    dialect: Dialect,
+) -> tuple[Select[Any], KeyFilter]:
+    """The first rows of each key by a sub-select per key, which an index on the key columns serves."""
+    table = key_dialect(dialect).table([column.type for column in relation.local])
+    assert table is not None
+    terms = total_order(lookup.order, lookup.entity)
+    sorted_by = [term.expression.label(f"order_{i}") for i, term in enumerate(terms)]
+    inner = (
+        sa.select(*_inner(lookup, selected), *sorted_by)
+        .where(on_key_table(relation, table), *conditions)
+        .select_from(lookup.entity.cls)
+        .order_by(*(term.element for term in terms))
+        .limit(lookup.first)
+        .correlate(table.source)
+        .lateral("firsts")
+    )
+    order = [term.on(inner.c[f"order_{i}"]) for i, term in enumerate(terms)]
+    source = table.source.join(inner, sa.true())
+    outer = _outer(lookup, selected, inner, [table.ordinal.label("match_0")], source)
+    by_ordinal = KeyFilter((), (table.ordinal,), table.first_ordinal, table.encode, table=table)
+    return outer.order_by(table.ordinal, *order), by_ordinal
+
+
+def _each_once(
+    lookup: Lookup, selected: Sequence[Any] | None, key_filter: KeyFilter, conditions: Sequence[Any]
+) -> Select[Any]:
+    """Through a link table that may repeat a pair: rank the repetitions away, then read."""
+    terms = total_order(lookup.order, lookup.entity)
+    key = [column.attribute for column in lookup.entity.key]
+    repetition = sa.func.row_number().over(
+        partition_by=[*key_filter.match, *key], order_by=[term.element for term in terms]
+    )
+    sorted_by = [term.expression.label(f"order_{i}") for i, term in enumerate(terms)]
+    inner: Any = (
+        sa.select(
+            *_inner(lookup, selected), *_labelled(key_filter.match), *sorted_by, repetition.label("repetition")
+        )
+        .where(*key_filter.conditions, *conditions)
+        .select_from(lookup.entity.cls)
+        .subquery("linked")
+    )
+    order = [term.on(inner.c[f"order_{i}"]) for i, term in enumerate(terms)]
+    if lookup.first is None:
+        outer = _outer(lookup, selected, inner, _matched(inner, key_filter), inner)
+        return outer.where(inner.c.repetition == 1).order_by(*order)
+    place = sa.func.row_number().over(partition_by=_matched(inner, key_filter), order_by=order).label("place")
+    ranked = sa.select(*inner.c, place).where(inner.c.repetition == 1).subquery("ranked")
+    outer = _outer(lookup, selected, ranked, _matched(ranked, key_filter), ranked)
+    return outer.where(ranked.c.place <= lookup.first).order_by(ranked.c.place)
+
+
+def _inner(lookup: Lookup, selected: Sequence[Any] | None) -> list[Any]:
+    columns = [column.attribute for column in lookup.entity.key] if selected is None else selected
+    return [column.label(f"c{i}") for i, column in enumerate(columns)]
+
+
+def _outer(
+    lookup: Lookup, selected: Sequence[Any] | None, inner: Any, match: Sequence[Any], source: Any
+) -> Select[Any]:
+    """Select from a sub-select: its columns, or the entities whose keys it has."""
+    if selected is not None:
+        columns = [inner.c[f"c{i}"] for i in range(len(selected))]
+        return sa.select(*columns, *match).select_from(source)
+    on = sa.and_(*(column.attribute == inner.c[f"c{i}"] for i, column in enumerate(lookup.entity.key)))
+    return sa.select(lookup.entity.cls, *match).select_from(source).join(lookup.entity.cls, on)
+
+
+def _labelled(match: Sequence[ColumnElement[Any]]) -> list[Any]:
+    return [column.label(f"match_{i}") for i, column in enumerate(match)]
+
+
+def _matched(inner: Any, key_filter: KeyFilter) -> list[Any]:
+    return [inner.c[f"match_{i}"] for i in range(len(key_filter.match))]
+
+
+def match_rows(keyed: Keyed, keys: Sequence[Key], rows: Sequence[Sequence[Any]]) -> dict[Key, list[Any]]:
+    """Rows by key; a key without rows is absent. The order of rows is kept."""
+    groups: dict[Key, list[Any]] = {}
+    for key, row in zip(row_keys(keyed, keys, rows), rows, strict=True):
+        if key in groups:
+            groups[key].append(row)
+        else:
+            groups[key] = [row]
+    return groups
+
+
+def row_keys(keyed: Keyed, keys: Sequence[Key], rows: Sequence[Sequence[Any]]) -> list[Key]:
+    """For each row, the key that it belongs to."""
+    width = keyed.width
+    first = keyed.filter.first_ordinal
+    if first is not None:
+        return [keys[row[width] - first] for row in rows]
+    if len(keyed.filter.match) == 1:
+        return [row[width] for row in rows]
+    return [tuple(row[width:]) for row in rows]

@@ -1,0 +1,302 @@
+"""The batched strategy: Core rows, level by level, one statement for each different lookup of a level."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from batchrepo.sql.aggregates import keyed_aggregates
+from batchrepo.sql.rows import Keyed, Lookup, keyed_rows, row_keys
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Sequence
+
+    from batchrepo.declare.repository_info import Catalog
+    from batchrepo.mapping import EntityInfo
+    from batchrepo.plan.planner import Output
+    from batchrepo.plan.read import ReadPlan
+    from batchrepo.protocols import ReadContext
+    from batchrepo.sql.keys import Key
+    from batchrepo.strategies.compile import (
+        AggregateFetch,
+        Attach,
+        CompiledPlan,
+        Fetch,
+        Level,
+        ServiceFetch,
+        Use,
+    )
+
+Row = tuple[Any, ...]
+"""A row as the database gives it."""
+
+Dicts = list[dict[str, Any]]
+"""Rows as the view wants them."""
+
+
+class BatchedStrategy:
+    """Core rows, level by level. Runs every plan."""
+
+    name = "batched"
+
+    def why_not(self, plan: ReadPlan, output: Output, catalog: Catalog) -> str | None:
+        if output == "entities":
+            return "it makes views, not entities"
+        return None
+
+    def prefers(self, plan: ReadPlan, output: Output, catalog: Catalog) -> str | None:
+        return None
+
+
+async def complete(compiled: CompiledPlan, rows: Sequence[Row], context: ReadContext) -> Dicts:
+    """Turn rows of the plan's root into dicts and fetch everything below them.
+
+    Args:
+        compiled: the plan.
+        rows: of a statement that selected ``compiled.root.source.columns`` first.
+        context: the scope's door, guards and batched functions.
+
+    Returns:
+        One dict for each row, in order.
+    """
+    dicts = compiled.root.assemble(rows)
+    if compiled.levels and rows:
+        await _Run(context).descend(compiled, rows, dicts)
+    return dicts
+
+
+async def find_by_keys(
+    compiled: CompiledPlan, lookup: Lookup, keys: Sequence[Key], context: ReadContext
+) -> dict[Key, Dicts]:
+    """Read the plan for the rows that a batch of keys finds.
+
+    Args:
+        compiled: the plan; its entity is the lookup's.
+        lookup: how the keys find rows.
+        keys: each once.
+        context: the scope's door, guards and batched functions.
+
+    Returns:
+        The dicts of each key, in the lookup's order; keys without rows are absent.
+    """
+    async with context.door.hold():
+        rows, matched = await fetch_rows(lookup, compiled.root.source.columns, keys, context)
+        dicts = await complete(compiled, rows, context)
+    groups: dict[Key, Dicts] = {}
+    for key, item in zip(matched, dicts, strict=True):
+        groups.setdefault(key, []).append(item)
+    return groups
+
+
+async def fetch_rows(
+    lookup: Lookup, columns: Sequence[Any], keys: Sequence[Key], context: ReadContext
+) -> tuple[Sequence[Row], list[Key]]:
+    """Run one lookup for a batch of keys.
+
+    Returns:
+        The rows, and for each row the key that it belongs to.
+    """
+    keyed = keyed_statement(lookup, columns, context)
+    return await _run_keyed(keyed, keys, str(lookup), context)
+
+
+def keyed_statement(lookup: Lookup, columns: Sequence[Any], context: ReadContext) -> Keyed:
+    """The statement of a lookup, built once for all scopes with the same row criteria."""
+    dialect = context.door.dialect
+    cache_key = (lookup.same, tuple(map(id, columns)), dialect.name)
+    cached = context.guards.statements.get(cache_key)
+    if cached is None or cached[0] is not columns:
+        keyed = keyed_rows(lookup, columns, context.guards, dialect)
+        cached = context.guards.statements[cache_key] = (columns, keyed)
+    return cached[1]  # type: ignore[no-any-return]
+
+
+async def _run_keyed(
+    keyed: Keyed, keys: Sequence[Key], cause: str, context: ReadContext
+) -> tuple[Sequence[Row], list[Key]]:
+    if keyed.single is not None and len(keys) == 1:
+        keyed = keyed.single
+    guard_values = context.guards.values(keyed.entities)
+    size = keyed.filter.limit or len(keys)
+    rows: list[Row] = []
+    matched: list[Key] = []
+    for start in range(0, len(keys), size):
+        part = keys[start : start + size]
+        found = await context.door.rows(
+            keyed.statement, {**keyed.filter.encode(part), **guard_values}, cause=cause, keys=len(part)
+        )
+        matched += row_keys(keyed, part, found)
+        rows += found
+    return rows, matched
+
+
+class _Run:
+    """One execution of a compiled plan."""
+
+    def __init__(self, context: ReadContext) -> None:
+        self.context = context
+        self.rows: dict[Use, Sequence[Row]] = {}
+        self.dicts: dict[Use, Dicts] = {}
+        self.remembered: dict[EntityInfo, dict[Key, Row | None]] = defaultdict(dict)
+
+    async def descend(self, compiled: CompiledPlan, rows: Sequence[Row], dicts: Dicts) -> None:
+        self.rows[compiled.root] = rows
+        self.dicts[compiled.root] = dicts
+        async with self.context.door.hold():
+            for level in compiled.levels:
+                await self._level(level)
+        for flattened in compiled.flattened:
+            flattened.unwrap(self.dicts.get(flattened.use, ()))
+
+    async def _level(self, level: Level) -> None:
+        for attach in level.answered:
+            self._answer(attach)
+        work: list[Callable[[], Coroutine[Any, Any, None]]] = [
+            *(partial(self._fetch, fetch) for fetch in level.fetches),
+            *(partial(self._aggregate, fetch) for fetch in level.aggregates),
+            *(partial(self._service, fetch) for fetch in level.services),
+        ]
+        await together(work, parallel=self.context.door.parallel > 1 or bool(level.services))
+
+    async def _fetch(self, fetch: Fetch) -> None:
+        wanted = {attach: self._keys(attach) for attach in fetch.attaches}
+        keys = list(dict.fromkeys(key for found in wanted.values() for key in found if _present(key, fetch.lookup)))
+        if fetch.by_key:
+            await self._fetch_by_key(fetch, keys, wanted)
+            return
+        rows, matched = await self._rows(fetch, keys)
+        shared = len(fetch.attaches) > 1
+        for attach in fetch.attaches:
+            if shared:
+                mine = set(wanted[attach])
+                pairs = [(row, key) for row, key in zip(rows, matched, strict=True) if key in mine]
+                self._attach_groups(attach, wanted[attach], [p[0] for p in pairs], [p[1] for p in pairs])
+            else:
+                self._attach_groups(attach, wanted[attach], rows, matched)
+
+    async def _rows(self, fetch: Fetch, keys: Sequence[Key]) -> tuple[Sequence[Row], list[Key]]:
+        if not keys:
+            return [], []
+        return await fetch_rows(fetch.lookup, fetch.source.columns, keys, self.context)
+
+    async def _fetch_by_key(
+        self, fetch: Fetch, keys: Sequence[Key], wanted: dict[Attach, list[Key]]
+    ) -> None:
+        remembered = self.remembered[fetch.lookup.entity]
+        missing = [key for key in keys if key not in remembered]
+        rows, matched = await self._rows(fetch, missing)
+        if missing:
+            remembered.update(dict.fromkeys(missing))
+            remembered.update(zip(matched, rows, strict=True))
+        for attach in fetch.attaches:
+            child = attach.child
+            assert child is not None
+            found = [
+                (key, row) for key in dict.fromkeys(wanted[attach]) if (row := remembered.get(key)) is not None
+            ]
+            child_rows = [row for _, row in found]
+            child_dicts = child.assemble(child_rows)
+            self.rows[child], self.dicts[child] = child_rows, child_dicts
+            self._attach_one(attach, wanted[attach], dict(zip((key for key, _ in found), child_dicts, strict=True)))
+
+    def _attach_groups(
+        self, attach: Attach, wanted: list[Key], rows: Sequence[Row], matched: Sequence[Key]
+    ) -> None:
+        child = attach.child
+        assert child is not None
+        dicts = child.assemble(rows)
+        self.rows[child], self.dicts[child] = rows, dicts
+        if attach.kind != "many":
+            # The first of several rows wins, as SQLAlchemy has it for a to-one relation.
+            firsts: dict[Key, dict[str, Any]] = {}
+            for key, item in zip(matched, dicts, strict=True):
+                firsts.setdefault(key, item)
+            self._attach_one(attach, wanted, firsts)
+            return
+        groups: defaultdict[Key, Dicts] = defaultdict(list)
+        for key, item in zip(matched, dicts, strict=True):
+            groups[key].append(item)
+        name = attach.name
+        for key, parent in zip(wanted, self.dicts[attach.parent], strict=True):
+            parent[name] = groups.get(key) or []
+
+    def _attach_one(self, attach: Attach, wanted: list[Key], found: dict[Key, dict[str, Any]]) -> None:
+        name = attach.name
+        get = found.get
+        for key, parent in zip(wanted, self.dicts[attach.parent], strict=True):
+            parent[name] = get(key)
+
+    def _answer(self, attach: Attach) -> None:
+        child = attach.child
+        assert child is not None
+        keys = self._keys(attach)
+        rows = [((key,) if attach.plain else key) for key in keys if _complete(key, attach.plain)]
+        dicts = iter(child.assemble(rows))
+        name = attach.name
+        for key, parent in zip(keys, self.dicts[attach.parent], strict=True):
+            parent[name] = next(dicts) if _complete(key, attach.plain) else None
+
+    async def _aggregate(self, fetch: AggregateFetch) -> None:
+        wanted = {attach: self._keys(attach) for attach in fetch.attaches}
+        keys = list(dict.fromkeys(key for found in wanted.values() for key in found if _present(key, fetch.lookup)))
+        by_key = await aggregate_rows(fetch, keys, self.context)
+        for attach in fetch.attaches:
+            name, index, default = attach.name, attach.index, attach.default
+            for key, parent in zip(wanted[attach], self.dicts[attach.parent], strict=True):
+                row = by_key.get(key)
+                parent[name] = default if row is None else row[index]
+
+    async def _service(self, fetch: ServiceFetch) -> None:
+        wanted = {attach: self._keys(attach) for attach in fetch.attaches}
+        keys = list(dict.fromkeys(key for found in wanted.values() for key in found if key is not None))
+        values = await self.context.load_fetched(fetch.fetched, keys)
+        found = dict(zip(keys, values, strict=True))
+        for attach in fetch.attaches:
+            for key, parent in zip(wanted[attach], self.dicts[attach.parent], strict=True):
+                parent[attach.name] = found.get(key)
+
+    def _keys(self, attach: Attach) -> list[Key]:
+        return list(map(attach.key, self.rows[attach.parent]))
+
+
+async def aggregate_rows(fetch: AggregateFetch, keys: Sequence[Key], context: ReadContext) -> dict[Key, Row]:
+    """Aggregates for a batch of keys: the row of each key that has related rows."""
+    if not keys:
+        return {}
+    aggregates = tuple(fetch.aggregates)
+    dialect = context.door.dialect
+    cache_key = ("aggregates", fetch.lookup.relation, aggregates, dialect.name)
+    keyed = context.guards.statements.get(cache_key)
+    if keyed is None:
+        keyed = keyed_aggregates(fetch.lookup, aggregates, context.guards, dialect)
+        context.guards.statements[cache_key] = keyed
+    cause = f"{aggregates[0].function if len(aggregates) == 1 else 'aggregates'} of {fetch.lookup.relation}"
+    rows, matched = await _run_keyed(keyed, keys, cause, context)
+    return dict(zip(matched, rows, strict=True))
+
+
+async def together(work: Sequence[Callable[[], Coroutine[Any, Any, None]]], *, parallel: bool) -> None:
+    """Run work side by side, or one after the other; the first error ends all of it."""
+    if not parallel or len(work) < 2:
+        for start in work:
+            await start()
+        return
+    try:
+        async with asyncio.TaskGroup() as group:
+            for start in work:
+                group.create_task(start())
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from None
+
+
+def _present(key: Key, lookup: Lookup) -> bool:
+    """Whether a key can find rows: a NULL part equals nothing. (Other conditions decide for themselves.)"""
+    if lookup.relation is not None and lookup.relation.remote is None:
+        return True
+    return not (key is None or (type(key) is tuple and None in key))
+
+
+def _complete(key: Key, plain: bool) -> bool:
+    return key is not None if plain else None not in key

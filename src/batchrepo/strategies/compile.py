@@ -1,0 +1,314 @@
+"""A read plan, compiled for the batched strategy: what to fetch on each level, and what goes where.
+
+Level 0 is the root. The fetches of one level need nothing but the rows of the level above, so that
+each level costs one statement for each different lookup, however many rows and branches ask for it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, Literal
+from weakref import WeakKeyDictionary
+
+from batchrepo.declare.orders import parse_order
+from batchrepo.plan.read import AggregateField, ColumnField, FetchedField, FlatField, Include, ReadPlan
+from batchrepo.sql.rows import Lookup
+from batchrepo.strategies.assemble import Assembler, make_assembler
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from batchrepo.declare.computed import Aggregate, Fetched
+    from batchrepo.mapping import ColumnInfo, EntityInfo, RelationInfo
+
+
+
+@dataclass(eq=False)
+class Source:
+    """The columns that one statement selects. Several uses may add theirs."""
+
+    columns: list[Any] = field(default_factory=list)
+    _places: dict[Any, int] = field(default_factory=dict)
+
+    def place(self, expression: Any, column: ColumnInfo | None) -> int:
+        """The position of a column in the rows, added if it is not there yet."""
+        identity = column.name if column is not None else id(expression)
+        found = self._places.get(identity)
+        if found is None:
+            found = self._places[identity] = len(self.columns)
+            self.columns.append(expression)
+        return found
+
+
+@dataclass(eq=False)
+class Use:
+    """One place of the plan: turns rows of its source into dicts."""
+
+    plan: ReadPlan
+    source: Source
+    assemble: Assembler
+
+
+@dataclass(eq=False)
+class Attach:
+    """Where fetched values go: into ``dicts[name]`` of the parent use, by the parent's key.
+
+    Attributes:
+        parent: the use whose dicts are completed.
+        name: the key of the dict.
+        key: takes a row of the parent, gives the key of the lookup.
+        plain: the key is one value, not a tuple.
+        child: makes the dicts that are attached (None for aggregates and fetched values).
+        kind: a list, one row or None, or a value (an aggregate, a fetched value).
+        index: position of an aggregate in its statement's rows.
+        default: the value where there is none.
+    """
+
+    parent: Use
+    name: str
+    key: Callable[[Sequence[Any]], Any]
+    plain: bool
+    child: Use | None
+    kind: Literal["many", "one", "value"]
+    index: int = 0
+    default: Any = None
+
+
+@dataclass(eq=False)
+class Fetch:
+    """One statement of a level: rows for a batch of keys."""
+
+    lookup: Lookup
+    source: Source
+    attaches: list[Attach] = field(default_factory=list)
+
+    @property
+    def by_key(self) -> bool:
+        """Whether it looks rows up by primary key: these are remembered for the rest of the read."""
+        return self.lookup.relation is None
+
+
+@dataclass(eq=False)
+class AggregateFetch:
+    """One statement of a level: aggregates over one relation for a batch of keys."""
+
+    lookup: Lookup
+    aggregates: list[Aggregate[Any]] = field(default_factory=list)
+    attaches: list[Attach] = field(default_factory=list)
+
+
+@dataclass(eq=False)
+class ServiceFetch:
+    """Values of a batched function for a batch of keys."""
+
+    fetched: Fetched[Any]
+    attaches: list[Attach] = field(default_factory=list)
+
+
+@dataclass(eq=False)
+class Level:
+    """Everything that can be fetched at once."""
+
+    fetches: list[Fetch] = field(default_factory=list)
+    aggregates: list[AggregateFetch] = field(default_factory=list)
+    services: list[ServiceFetch] = field(default_factory=list)
+    answered: list[Attach] = field(default_factory=list)
+
+
+@dataclass(eq=False)
+class Flattened:
+    """A value that lies `depth` dicts deep in its field, each dict with one item, until all is read."""
+
+    use: Use
+    name: str
+    depth: int
+
+    def unwrap(self, dicts: Sequence[dict[str, Any]]) -> None:
+        for item in dicts:
+            value = item[self.name]
+            for _ in range(self.depth):
+                if value is None:
+                    break
+                (value,) = value.values()
+            item[self.name] = value
+
+
+@dataclass(eq=False)
+class CompiledPlan:
+    """A plan ready to run.
+
+    Attributes:
+        plan: where it came from.
+        root: turns the rows of the root statement into dicts; its source says what to select.
+        levels: below the root, from the top.
+        flattened: what to unwrap when everything is read.
+    """
+
+    plan: ReadPlan
+    root: Use
+    levels: list[Level]
+    flattened: list[Flattened]
+
+
+
+
+def compile_plan(
+    plan: ReadPlan,
+    *,
+    guarded: Callable[[EntityInfo], bool],
+    name_of: Callable[[ReadPlan, str], str],
+) -> CompiledPlan:
+    """Compile a plan.
+
+    Args:
+        plan: what to read.
+        guarded: whether an entity has row criteria, so that even a key must be looked up.
+        name_of: the name of a field in the output (its own, or its alias).
+    """
+    return _Compiler(guarded, name_of).compile(plan)
+
+
+class _Compiler:
+    def __init__(
+        self, guarded: Callable[[EntityInfo], bool], name_of: Callable[[ReadPlan, str], str]
+    ) -> None:
+        self.guarded = guarded
+        self.name_of = name_of
+        self.levels: list[Level] = []
+        self.by_key: dict[EntityInfo, Source] = {}
+        self.flattened: list[Flattened] = []
+
+    def compile(self, plan: ReadPlan) -> CompiledPlan:
+        root = self._use(plan, Source(), 0)
+        return CompiledPlan(plan, root, self.levels, self.flattened)
+
+    def _use(self, plan: ReadPlan, source: Source, depth: int) -> Use:
+        names = [self.name_of(plan, f.name) for f in plan.fields]
+        positions = [
+            source.place(f.expression, f.column) if isinstance(f, ColumnField) else None for f in plan.fields
+        ]
+        use = Use(plan, source, make_assembler(names, positions))
+        for f, name in zip(plan.fields, names, strict=True):
+            match f:
+                case Include():
+                    self._include(use, f, name, depth + 1)
+                case FlatField(path=path):
+                    self._include(use, _nested(f), name, depth + 1)
+                    self.flattened.append(Flattened(use, name, len(path)))
+                case AggregateField(aggregate=aggregate):
+                    self._aggregate(use, aggregate, name, depth + 1)
+                case FetchedField(fetched=fetched):
+                    self._service(use, fetched, name, depth + 1)
+                case ColumnField():
+                    pass
+        return use
+
+    def _level(self, depth: int) -> Level:
+        while len(self.levels) < depth:
+            self.levels.append(Level())
+        return self.levels[depth - 1]
+
+    def _include(self, parent: Use, include: Include, name: str, depth: int) -> None:
+        relation = include.relation
+        level = self._level(depth)
+        key, plain = _key_getter(parent, relation, relation.key_order)
+        kind: Literal["many", "one"] = "many" if include.many else "one"
+        if self._key_answers(include):
+            child = _from_key(include, relation, self.name_of)
+            level.answered.append(Attach(parent, name, key, plain, child, kind))
+            return
+        lookup, by_key = _lookup(include)
+        fetch = next((f for f in level.fetches if f.lookup.same == lookup.same), None)
+        if fetch is None:
+            # Rows found by primary key are remembered through the whole read, so all of its levels
+            # select the same columns of them.
+            source = self.by_key.setdefault(lookup.entity, Source()) if by_key else Source()
+            fetch = Fetch(lookup, source)
+            level.fetches.append(fetch)
+        child = self._use(include.plan, fetch.source, depth)
+        fetch.attaches.append(Attach(parent, name, key, plain, child, kind))
+
+    def _key_answers(self, include: Include) -> bool:
+        relation = include.relation
+        if not relation.enforced or include.where or self.guarded(relation.target):
+            return False
+        keys = set(relation.target.key_names)
+        return all(
+            isinstance(f, ColumnField) and f.column is not None and f.column.name in keys
+            for f in include.plan.fields
+        )
+
+    def _aggregate(self, parent: Use, aggregate: Aggregate[Any], name: str, depth: int) -> None:
+        relation = aggregate.relation
+        level = self._level(depth)
+        fetch = next((f for f in level.aggregates if f.lookup.relation is relation), None)
+        if fetch is None:
+            fetch = AggregateFetch(Lookup(relation.target, relation=relation))
+            level.aggregates.append(fetch)
+        if aggregate not in fetch.aggregates:
+            fetch.aggregates.append(aggregate)
+        key, plain = _key_getter(parent, relation, None)
+        index = fetch.aggregates.index(aggregate)
+        fetch.attaches.append(
+            Attach(parent, name, key, plain, None, "value", index=index, default=aggregate.empty)
+        )
+
+    def _service(self, parent: Use, fetched: Fetched[Any], name: str, depth: int) -> None:
+        level = self._level(depth)
+        found = next((s for s in level.services if s.fetched is fetched), None)
+        if found is None:
+            found = ServiceFetch(fetched)
+            level.services.append(found)
+        column = parent.plan.entity.column(fetched.key)
+        place = parent.source.place(column.attribute, column)
+        found.attaches.append(Attach(parent, name, itemgetter(place), True, None, "value"))
+
+
+def lookup_of(relation: RelationInfo) -> Lookup:
+    """The lookup for all rows of a relation, in its own order."""
+    return Lookup(relation.target, relation=relation, order=_order_of(relation))
+
+
+def _order_of(relation: RelationInfo) -> Any:
+    # Parsed once, so that two lookups over one relation are recognised as the same.
+    parsed = _orders.get(relation)
+    if parsed is None:
+        parsed = _orders[relation] = parse_order(relation.order_by)
+    return parsed
+
+
+_orders: WeakKeyDictionary[RelationInfo, Any] = WeakKeyDictionary()
+
+
+def _lookup(include: Include) -> tuple[Lookup, bool]:
+    relation = include.relation
+    if relation.key_order is not None and not include.where:
+        return Lookup(relation.target, columns=relation.target.key), True
+    order = include.order or _order_of(relation)
+    return Lookup(relation.target, (), relation, include.where, order, include.first), False
+
+
+def _key_getter(parent: Use, relation: RelationInfo, order: Sequence[int] | None) -> tuple[Any, bool]:
+    local = relation.local if order is None else [relation.local[i] for i in order]
+    places = [parent.source.place(column.attribute, column) for column in local]
+    return itemgetter(*places), len(places) == 1
+
+
+def _nested(flat: FlatField) -> Include:
+    """A flattened column as includes of one field each."""
+    field: ColumnField | Include = ColumnField(flat.name, flat.column.attribute, flat.column)
+    for relation in reversed(flat.path):
+        field = Include(flat.name, relation, ReadPlan(relation.target, (field,)))
+    assert isinstance(field, Include)
+    return field
+
+
+def _from_key(
+    include: Include, relation: RelationInfo, name_of: Callable[[ReadPlan, str], str]
+) -> Use:
+    """The use that makes dicts from keys alone: a row is the key, as a tuple in the target's order."""
+    names = relation.target.key_names
+    positions = [names.index(f.column.name) for f in include.plan.columns if f.column is not None]
+    labels = [name_of(include.plan, f.name) for f in include.plan.fields]
+    return Use(include.plan, Source(), make_assembler(labels, positions))
