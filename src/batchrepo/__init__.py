@@ -43,7 +43,7 @@ from batchrepo.errors import (
 )
 from batchrepo.executing import Health
 from batchrepo.loading import BatchLoader, Batched, batched
-from batchrepo.peers import ONE, PEERS, RAISE, WARN, BatchRepoWarning, FetchMode
+from batchrepo.scope.peers import ONE, PEERS, RAISE, WARN, BatchRepoWarning, FetchMode
 from batchrepo.plan.markers import column, include, unmapped
 from batchrepo.report import Report
 from batchrepo.repository import Repository

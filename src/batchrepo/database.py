@@ -12,9 +12,9 @@ from batchrepo.declare.repository_info import Catalog, RepositoryInfo, read_repo
 from batchrepo.errors import DeclarationError, InvalidArgument
 from batchrepo.events import EventLog
 from batchrepo.executing import Health, check, describe, make_engine, read_engine
-from batchrepo.explaining import explain_view
-from batchrepo.peers import PEERS, FetchMode
-from batchrepo.reading import Reading
+from batchrepo.strategies.explaining import explain_view
+from batchrepo.scope.peers import PEERS, FetchMode
+from batchrepo.strategies.reading import Reading
 from batchrepo.repository import Repository
 from batchrepo.scope import Scope
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
     from batchrepo.events import Event
-    from batchrepo.explaining import Explanation
+    from batchrepo.strategies.explaining import Explanation
 
 
 class Database:

@@ -4,29 +4,22 @@ from __future__ import annotations
 
 import contextvars
 from contextvars import ContextVar
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from pydantic import BaseModel
 from sqlalchemy import event, inspect
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import Session
-from sqlalchemy.orm.attributes import instance_state
 
-from batchrepo.declare.computed import Aggregate, Computed, Expression, Fetched, Top
-from batchrepo.errors import InvalidArgument, LazyLoad, NestedScope, ScopeClosed, UnsavedChanges, did_you_mean
-from batchrepo.events import EventLog
+from batchrepo.errors import InvalidArgument, NestedScope, ScopeClosed, UnsavedChanges
 from batchrepo.executing import JoinedDoor, PinnedDoor, PooledDoor, ReadSession
-from batchrepo.lazy import answer_lazy_loads, set_loaded
-from batchrepo.loaders import Loaders
-from batchrepo.loading import MISSING, Batched, Scheduler
-from batchrepo.mapping import entity_info
-from batchrepo.mapping.entity import attribute_owner
-from batchrepo.peers import FetchMode, Peers
+from batchrepo.loading import Batched, Scheduler
 from batchrepo.report import Report
-from batchrepo.sql.rows import Lookup
+from batchrepo.scope.lazy import answer_lazy_loads
+from batchrepo.scope.loaders import Loaders
+from batchrepo.scope.peers import FetchMode, Peers
+from batchrepo.scope.related import Related
+from batchrepo.scope.unsaved import describe_unsaved, refuse_flush, unsaved_changes
 from batchrepo.sql.select import guard_statement
-from batchrepo.strategies.compile import lookup_of
 from batchrepo.strategies.entities import OURS
 
 if TYPE_CHECKING:
@@ -34,13 +27,15 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from sqlalchemy.orm import InstanceState, QueryableAttribute
+    from sqlalchemy.orm import QueryableAttribute
     from sqlalchemy.sql.selectable import Select
 
+    from batchrepo.declare.computed import Computed, Fetched
     from batchrepo.declare.criteria import Criterion, Guards
+    from batchrepo.events import EventLog
     from batchrepo.executing import Door
-    from batchrepo.mapping import EntityInfo, RelationInfo
-    from batchrepo.reading import Reading
+    from batchrepo.mapping import EntityInfo
+    from batchrepo.strategies.reading import Reading
 
 T = TypeVar("T")
 K = TypeVar("K")
@@ -104,9 +99,10 @@ class Scope:
             manual=self._manual, events=self.events, context=contextvars.copy_context()
         )
         self._loaders = Loaders(self, self._scheduler, self._peers)
-        self._stop_listening = answer_lazy_loads(self._session, self)
+        self._related = Related(self, self._loaders, self._peers)
+        self._stop_listening = answer_lazy_loads(self._session, self._related)
         if self._joined is None:
-            event.listen(self._session.sync_session, "before_flush", _refuse_flush)
+            event.listen(self._session.sync_session, "before_flush", refuse_flush)
         self._state = "open"
         return self
 
@@ -115,7 +111,7 @@ class Scope:
     ) -> None:
         self._state = "closed"
         _current.set(self._parent)
-        unsaved = _unsaved(self._session.sync_session) if self._joined is None else []
+        unsaved = unsaved_changes(self._session.sync_session) if self._joined is None else []
         try:
             await self._scheduler.aclose()
         finally:
@@ -127,7 +123,7 @@ class Scope:
                     self._session.expunge_all()
                     await self._session.close()
         if unsaved and error is None:
-            raise UnsavedChanges(_unsaved_message(unsaved))
+            raise UnsavedChanges(describe_unsaved(unsaved))
 
     @property
     def closed(self) -> bool:
@@ -273,23 +269,7 @@ class Scope:
             ScopeClosed: the scope has ended.
         """
         self.check_open()
-        state = _state_of(entity)
-        if isinstance(attribute, Computed):
-            return await self._related_computed(state, attribute, view, mode or self.mode)
-        relation = self._relation(state, attribute)
-        if view is not None:
-            delivery, compiled = self._reading.views(view, relation.target)
-            loader = self.loaders.view(lookup_of(relation), compiled, delivery)
-            found = await self._for_peers(
-                state, relation, (relation, view), _names(relation), loader, mode or self.mode, str(relation)
-            )
-            return (found or []) if relation.many else (found[0] if found else None)
-        if relation.name in state.dict:
-            return state.dict[relation.name]
-        value = await self.load_relation(state, relation, mode)
-        if state.session is self._session.sync_session:
-            set_loaded(state, relation.name, value)
-        return value
+        return await self._related.load(entity, attribute, view, mode or self.mode)
 
     async def load(self, source: Batched[K, T], key: K) -> T:
         """The value of a batched function for one key, batched with concurrent calls."""
@@ -354,200 +334,13 @@ class Scope:
         """What this scope did: rounds, batches and statements with their causes. Prints as a tree."""
         return Report(self.events)
 
-    # --- lazy loads and peers -------------------------------------------------------------------
-
-    def is_known(self, state: InstanceState[Any]) -> bool:
-        """Whether this scope read the entity."""
-        return self._state == "open" and self._peers.group(state) is not None
-
-    def relation_of(self, state: InstanceState[Any], name: str) -> RelationInfo:
-        """The relation of an entity's class."""
-        return entity_info(state.mapper.class_).relations[name]
-
-    async def load_relation(
-        self, state: InstanceState[Any], relation: RelationInfo, mode: FetchMode | None = None
-    ) -> Any:
-        """Load a relation for an entity, and with it for its peers as the fetch mode says."""
-        if self._reading.catalog.policy(relation) == "forbid":
-            raise LazyLoad(f"{relation} has the policy 'forbid' and may not be loaded.")
-        loader = self.loaders.relation(relation)
-        found = await self._for_peers(
-            state, relation, relation, _names(relation), loader, mode or self.mode, str(relation)
-        )
-        if found is None:
-            return [] if relation.many else None
-        return list(found) if relation.many else found
-
-    async def load_columns(self, state: InstanceState[Any], names: Sequence[str]) -> bool:
-        """Load deferred columns for an entity and its peers of the same class."""
-        entity = entity_info(state.mapper.class_)
-        loader = self.loaders.attributes(entity, names)
-        what = (entity, tuple(names))
-        others = self.mode.companions(self._peers, state, what, f"{entity.name}.{', '.join(names)}")
-        states = [state, *(s for s in others if s.mapper is state.mapper)]
-        values = await loader.load_many([entity.key_of(s.obj()) for s in states if s.obj() is not None])
-        for one, row in zip(states, values, strict=False):
-            for name, value in zip(names, row or (), strict=False):
-                if one is state or name not in one.dict:
-                    set_loaded(one, name, value)
-        return values[0] is not None
-
-    async def _related_computed(
-        self, state: InstanceState[Any], computed: Computed[Any], view: type[BaseModel] | None, mode: FetchMode
-    ) -> Any:
-        entity = entity_info(state.mapper.class_)
-        owner = computed.entity()
-        if owner is not None and owner not in entity.ancestors:
-            raise InvalidArgument(f"{computed} is computed for {owner.name}, not for {entity.name}.")
-        match computed:
-            case Expression():
-                loader = self.loaders.expression(entity, computed)
-                return await self._for_peers(
-                    state, None, computed, entity.key_names, loader, mode, str(computed)
-                )
-            case Fetched():
-                loader = self.loaders.batched(computed.source)
-                return await self._for_peers(state, None, computed, (computed.key,), loader, mode, str(computed))
-            case Top() if view is not None:
-                delivery, compiled = self._reading.views(view, computed.relation.target)
-                lookup = self._reading.lookup(computed)
-                loader = self.loaders.view(lookup, compiled, delivery)
-                found = await self._for_peers(
-                    state, computed.relation, (computed, view), _names(computed.relation), loader, mode, str(computed)
-                )
-                return (found[0] if found else None) if computed.single else (found or [])
-            case Aggregate() | Top():
-                loader = self.loaders.computed(computed)
-                names = tuple(column.name for column in computed.relation.local)
-                found = await self._for_peers(
-                    state, computed.relation, computed, names, loader, mode, str(computed)
-                )
-                if isinstance(computed, Aggregate):
-                    return computed.empty if found is None else found
-                return found if computed.single else list(found or [])
-        raise InvalidArgument(f"{computed!r} cannot be loaded.")
-
-    async def _for_peers(
-        self,
-        state: InstanceState[Any],
-        relation: RelationInfo | None,
-        what: Any,
-        names: Sequence[str],
-        loader: Any,
-        mode: FetchMode,
-        description: str,
-    ) -> Any:
-        """Load by the values of an entity's columns, in one batch with its companions."""
-        keyless = relation is None or relation.remote is not None
-        key = await self._key(state, names)
-        if keyless and _is_null(key):
-            return None
-        cached = loader.peek(key)
-        if cached is not MISSING:
-            return cached
-        others = mode.companions(self._peers, state, what, description)
-        keys = {key: None}
-        for other in others:
-            values = other.dict
-            if all(name in values for name in names):
-                other_key = values[names[0]] if len(names) == 1 else tuple(values[name] for name in names)
-                if not (keyless and _is_null(other_key)):
-                    keys[other_key] = None
-        if len(keys) == 1:
-            return await loader.load(key)
-        return (await loader.load_many(list(keys)))[0]
-
-    async def _key(self, state: InstanceState[Any], names: Sequence[str]) -> Any:
-        values = state.dict
-        missing = [name for name in names if name not in values]
-        if missing and state.has_identity:
-            await self.load_columns(state, missing)
-        try:
-            return values[names[0]] if len(names) == 1 else tuple(values[name] for name in names)
-        except KeyError as error:
-            raise InvalidArgument(
-                f"{state.mapper.class_.__name__} has no value for {error.args[0]!r}, which the lookup needs. "
-                f"Is it an entity that was read from the database?"
-            ) from None
-
-    def _relation(self, state: InstanceState[Any], attribute: Any) -> RelationInfo:
-        owner, name = attribute_owner(attribute)
-        entity = entity_info(state.mapper.class_)
-        if owner not in entity.ancestors:
-            raise InvalidArgument(
-                f"{owner.name}.{name} was asked of {entity.name}. Expected a relationship of {entity.name}."
-                f"{did_you_mean(name, entity.relations)}"
-            )
-        relation = entity.relations.get(name)
-        if relation is None:
-            raise InvalidArgument(
-                f"{owner.name}.{name} is a column, not a relationship.{did_you_mean(name, entity.relations)}"
-            )
-        if relation.refused:
-            raise InvalidArgument(f"{relation.refused}.")
-        return relation
-
-    @cached_property
-    def _label(self) -> str:
-        return f"{self.context!r}" if self.context is not None else "no context"
-
     def __repr__(self) -> str:
         if self._state != "open":
             return f"<Scope {self._state}>"
-        return f"<Scope {len(self._loaders)} loaders, {self._scheduler.pending} pending, {self._label}>"
+        return f"<Scope {len(self._loaders)} loaders, {self._scheduler.pending} pending>"
 
 
 def current_scope() -> Scope | None:
     """The innermost open scope of the running task, or None."""
     scope = _current.get()
     return scope if scope is not None and not scope.closed else None
-
-
-def _names(relation: RelationInfo) -> tuple[str, ...]:
-    if relation.key_order is not None:
-        return tuple(relation.local[i].name for i in relation.key_order)
-    return tuple(column.name for column in relation.local)
-
-
-def _is_null(key: Any) -> bool:
-    return key is None or (type(key) is tuple and None in key)
-
-
-def _state_of(entity: Any) -> InstanceState[Any]:
-    try:
-        return instance_state(entity)
-    except AttributeError:
-        raise InvalidArgument(
-            f"Expected an entity (an instance of a mapped class); got {type(entity).__name__}."
-        ) from None
-
-
-def _unsaved(session: Session) -> list[tuple[str, str]]:
-    changed = [
-        (f"{type(entity).__name__} {entity_info(type(entity)).key_of(entity)!r}", ", ".join(_changed(entity)))
-        for entity in session.dirty
-        if session.is_modified(entity)
-    ]
-    added = [(f"a new {type(entity).__name__}", "all") for entity in session.new]
-    deleted = [(f"{type(entity).__name__}", "deleted") for entity in session.deleted]
-    return changed + added + deleted
-
-
-def _changed(entity: Any) -> list[str]:
-    state = inspect(entity)
-    return [attribute.key for attribute in state.attrs if attribute.history.has_changes()]
-
-
-def _unsaved_message(unsaved: Sequence[tuple[str, str]]) -> str:
-    what = "; ".join(f"{entity} ({attributes})" for entity, attributes in unsaved[:5])
-    more = f" and {len(unsaved) - 5} more" if len(unsaved) > 5 else ""
-    return (
-        f"Changed outside a transaction, where nothing saves it: {what}{more}. Change entities in a session of "
-        f"your own and read through db.scope(session=your_session)."
-    )
-
-
-def _refuse_flush(session: Session, *_: object) -> None:
-    unsaved = _unsaved(session)
-    if unsaved:
-        raise UnsavedChanges(_unsaved_message(unsaved))

@@ -6,6 +6,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from batchrepo.declare.computed import Aggregate, Computed, Expression, Fetched, Top
+from batchrepo.declare.orders import total_order
 from batchrepo.errors import InvalidArgument
 from batchrepo.loading import BatchLoader
 from batchrepo.sql.rows import Lookup
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from batchrepo.declare.computed import BatchSource
     from batchrepo.loading import Scheduler
     from batchrepo.mapping import ColumnInfo, EntityInfo, RelationInfo
-    from batchrepo.peers import Peers
+    from batchrepo.scope.peers import Peers
     from batchrepo.strategies.deliver import Delivery
     from batchrepo.strategies.entities import EntityContext
 
@@ -67,7 +68,7 @@ class Loaders:
         names = tuple(column.name for column in columns)
 
         async def load(keys: list[Any]) -> list[list[Any]]:
-            lookup = Lookup(entity, columns=tuple(columns), order=_by_key(entity))
+            lookup = Lookup(entity, columns=tuple(columns), order=total_order((), entity))
             return _grouped(keys, *await self._entities(lookup, keys))
 
         return self._made(("columns", entity, names), f"{entity.name} by {', '.join(names)}", load)
@@ -188,12 +189,6 @@ class Loaders:
 
     def __len__(self) -> int:
         return len(self._loaders)
-
-
-def _by_key(entity: EntityInfo) -> Any:
-    from batchrepo.declare.orders import total_order  # noqa: PLC0415
-
-    return total_order((), entity)
 
 
 def _grouped(keys: Sequence[Any], entities: Sequence[Any], matched: Sequence[Any]) -> list[list[Any]]:

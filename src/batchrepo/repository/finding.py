@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from batchrepo.declare.repository_info import RepositoryInfo
     from batchrepo.mapping import EntityInfo, RelationInfo
-    from batchrepo.reading import Names
+    from batchrepo.strategies.reading import Names
     from batchrepo.scope import Scope
 
 E = TypeVar("E")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from batchrepo.declare.repository_info import RepositoryInfo
     from batchrepo.plan.planner import Choice
-    from batchrepo.reading import Reading
+    from batchrepo.strategies.reading import Reading
     from batchrepo.strategies.compile import CompiledPlan
 
 

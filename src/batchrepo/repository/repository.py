@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from batchrepo.declare.orders import parse_order, total_order
 from batchrepo.errors import DeclarationError, InvalidArgument, NotFound
-from batchrepo.finding import Finder
+from batchrepo.repository.finding import Finder
 from batchrepo.mapping.entity import attribute_owner
 from batchrepo.mapping.keys import check_key
 from batchrepo.sql.rows import Lookup
