@@ -21,7 +21,7 @@ from sqlalchemy.sql.elements import BinaryExpression, BooleanClauseList, ColumnE
 from batchrepo.testing.contract.data import FAMILIES, Family
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class RelationCase:
     """One relation of one class.
 
@@ -37,6 +37,9 @@ class RelationCase:
 
     def __str__(self) -> str:
         return f"{self.owner.__name__}.{self.key}"
+
+    def __repr__(self) -> str:
+        return f"<RelationCase {self}>"  # in failure messages, where the family's data would be in the way
 
     @property
     def attribute(self) -> InstrumentedAttribute[Any]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.orm import class_mapper
 
 from batchrepo import Database, Repository
 from batchrepo.testing.contract.cases import RelationCase, relation_cases
@@ -29,6 +29,8 @@ from batchrepo.testing.contract.work import allowed_statements
 from batchrepo.testing.counting import StatementCounter, statement_counter
 
 if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
     from batchrepo.testing.contract.data import Family, Rows
 
 Reading = Callable[[Any, RelationCase, Sequence[Any]], Awaitable[list[Any]]]
@@ -60,6 +62,9 @@ READINGS: tuple[Reading, ...] = (gathered, in_a_loop, awaitable_attrs_gathered, 
 
 CASES = relation_cases()
 """Every relation of the contract models."""
+
+CASES_OF_SUBCLASSES = [case for case in CASES if class_mapper(case.owner).inherits]
+"""Every relation that is read from a subclass, declared there or inherited."""
 
 
 class RelationContract:
@@ -97,6 +102,15 @@ class RelationContract:
         async with prepared(relation_engine, case, case.family.sample) as trial:
             await trial.check_owner_views()
             await trial.check_related_views()
+
+    @pytest.mark.parametrize("reading", READINGS, ids=lambda reading: reading.__name__)
+    @pytest.mark.parametrize("case", CASES_OF_SUBCLASSES, ids=str)
+    async def test_owners_found_through_their_base(
+        self, relation_engine: AsyncEngine, case: RelationCase, reading: Reading
+    ) -> None:
+        """A relation of a subclass, of entities that the base's repository found."""
+        async with prepared(relation_engine, case, case.family.sample) as trial:
+            await trial.check_entities_of_base(reading)
 
     @pytest.mark.parametrize("case", CASES, ids=str)
     async def test_no_owners(self, relation_engine: AsyncEngine, case: RelationCase) -> None:
@@ -154,6 +168,20 @@ class Trial:
                 again = await reading(scope, self.case, owners)
             assert_entities(self.case, self.expected, owners, again)
             self._assert_count(seen, {0})
+
+    async def check_entities_of_base(self, reading: Reading) -> None:
+        """Reads the relation of owners that the repository of their base class found.
+
+        Their own columns may not be loaded; reading those for all owners may take one more statement.
+        """
+        base = class_mapper(self.case.owner).base_mapper.class_
+        async with self.database.scope() as scope:
+            found = await _REPOSITORIES[base](scope).find()
+            owners = [owner for owner in found if isinstance(owner, self.case.owner)]
+            with statement_counter(self.engine) as seen:
+                values = await reading(scope, self.case, owners)
+            assert_entities(self.case, self.expected, owners, values)
+            self._assert_count(seen, {0, 1, 2})
 
     async def check_owner_views(self) -> None:
         """Finds views of the owners that hold views of the related rows."""

@@ -9,9 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from hypothesis import strategies as st
-from sqlalchemy.orm import Mapper
-
 from batchrepo.testing.contract import models
 from batchrepo.testing.contract.data import (
     composite,
@@ -29,8 +26,10 @@ from batchrepo.testing.contract.data.building import Row, Rows
 if TYPE_CHECKING:
     from types import ModuleType
 
+    from hypothesis import strategies as st
     from sqlalchemy import Table
     from sqlalchemy.ext.asyncio import AsyncEngine
+    from sqlalchemy.orm import Mapper
 
 
 @dataclass(frozen=True)

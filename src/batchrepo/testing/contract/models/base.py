@@ -40,7 +40,7 @@ class UtcDateTime(TypeDecorator[dt.datetime]):
         in_utc = value.astimezone(dt.UTC)
         return in_utc.replace(tzinfo=None) if dialect.name == "sqlite" else in_utc
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> dt.datetime | None:  # noqa: ARG002
+    def process_result_value(self, value: Any, dialect: Dialect) -> dt.datetime | None:
         """Returns the value in UTC; values without an offset are in UTC already."""
         if value is None:
             return None
