@@ -97,7 +97,7 @@ class Batched(Generic[K, V]):
         return f"<Batched {self.name}>"
 
 
-class BatchedDecorator(Protocol[M_co]):
+class BatchedDecorator(Protocol[M_co]):  # pyright: ignore[reportInvalidTypeVarUse] - mypy wants it covariant
     """What ``batched(...)`` returns: a decorator that keeps the types of keys and values.
 
     ``M_co`` is the type of ``missing``, which loads may give besides the values.
@@ -213,7 +213,9 @@ def _takes_scope(name: str, function: Any) -> bool:
             f"@batched {name} is {kind}. Declare it with `async def`, and return a mapping or a sequence."
         )
     parameters = inspect.signature(function).parameters.values()
-    required = [parameter for parameter in parameters if parameter.default is parameter.empty]
+    required = [
+        p for p in parameters if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+    ]
     wanted = [p for p in required if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     if len(wanted) != len(required) or len(wanted) not in (1, 2):
         raise DeclarationError(

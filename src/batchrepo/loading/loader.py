@@ -12,16 +12,15 @@ What differs from aiodataloader, and why:
 from __future__ import annotations
 
 import asyncio
-import functools
-import inspect
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 import aiodataloader
 
-from batchrepo.errors import BatchContract, BatchTimeout, InvalidArgument
+from batchrepo.errors import InvalidArgument
+from batchrepo.loading.calling import call_batch, name_of
 from batchrepo.loading.cycles import Blocked
-from batchrepo.loading.results import MISSING, RAISE, Sentinel, read_values
+from batchrepo.loading.results import MISSING, RAISE, Sentinel, as_failure
 from batchrepo.loading.rounds import Queue, current_batch
 from batchrepo.loading.scheduler import Scheduler
 from batchrepo.loading.waiting import Entry, Many
@@ -68,7 +67,7 @@ class BatchLoader(aiodataloader.DataLoader[K, V]):
         InvalidArgument: a setting makes no sense.
     """
 
-    def __init__(  # noqa: PLR0917 - aiodataloader's own order, so that it can be swapped for ours
+    def __init__(
         self,
         batch_load_fn: Callable[[list[K]], Awaitable[Mapping[K, V] | Sequence[V]]] | None = None,
         batch: bool | None = None,
@@ -92,7 +91,7 @@ class BatchLoader(aiodataloader.DataLoader[K, V]):
                 f"{function!r}. Pass batch_load_fn, or define it as a method of a subclass."
             )
         self.batch_load_fn = cast("Any", function)
-        self.name = name or _name_of(self, function)
+        self.name = name or name_of(self, function)
         if batch is not None:
             self.batch = batch
         if max_batch_size is not None:
@@ -159,17 +158,22 @@ class BatchLoader(aiodataloader.DataLoader[K, V]):
         if value is not MISSING:
             return _resolved(loop, value)
         future: Future[V] = loop.create_future()
-        batch = current_batch.get()
-        if batch is None:
-            self._ask(key, cache_key, entry, future, self._home)
-            return future
-        cycle = None if batch.ended else Blocked(batch, self).cycle(key, cache_key, entry)
-        if cycle is not None:
-            future.set_exception(cycle)
-            return future
-        entry = self._ask(key, cache_key, entry, future, scheduler.queue_for(self, batch))
-        if not batch.ended:
-            entry.note_asker(batch, future)
+        asker = current_batch.get()
+        if asker is None:
+            queue = self._home
+        else:
+            queue = scheduler.queue_for(self, asker)
+            cycle = None if asker.ended else Blocked(asker, self).cycle(key, cache_key, entry)
+            if cycle is not None:
+                future.set_exception(cycle)
+                return future
+        if entry is None:
+            entry = self._flying[cache_key] = Entry(self, key, cache_key, future, queue)
+            queue.add(entry)
+        else:
+            self._join(entry, future, queue)
+        if asker is not None and not asker.ended:
+            entry.note_asker(asker, future)
         return future
 
     def load_many(self, keys: Iterable[K]) -> Future[list[V]]:
@@ -186,6 +190,7 @@ class BatchLoader(aiodataloader.DataLoader[K, V]):
             raise InvalidKey(
                 f"{self.name}.load_many() takes an iterable of keys, got {keys!r}. For one key: load()."
             )
+        keys = list(keys)  # a generator may run code that loads or clears
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
@@ -207,7 +212,7 @@ class BatchLoader(aiodataloader.DataLoader[K, V]):
             many.finish()
         return many.future
 
-    def _ask_many(self, keys: Iterable[K], many: Many, queue: Queue, asker: Batch | None) -> None:
+    def _ask_many(self, keys: list[K], many: Many, queue: Queue, asker: Batch | None) -> None:
         values: Mapping[Any, V] = self._values if self.cache else {}
         flying, key_of, items = self._flying, self._key_of, many.items
         blocked = None if asker is None else Blocked(asker, self)
@@ -225,28 +230,28 @@ class BatchLoader(aiodataloader.DataLoader[K, V]):
             if value is not MISSING:
                 many.failed = many.failed or isinstance(value, Exception)
                 items.append(value)
-            elif entry is not None and entry.last_joined(many):
+                continue
+            if entry is None:
+                entry = flying[cache_key] = Entry(self, key, cache_key, many, queue)
+                queue.add(entry)
+            elif entry.last_joined(many):
                 items.append(entry)
+                continue
             else:
-                entry = self._ask(key, cache_key, entry, many, queue)
-                items.append(entry)
-                many.remaining += 1
-                if asker is not None:
-                    entry.note_asker(asker, many.future)
+                self._join(entry, many, queue)
+            items.append(entry)
+            many.remaining += 1
+            if asker is not None:
+                entry.note_asker(asker, many.future)
 
-    def _ask(self, key: K, cache_key: Any, entry: Entry | None, waiter: Waiter, queue: Queue) -> Entry:
-        """Wait for a key: for the one under way, or for a new one in this queue."""
-        if entry is None:
-            entry = self._flying[cache_key] = Entry(self, key, cache_key, waiter, queue)
-            queue.add(entry)
-            return entry
+    def _join(self, entry: Entry, waiter: Waiter, queue: Queue) -> None:
+        """Wait for a key that is under way already."""
         entry.join(waiter)
         root = self._scheduler.root
         if entry.queue is root and queue is not root:
             # An outside task asked first. The root waits for the round whose batch waits for this key.
             entry.queue = queue
             queue.add(entry)
-        return entry
 
     # --- the cache ----------------------------------------------------------------------------------
 
@@ -254,7 +259,7 @@ class BatchLoader(aiodataloader.DataLoader[K, V]):
         """The value if it is in the cache, else ``MISSING`` (also for a primed failure). Never queues."""
         if not self.cache:
             return MISSING
-        value = self._values.get(self._cache_key(key), MISSING)
+        value: Any = self._values.get(self._cache_key(key), MISSING)
         return MISSING if isinstance(value, Exception) else value
 
     def clear(self, key: K) -> Self:
@@ -272,7 +277,8 @@ class BatchLoader(aiodataloader.DataLoader[K, V]):
     def clear_all(self) -> Self:
         """Forget all keys, as ``clear`` does."""
         self._values.clear()
-        self._flying = {cache_key: entry for cache_key, entry in self._flying.items() if entry.batch is None}
+        for entry in [entry for entry in self._flying.values() if entry.batch is not None]:
+            self.forget(entry)
         return self
 
     def prime(self, key: K, value: V) -> Self:
@@ -299,7 +305,8 @@ class BatchLoader(aiodataloader.DataLoader[K, V]):
 
     def prime_many(self, values: Mapping[K, V] | Iterable[tuple[K, V]]) -> Self:
         """``prime`` for a mapping or for pairs of key and value."""
-        for key, value in values.items() if isinstance(values, Mapping) else values:
+        pairs = cast("Iterable[tuple[K, V]]", values.items() if isinstance(values, Mapping) else values)
+        for key, value in pairs:
             self.prime(key, value)
         return self
 
@@ -320,30 +327,7 @@ class BatchLoader(aiodataloader.DataLoader[K, V]):
 
     async def call_batch(self, keys: list[K]) -> list[Any]:
         """Call the batch function. Returns one value for each key; an ``Exception`` among them fails its key."""
-        given = keys.copy()  # the function may sort or empty its list
-        if self.timeout is None:
-            returned = await self._call(given)
-        else:
-            try:
-                async with asyncio.timeout(self.timeout) as limit:
-                    returned = await self._call(given)
-            except TimeoutError as error:
-                if not limit.expired():
-                    raise
-                raise BatchTimeout(
-                    f"The batch function of {self.name} took longer than its timeout of {self.timeout:g} seconds for "
-                    f"{len(keys)} {'key' if len(keys) == 1 else 'keys'}. Raise timeout=, or lower max_batch_size=."
-                ) from error
-        return read_values(self.name, keys, returned, self.missing)
-
-    async def _call(self, keys: list[K]) -> object:
-        answer: object = self.batch_load_fn(keys)
-        if not inspect.isawaitable(answer):
-            raise BatchContract(
-                f"The batch function of {self.name} returned {type(answer).__name__} without being awaited. "
-                "Declare it with `async def` and return the values."
-            )
-        return await answer
+        return await call_batch(self.name, self.batch_load_fn, keys, limit=self.timeout, missing=self.missing)
 
     def dispatched(self, entries: list[Entry]) -> None:
         """Keys leave the queue for a batch. Without a cache, later loads do not share what is being read."""
@@ -359,8 +343,8 @@ class BatchLoader(aiodataloader.DataLoader[K, V]):
             current = flying.get(cache_key) is entry
             if current:
                 del flying[cache_key]
-            if isinstance(value, Exception):
-                entry.fail(value)
+            if isinstance(value, BaseException):
+                entry.fail(as_failure(self.name, 1, value))
                 continue
             if current and cache is not None:
                 cache[cache_key] = value
@@ -405,11 +389,3 @@ def _resolved(loop: AbstractEventLoop, value: Any) -> Future[Any]:
     else:
         future.set_result(value)
     return future
-
-
-def _name_of(loader: object, function: object) -> str:
-    while isinstance(function, functools.partial):
-        function = function.func
-    if getattr(function, "__self__", None) is loader:
-        return type(loader).__name__
-    return getattr(function, "__qualname__", type(function).__name__)

@@ -39,18 +39,13 @@ def read_values(name: str, keys: list[Any], returned: object, missing: object) -
     Raises:
         BatchContract: the answer is neither, or has another length than the keys.
     """
-    values: list[Any]
-    if isinstance(returned, Mapping):
-        # get(), not []: a defaultdict would invent values, and grow while it is read.
-        values = [returned.get(key, MISSING) for key in keys]
-        for index, value in enumerate(values):
-            if value is MISSING:
-                values[index] = NotFound(name, [keys[index]]) if missing is RAISE else missing
-    else:
-        values = _aligned(name, len(keys), returned)
+    if not isinstance(returned, Mapping):
+        return _aligned(name, len(keys), returned)
+    # get(), not []: a defaultdict would invent values, and grow while it is read.
+    values = [returned.get(key, MISSING) for key in keys]
     for index, value in enumerate(values):
-        if isinstance(value, BaseException):
-            values[index] = as_failure(name, len(keys), value)
+        if value is MISSING:
+            values[index] = NotFound(name, [keys[index]]) if missing is RAISE else missing
     return values
 
 

@@ -44,7 +44,7 @@ class Queue:
         self.scheduler = scheduler
         self.parent = parent
         self.depth = depth
-        self.reason = reason
+        self.reason: RoundReason | None = reason
         self.entries: list[Entry] = []
         self.hops = 0
         self._last = 0
@@ -79,18 +79,19 @@ class Queue:
     def take(self) -> dict[BatchLoader[Any, Any], list[Entry]]:
         """Empty the queue. Returns the keys that somebody still waits for, by loader."""
         taken: dict[BatchLoader[Any, Any], list[Entry]] = {}
+        loader: BatchLoader[Any, Any] | None = None
+        same: list[Entry] = []
         for entry in self.entries:
             if entry.queue is not self:
                 continue
             entry.queue = None
-            if entry.wanted() is None:
+            if entry.first.done() and entry.wanted() is None:
                 entry.loader.forget(entry)
                 continue
-            same = taken.get(entry.loader)
-            if same is None:
-                taken[entry.loader] = [entry]
-            else:
-                same.append(entry)
+            if entry.loader is not loader:  # they mostly come in runs
+                loader = entry.loader
+                same = taken.setdefault(loader, [])
+            same.append(entry)
         self.entries = []
         self.awake = False
         self.restart()
@@ -124,7 +125,7 @@ class Round:
         self.number = number
         self.parent = queue.parent
         self.depth = queue.depth
-        self.reason = reason
+        self.reason: RoundReason = reason
         self.batches: list[Batch] = []
         self.running = 0
         self.done: asyncio.Future[None] | None = None

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 class Scheduler:
     """Collects the keys of all loaders of one scope and dispatches them in rounds.
 
+    A batch function may load: its keys go to a sub-round. It must not wait by other means (a lock, a task made
+    outside) for code that loads: that load waits for the round, and nobody can see that the round waits for it.
+
     Args:
         quiet_hops: a round goes out once no new key came for this many hops of the event loop (1 to 2 us each).
         max_hops: it goes out after this many hops even if keys keep coming.
@@ -129,7 +132,7 @@ class Scheduler:
             self._call_tick(queue)
 
     def _call_tick(self, queue: Queue) -> None:
-        assert self.loop is not None  # noqa: S101 - bound by the loader before it queues
+        assert self.loop is not None
         self.loop.call_soon(self._tick, queue, self.loop, context=self._tick_context)
 
     def _tick(self, queue: Queue, loop: asyncio.AbstractEventLoop) -> None:
@@ -147,7 +150,7 @@ class Scheduler:
     # --- rounds go out ------------------------------------------------------------------------------
 
     def _take_round(self, queue: Queue, reason: RoundReason) -> Round | None:
-        """Empty a queue into a round, or None if nobody waits for its keys. Synchronous and free of I/O: starting it is the caller's.
+        """Empty a queue into a round, or None if nobody waits for its keys. Starting it is the caller's.
 
         Who waits for whom is decided here and in ``wake``. The root waits for its running round, so that what
         comes meanwhile is one round more and not a trickle. All other queues never wait:
@@ -176,16 +179,18 @@ class Scheduler:
 
     def _start(self, round_: Round) -> None:
         """Run each batch of a round in a task of its own."""
-        assert self.loop is not None  # noqa: S101 - a round has keys, so a loader has bound the loop
+        assert self.loop is not None
         batches = tuple(round_.batches)
         if self._events is not None:
             sizes = tuple((batch.loader.name, len(batch.entries)) for batch in batches)
             try:
                 self._events.emit(RoundEvent(round_.number, round_.depth, sizes, round_.reason))
-            except Exception as error:  # noqa: BLE001 - a listener's error (a budget) belongs to those who wait
-                for batch in batches:
-                    batch.loader.fail(batch.entries, error)
+            except BaseException as error:
+                for batch in batches:  # a listener's error, such as of a budget, belongs to those who wait
+                    batch.loader.fail(batch.entries, as_failure(batch.loader.name, len(batch.entries), error))
                     self._ended(batch)
+                if not isinstance(error, Exception):
+                    raise
                 return
         for batch in batches:
             # Context.run and not create_task(context=): task factories from before 3.11 do not know that argument.
@@ -203,6 +208,8 @@ class Scheduler:
             values = await batch.loader.call_batch([entry.key for entry in batch.entries])
         except Exception as error:  # noqa: BLE001 - every error of a batch function belongs to those who wait
             self._finish(batch, error, perf_counter() - started)
+        except GeneratorExit:
+            raise  # the task is being collected after its loop: there is nobody left to tell
         except BaseException as error:
             self._finish(batch, error, perf_counter() - started)
             raise
@@ -220,15 +227,19 @@ class Scheduler:
                 self._events.emit(BatchEvent(loader.name, len(entries), seconds, batch.origin, failed))
             if not isinstance(outcome, BaseException):
                 loader.settle(entries, outcome)
-        except Exception as error:  # noqa: BLE001 - of a listener, or of the user's cache_map: nobody may hang
+        except BaseException as error:  # of a listener, or of the user's cache_map: nobody may hang
             outcome = error
-        if isinstance(outcome, BaseException):
-            loader.fail(entries, as_failure(loader.name, len(entries), outcome))
-        self._ended(batch)
+            if not isinstance(error, Exception):
+                raise
+        finally:
+            if isinstance(outcome, BaseException):
+                loader.fail(entries, as_failure(loader.name, len(entries), outcome))
+            self._ended(batch)
 
     def _ended(self, batch: Batch) -> None:
         batch.ended = True
         batch.blocked.clear()
+        batch.entries = []  # a task that was spawned in the batch keeps it, but need not keep all values
         self._running.discard(batch)
         round_ = batch.round
         round_.running -= 1
@@ -278,8 +289,11 @@ class Scheduler:
         Later loads raise ``ScopeClosed``. Calling it again is harmless.
         """
         self.closed = True
+        reachable = self.loop is not None and not self.loop.is_closed()
         self.loop = None  # so that the next load comes to bind(), which refuses it
         for entry in self._disown():
+            if not reachable:
+                continue  # futures of a closed loop: nobody can wait for them any more
             futures = list(entry.futures())
             entry.fail(ScopeClosed(f"The scope ended while {entry.loader.name} loaded key {entry.key!r}."))
             for future in futures:

@@ -26,13 +26,14 @@ class Entry:
     """One key of one loader from the first load until its value is here.
 
     Attributes:
+        first: who asked first; there may be more.
         queue: where it waits for its round; None once it is in a batch, or dropped.
         batch: the batch that loads it, or None.
         value: what came (an ``Exception`` is a failure), or ``MISSING`` before.
         askers: the batches that wait for it and the futures they got, while it is in no batch itself.
     """
 
-    __slots__ = ("_first", "_more", "askers", "batch", "cache_key", "key", "loader", "queue", "value")
+    __slots__ = ("_more", "askers", "batch", "cache_key", "first", "key", "loader", "queue", "value")
 
     def __init__(
         self, loader: BatchLoader[Any, Any], key: Any, cache_key: Hashable, waiter: Waiter, queue: Queue
@@ -40,7 +41,7 @@ class Entry:
         self.loader = loader
         self.key = key
         self.cache_key = cache_key
-        self._first = waiter
+        self.first = waiter
         self._more: list[Waiter] | None = None
         self.queue: Queue | None = queue
         self.batch: Batch | None = None
@@ -65,42 +66,36 @@ class Entry:
 
     def last_joined(self, waiter: Waiter) -> bool:
         """Whether this waiter was the last to join, so that one list of keys counts a duplicate once."""
-        return (self._more[-1] if self._more else self._first) is waiter
+        return (self._more[-1] if self._more else self.first) is waiter
 
     def wanted(self) -> Future[Any] | None:
         """The future of a waiter that is still waiting, or None when all have gone."""
-        first = self._first
+        first = self.first
         if not first.done():
             return first.future if type(first) is Many else first
         return next(self.futures(), None) if self._more else None
 
     def futures(self) -> Iterator[Future[Any]]:
         """The futures of all who still wait, in the order they came."""
-        for waiter in (self._first, *(self._more or ())):
+        for waiter in (self.first, *(self._more or ())):
             if not waiter.done():
                 yield waiter.future if isinstance(waiter, Many) else waiter
 
     def resolve(self, value: Any) -> None:
         """Give every waiter the value."""
         self.value = value
-        waiter = self._first
-        if type(waiter) is Many:
-            waiter.settled(value)
-        elif not waiter.done():
+        waiter = self.first
+        if not waiter.done():
             waiter.set_result(value)
         for waiter in self._more or ():
-            if isinstance(waiter, Many):
-                waiter.settled(value)
-            elif not waiter.done():
+            if not waiter.done():
                 waiter.set_result(value)
 
     def fail(self, error: Exception) -> None:
         """Fail every waiter."""
         self.value = error
-        for waiter in (self._first, *(self._more or ())):
-            if isinstance(waiter, Many):
-                waiter.settled(error)
-            elif not waiter.done():
+        for waiter in (self.first, *(self._more or ())):
+            if not waiter.done():
                 waiter.set_exception(error)
 
 
@@ -124,19 +119,20 @@ class Many:
         self.remaining = 0
         self.failed = False
 
-    def settled(self, value: Any) -> None:
-        """One of the entries has its value, or an ``Exception``."""
+    def set_result(self, _: Any) -> None:
+        """One of the entries has its value."""
         self.remaining -= 1
-        if isinstance(value, Exception):
-            self.failed = True
         if not self.remaining:
             self.finish()
 
+    def set_exception(self, error: Exception) -> None:
+        """One of the entries failed."""
+        self.failed = True
+        self.set_result(error)
+
     def finish(self) -> None:
         """All values are here: hand them over, or the first failure in the order of the keys."""
-        items, self.items = self.items, []
-        if self.done():
-            return
+        items, self.items = self.items, []  # they refer to this object: do not leave it to the collector
         values = [item.value if type(item) is Entry else item for item in items]
         if self.failed:
             self.future.set_exception(next(value for value in values if isinstance(value, Exception)))
