@@ -42,9 +42,64 @@ from batchrepo.errors import (
     UnsavedChanges,
 )
 from batchrepo.executing import Health
-from batchrepo.loading import BatchLoader, Batched, batched
-from batchrepo.scope.peers import ONE, PEERS, RAISE, WARN, BatchRepoWarning, FetchMode
+from batchrepo.loading import Batched, BatchLoader, batched
 from batchrepo.plan.markers import column, include, unmapped
 from batchrepo.report import Report
 from batchrepo.repository import Repository
 from batchrepo.scope import Scope, current_scope
+from batchrepo.scope.peers import ONE, PEERS, RAISE, WARN, BatchRepoWarning, FetchMode
+
+__all__ = [
+    "ONE",
+    "PEERS",
+    "RAISE",
+    "WARN",
+    "BatchContract",
+    "BatchLoader",
+    "BatchRepoError",
+    "BatchRepoWarning",
+    "BatchTimeout",
+    "Batched",
+    "Computed",
+    "Database",
+    "DatabaseUnavailable",
+    "DeclarationError",
+    "FetchMode",
+    "Health",
+    "InvalidArgument",
+    "LazyLoad",
+    "LoadError",
+    "LoaderCycle",
+    "MissingContext",
+    "MultipleFound",
+    "NestedScope",
+    "NotFound",
+    "Policy",
+    "Report",
+    "Repository",
+    "Scope",
+    "ScopeClosed",
+    "ScopeError",
+    "StatementBudgetExceeded",
+    "StrategyRefused",
+    "UnguardedStatement",
+    "UnsavedChanges",
+    "average",
+    "batched",
+    "column",
+    "count",
+    "current_scope",
+    "earliest",
+    "exists",
+    "expression",
+    "fetched",
+    "include",
+    "latest",
+    "match",
+    "maximum",
+    "minimum",
+    "predicate",
+    "top",
+    "total",
+    "unmapped",
+]

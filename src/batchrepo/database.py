@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel
-from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from batchrepo.declare.repository_info import Catalog, RepositoryInfo, read_repository
 from batchrepo.errors import DeclarationError, InvalidArgument
 from batchrepo.events import EventLog
 from batchrepo.executing import Health, check, describe, make_engine, read_engine
-from batchrepo.strategies.explaining import explain_view
-from batchrepo.scope.peers import PEERS, FetchMode
-from batchrepo.strategies.reading import Reading
 from batchrepo.repository import Repository
 from batchrepo.scope import Scope
+from batchrepo.scope.peers import PEERS, FetchMode
+from batchrepo.strategies.explaining import explain_view
+from batchrepo.strategies.reading import Reading
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from types import TracebackType
     from typing import Self
 
+    from pydantic import BaseModel
+    from sqlalchemy.engine import URL
     from sqlalchemy.ext.asyncio import AsyncSession
 
     from batchrepo.events import Event
@@ -146,7 +146,11 @@ class Database:
         return await check(self._reading.engine, timeout=timeout)
 
     def explain(
-        self, view: type[BaseModel], repository: type[Repository[Any]] | None = None, *, strategy: str | None = None
+        self,
+        view: type[BaseModel],
+        repository: type[Repository[Any]] | None = None,
+        *,
+        strategy: str | None = None,
     ) -> Explanation:
         """How a view is read: its tree, the strategy and why, and the SQL. Prints as text.
 
@@ -194,14 +198,16 @@ class Database:
             return fitting
         if not errors:
             raise DeclarationError(f"{view.__name__} was given as a view, but there are no repositories.")
-        _, nearest, error = max(errors, key=lambda item: item[0])
-        raise DeclarationError(f"{error} ({view.__name__} fits no repository; {nearest.name} is the nearest.)")
+        _, nearest, refusal = max(errors, key=lambda item: item[0])
+        raise DeclarationError(
+            f"{refusal} ({view.__name__} fits no repository; {nearest.name} is the nearest.)"
+        )
 
     def __repr__(self) -> str:
         return f"<Database {describe(self.engine)}, {len(self._reading.catalog.by_class)} repositories>"
 
 
-def _read(repository: type[Repository[Any]]) -> RepositoryInfo:
+def _read(repository: Any) -> RepositoryInfo:
     if not (isinstance(repository, type) and issubclass(repository, Repository)):
         raise DeclarationError(f"repositories= expects Repository classes; got {repository!r}.")
     return read_repository(repository, Repository)

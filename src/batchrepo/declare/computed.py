@@ -135,6 +135,7 @@ class BatchSource(Protocol):
 
     def make_loader(self, scheduler: Any, scope: Any) -> Any:
         """A loader for one scope."""
+        ...
 
 
 class Fetched(Computed[T]):
@@ -151,6 +152,7 @@ class Fetched(Computed[T]):
         return entity.column(name).name
 
     def entity(self) -> EntityInfo | None:
+        """The entity whose column is the key."""
         return attribute_owner(self._key_attribute)[0]
 
 

@@ -6,7 +6,6 @@ in every statement that reads the entity, whoever asks for it: loaders, relation
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,7 @@ from batchrepo.errors import InvalidArgument, MissingContext
 from batchrepo.mapping.entity import attribute_owner
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from sqlalchemy.sql.elements import ColumnElement
 
@@ -32,6 +31,7 @@ class Match:
 
     @property
     def name(self) -> str:
+        """Entity and column, such as ``Album.tenant_id``."""
         entity, name = attribute_owner(self.attribute)
         return f"{entity.name}.{name}"
 
@@ -41,6 +41,7 @@ class Match:
         return "match_" + self.name.replace(".", "_")
 
     def condition(self) -> ColumnElement[bool]:
+        """The condition, its value a parameter."""
         return self.attribute == sa.bindparam(self.parameter, type_=self.attribute.type)  # type: ignore[no-any-return]
 
 
@@ -180,7 +181,7 @@ class Guards:
         if not criterion.per_scope:
             return criterion.condition  # type: ignore[return-value]
         made = self._from_context(entity, criterion.name, criterion.condition)  # type: ignore[arg-type]
-        return sa.true() if made is True else made  # type: ignore[no-any-return]
+        return sa.true() if made is True else made
 
     def _from_context(self, entity: EntityInfo, name: str, value: Callable[[Any], Any]) -> Any:
         error: Exception | None = None

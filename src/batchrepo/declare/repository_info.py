@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -14,7 +13,7 @@ from batchrepo.mapping import EntityInfo, RelationInfo, entity_info
 from batchrepo.mapping.entity import attribute_owner
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 Policy = Literal["batch", "join", "select_in", "single", "forbid"]
 """How a relation is loaded with its parent: by the scope's loaders when asked for (batch, the default);
@@ -44,6 +43,7 @@ class RepositoryInfo:
 
     @property
     def name(self) -> str:
+        """The class's name."""
         return self.cls.__name__
 
 
@@ -63,11 +63,7 @@ def read_repository(cls: type[Any], base: type[Any]) -> RepositoryInfo:
             f"{cls.__name__} does not name its entity. Write class {cls.__name__}(Repository[Album])."
         )
     entity = entity_info(model)
-    computed = {
-        name: value
-        for name in dir(cls)
-        if isinstance(value := getattr(cls, name, None), Computed)
-    }
+    computed = {name: value for name in dir(cls) if isinstance(value := getattr(cls, name, None), Computed)}
     for name, value in computed.items():
         _check_computed(cls, entity, name, value, base)
     criteria = tuple(cls.criteria)
@@ -104,7 +100,10 @@ def _check_computed(
         )
     if isinstance(value, Aggregate) and value.column is not None:
         owner, column = attribute_owner(value.column)
-        if value.relation.target not in (owner, *owner.ancestors) and owner not in value.relation.target.ancestors:
+        if (
+            value.relation.target not in (owner, *owner.ancestors)
+            and owner not in value.relation.target.ancestors
+        ):
             raise DeclarationError(
                 f"{where}: {owner.name}.{column} is not a column of {value.relation.target.name}, "
                 f"to which {value.relation} leads."
@@ -201,4 +200,13 @@ class Catalog:
         return None
 
 
-__all__ = ["Aggregate", "Catalog", "Expression", "Fetched", "Policy", "RepositoryInfo", "Top", "read_repository"]
+__all__ = [
+    "Aggregate",
+    "Catalog",
+    "Expression",
+    "Fetched",
+    "Policy",
+    "RepositoryInfo",
+    "Top",
+    "read_repository",
+]

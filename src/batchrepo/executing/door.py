@@ -95,10 +95,14 @@ class Door(ABC):
         dialect: the dialect of the database behind it.
         events: one ``StatementEvent`` goes here for each statement.
         max_statements: the budget of the scope, or None.
+
+    Attributes:
+        parallel: how many statements it can run at once.
     """
 
     def __init__(self, dialect: Dialect, events: EventLog, max_statements: int | None) -> None:
         self.dialect = dialect
+        self.parallel = 1
         self._meter = Meter(events, max_statements)
         self._calls: set[Call] = set()
         self._closed = False
@@ -192,7 +196,7 @@ class Door(ABC):
         if self._closed:
             raise ScopeClosed(_CLOSED)
         task = asyncio.current_task()
-        assert task is not None, "a door is used from a task"  # noqa: S101
+        assert task is not None, "a door is used from a task"
         call = Call(task)
         self._calls.add(call)
         try:

@@ -59,6 +59,7 @@ class PooledDoor(Door):
         self._engine = engine.sync_engine
         self._leases = Leases(read_connections)
         self._shared = SharedConnection.of(self._engine)
+        self.parallel = 1 if self._shared is not None else read_connections
 
     def __repr__(self) -> str:
         return f"<PooledDoor {self._leases!r}{' closed' if self._closed else ''}>"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakKeyDictionary
 
 import sqlalchemy as sa
 from sqlalchemy import orm
 from sqlalchemy.ext.hybrid import HybridExtensionType
 from sqlalchemy.orm import QueryableAttribute
+from sqlalchemy.orm.attributes import instance_state
 
 from batchrepo.errors import DeclarationError, did_you_mean
 from batchrepo.mapping.keys import checked_python_type
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sqlalchemy.sql.elements import ColumnElement
+    from sqlalchemy.types import TypeEngine
+
+
+Kind = type[Any]
+"""A Python type (in `ColumnInfo` the name ``type`` is taken)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,21 +43,21 @@ class ColumnInfo:
 
     name: str
     attribute: Any
-    type: sa.types.TypeEngine[Any]
+    type: TypeEngine[Any]
     nullable: bool
     deferred: bool
     is_table_column: bool
 
     @property
-    def python_type(self) -> type[Any] | None:
+    def python_type(self) -> Kind | None:
         """The Python type of its values, or None where SQLAlchemy does not know."""
         try:
-            return self.type.python_type
+            return cast("Kind", self.type.python_type)
         except NotImplementedError:
             return None
 
     @cached_property
-    def checked_type(self) -> type[Any] | None:
+    def checked_type(self) -> Kind | None:
         """The type that a key of this column must have, or None where several will do."""
         if isinstance(self.type, sa.types.TypeDecorator):
             return None
@@ -127,8 +133,8 @@ class EntityInfo:
 
     def key_of(self, entity: object) -> Any:
         """The primary key of a loaded entity: a value, or a tuple for a composite key."""
-        identity = orm.attributes.instance_state(entity).key  # type: ignore[attr-defined]
-        values: tuple[Any, ...] = identity[1] if identity else self.mapper.primary_key_from_instance(entity)  # type: ignore[arg-type]
+        identity = instance_state(entity).key
+        values: Any = identity[1] if identity else self.mapper.primary_key_from_instance(entity)
         return tuple(values) if len(values) > 1 else values[0]
 
     @cached_property
@@ -182,7 +188,9 @@ def attribute_owner(attribute: object) -> tuple[EntityInfo, str]:
                 f"{attribute} belongs to an alias. Expected the attribute of the mapped class itself."
             )
         return entity_info(parent.class_), attribute.key
-    raise DeclarationError(f"Expected an attribute of a mapped class, such as Album.title; got {attribute!r}.")
+    raise DeclarationError(
+        f"Expected an attribute of a mapped class, such as Album.title; got {attribute!r}."
+    )
 
 
 def column_of(element: object) -> ColumnElement[Any]:

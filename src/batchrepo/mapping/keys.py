@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -27,10 +28,7 @@ def check_key(owner: str, columns: Sequence[ColumnInfo], key: Any) -> Any:
         InvalidArgument: the key has the wrong shape, or a value of the wrong type.
     """
     if len(columns) == 1:
-        column = columns[0]
-        if type(key) is column.checked_type and column.checked_type is not str and column.checked_type is not int:
-            return key
-        return _check_value(owner, column, key)
+        return _check_value(owner, columns[0], key)
     names = ", ".join(column.name for column in columns)
     if isinstance(key, dict):
         if set(key) != {column.name for column in columns}:
@@ -42,33 +40,34 @@ def check_key(owner: str, columns: Sequence[ColumnInfo], key: Any) -> Any:
 
 
 def _check_value(owner: str, column: ColumnInfo, value: Any) -> Any:
-    expected = column.checked_type
+    expected: Any = column.checked_type
     if value is None:
         raise InvalidArgument(f"{owner}.{column.name} was looked up with None, which equals no row.")
     if expected is None or isinstance(value, expected):
-        if isinstance(value, bool) and expected is int:
+        if type(value) is bool and expected is int:
             raise _wrong(owner, column, value)
         if type(value) is int and not -_LARGEST - 1 <= value <= _LARGEST:
-            raise InvalidArgument(f"{owner}.{column.name} was looked up with {value}, which no integer column holds.")
+            raise InvalidArgument(
+                f"{owner}.{column.name} was looked up with {value}, which no integer column holds."
+            )
         if type(value) is str and "\x00" in value:
-            raise InvalidArgument(f"{owner}.{column.name} was looked up with a text that has a NUL character.")
+            raise InvalidArgument(
+                f"{owner}.{column.name} was looked up with a text that has a NUL character."
+            )
         return value
     raise _wrong(owner, column, value)
 
 
 def _wrong(owner: str, column: ColumnInfo, value: Any) -> InvalidArgument:
-    expected = column.checked_type
-    name = expected.__name__ if expected else "?"
+    name = getattr(column.checked_type, "__name__", "?")
     return InvalidArgument(
         f"{owner}.{column.name} holds {name} values; it was looked up with {value!r} ({type(value).__name__}). "
         f"Convert the key first, such as {name}(...)."
     )
 
 
-def checked_python_type(python_type: type[Any] | None) -> type[Any] | None:
+def checked_python_type(python_type: Any) -> Any:
     """The type that keys are checked against; None where the database accepts several."""
-    if python_type is None or issubclass(python_type, float) or python_type.__name__ == "Decimal":
-        return None
-    if issubclass(python_type, Enum):
+    if python_type is None or issubclass(python_type, float | Decimal | Enum):
         return None
     return python_type

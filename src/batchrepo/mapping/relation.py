@@ -57,16 +57,16 @@ class RelationInfo:
 
     @cached_property
     def local(self) -> tuple[ColumnInfo, ...]:
+        """The parent's columns in the condition, in the order of `binds`."""
         mapper = self.parent.mapper
         return tuple(
-            self.parent.columns[mapper.get_property_by_column(column).key]  # type: ignore[arg-type]
-            for column in self._local_columns
+            self.parent.columns[mapper.get_property_by_column(column).key] for column in self._local_columns
         )
 
     @cached_property
     def target(self) -> EntityInfo:
         """The entity it leads to."""
-        from batchrepo.mapping.entity import entity_info  # noqa: PLC0415  entities and relations are mutual
+        from batchrepo.mapping.entity import entity_info
 
         return entity_info(self.prop.mapper.class_)
 
@@ -77,8 +77,9 @@ class RelationInfo:
 
     @cached_property
     def key_order(self) -> tuple[int, ...] | None:
-        """Where the relation is a lookup by the target's primary key: for each key column of the
-        target, the position of its value in `local`. None for every other relation.
+        """For each key column of the target, the position of its value in `local`.
+
+        None for a relation that is not a lookup by the target's primary key.
         """
         if self.remote is None or self.extra or self.secondary is not None or self.many:
             return None
@@ -107,8 +108,9 @@ class RelationInfo:
 
     @cached_property
     def indexed(self) -> bool:
-        """Whether an index of the schema starts with the remote columns, so that one parent's rows
-        can be found without reading everybody's.
+        """Whether an index of the schema starts with the remote columns.
+
+        One parent's rows can then be found without reading everybody's.
         """
         if self.remote is None:
             return False
@@ -127,7 +129,9 @@ class RelationInfo:
         if self.secondary is None or not isinstance(self.secondary, sa.Table):
             return self.secondary is not None
         linked = {_plain(column) for pair in self.prop.synchronize_pairs for column in pair[1:]}
-        linked |= {_plain(column) for pair in self.prop.secondary_synchronize_pairs or () for column in pair[1:]}
+        linked |= {
+            _plain(column) for pair in self.prop.secondary_synchronize_pairs or () for column in pair[1:]
+        }
         unique = [set(self.secondary.primary_key.columns)]
         unique += [set(c.columns) for c in self.secondary.constraints if isinstance(c, sa.UniqueConstraint)]
         unique += [set(index.columns) for index in self.secondary.indexes if index.unique]
@@ -140,6 +144,7 @@ class RelationInfo:
 
     @property
     def is_many_to_one(self) -> bool:
+        """Whether the foreign key is on the parent's side."""
         return self.prop.direction is interfaces.MANYTOONE
 
     @property
@@ -173,7 +178,7 @@ class RelationInfo:
         return f"<RelationInfo {self} -> {'list of ' if self.many else ''}{self.prop.mapper.class_.__name__}>"
 
 
-def _conjuncts(clause: ColumnElement[bool]) -> Iterator[ColumnElement[bool]]:
+def _conjuncts(clause: Any) -> Iterator[ColumnElement[bool]]:
     if isinstance(clause, Grouping):
         yield from _conjuncts(clause.element)
     elif isinstance(clause, BooleanClauseList) and clause.operator is operators.and_:

@@ -48,6 +48,7 @@ class FieldType:
 
     @property
     def model(self) -> type[BaseModel] | None:
+        """The item, if it is a Pydantic model."""
         return self.item if isinstance(self.item, type) and issubclass(self.item, BaseModel) else None
 
 
@@ -66,7 +67,9 @@ def can_hold(annotation: Any, python_type: type[Any] | None) -> bool:
     if python_type is None or not isinstance(annotation, type):
         return True
     if issubclass(python_type, Enum) or issubclass(annotation, Enum):
-        return not (issubclass(annotation, Enum) and issubclass(python_type, Enum)) or annotation is python_type
+        return (
+            not (issubclass(annotation, Enum) and issubclass(python_type, Enum)) or annotation is python_type
+        )
     accepted = _ACCEPTS.get(python_type)
     if accepted is None or annotation not in _ACCEPTS:
         return True

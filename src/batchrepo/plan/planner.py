@@ -23,12 +23,15 @@ class Strategy(Protocol):
     @property
     def name(self) -> str:
         """Unique, as written in ``strategy=`` and shown by explain."""
+        ...
 
     def why_not(self, plan: ReadPlan, output: Output, catalog: Catalog) -> str | None:
         """Why it cannot run this plan; None if it can."""
+        ...
 
     def prefers(self, plan: ReadPlan, output: Output, catalog: Catalog) -> str | None:
         """Why AUTO should take it for this plan; None where others are as good."""
+        ...
 
 
 @dataclass(frozen=True)

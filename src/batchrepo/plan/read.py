@@ -115,10 +115,12 @@ class ReadPlan:
 
     @property
     def columns(self) -> tuple[ColumnField, ...]:
+        """The columns among the fields."""
         return tuple(f for f in self.fields if isinstance(f, ColumnField))
 
     @property
     def includes(self) -> tuple[Include, ...]:
+        """The relations among the fields."""
         return tuple(f for f in self.fields if isinstance(f, Include))
 
     def body(self) -> str:

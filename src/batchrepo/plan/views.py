@@ -80,7 +80,8 @@ class _Reader:
         checked = not _has_validator(view, name, info)
         match markers[0] if markers else None:
             case UnmappedMarker():
-                return self._unmapped(where, info)
+                _check_filled(where, info)
+                return None
             case ColumnMarker(path):
                 return self._flat(where, name, entity, path, declared, checked)
             case IncludeMarker() as marker:
@@ -199,7 +200,9 @@ class _Reader:
         elif not isinstance(conditions, tuple | list):
             conditions = (conditions,)
         if not relation.many and (marker.first or marker.order_by is not None):
-            raise DeclarationError(f"{where}: {relation} leads to one row, so first= and order_by= mean nothing.")
+            raise DeclarationError(
+                f"{where}: {relation} leads to one row, so first= and order_by= mean nothing."
+            )
         if not relation.many and conditions and not declared.optional:
             raise DeclarationError(f"{where}: where= may leave nothing, so that the field must allow None.")
         order = parse_order(marker.order_by)
@@ -238,7 +241,9 @@ class _Reader:
             raise DeclarationError(f"{where}: column() ends with a column; {last} is a computed attribute.")
         owner, attribute = attribute_owner(last)
         if owner not in current.ancestors:
-            raise DeclarationError(f"{where}: {owner.name}.{attribute} is not an attribute of {current.name}.")
+            raise DeclarationError(
+                f"{where}: {owner.name}.{attribute} is not an attribute of {current.name}."
+            )
         found = current.column(attribute)
         if not relations:
             return _column(where, name, found, declared, checked)
@@ -255,9 +260,10 @@ class _Reader:
             )
         return entity.relations[name]
 
-    def _unmapped(self, where: str, info: FieldInfo) -> None:
-        if info.is_required():
-            raise DeclarationError(f"{where} is unmapped() and has no default, so nothing would fill it.")
+
+def _check_filled(where: str, info: FieldInfo) -> None:
+    if info.is_required():
+        raise DeclarationError(f"{where} is unmapped() and has no default, so nothing would fill it.")
 
 
 def _column(where: str, name: str, column: ColumnInfo, declared: FieldType, checked: bool) -> ColumnField:
@@ -265,9 +271,7 @@ def _column(where: str, name: str, column: ColumnInfo, declared: FieldType, chec
     return ColumnField(name, column.attribute, column)
 
 
-def _check_column(
-    where: str, column: ColumnInfo, declared: FieldType, checked: bool, nullable: bool
-) -> None:
+def _check_column(where: str, column: ColumnInfo, declared: FieldType, checked: bool, nullable: bool) -> None:
     if not checked:
         return
     if declared.model is not None and column.python_type not in (dict, list, None):
@@ -293,7 +297,8 @@ def _has_validator(view: type[BaseModel], name: str, info: FieldInfo) -> bool:
         if d.info.mode in ("before", "wrap", "plain")
     )
     wrapping = any(
-        type(item).__name__ in ("BeforeValidator", "WrapValidator", "PlainValidator") for item in info.metadata
+        type(item).__name__ in ("BeforeValidator", "WrapValidator", "PlainValidator")
+        for item in info.metadata
     )
     root = any(d.info.mode in ("before", "wrap") for d in decorators.model_validators.values())
     return own or wrapping or root
@@ -305,4 +310,3 @@ def _shown(kind: Any) -> str:
 
 def _shape(declared: FieldType) -> str:
     return f"a list of {_shown(declared.item)}" if declared.many else _shown(declared.item)
-

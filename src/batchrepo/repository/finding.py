@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from batchrepo.declare.repository_info import RepositoryInfo
     from batchrepo.mapping import EntityInfo, RelationInfo
-    from batchrepo.strategies.reading import Names
     from batchrepo.scope import Scope
+    from batchrepo.strategies.reading import Names
 
 E = TypeVar("E")
 V = TypeVar("V", bound=BaseModel)
@@ -133,7 +133,12 @@ class Finder(Generic[E]):
         key = [column.attribute for column in self.entity.key]
         async with self.scope.door.hold():
             statement, guarded = select_rows(
-                self.entity, [*columns, *key], self.scope.guards, where=where, order=self.key_order, limit=size
+                self.entity,
+                [*columns, *key],
+                self.scope.guards,
+                where=where,
+                order=self.key_order,
+                limit=size,
             )
             rows = await self._run(statement, guarded, f"stream {self.entity.name}")
             dicts = await complete(compiled, rows, self.scope)
@@ -183,9 +188,7 @@ class Finder(Generic[E]):
             name_of = field_name if names == "field" else output_name
             return await complete_entities(plan, rows, self.scope, name_of)
 
-    async def _run(
-        self, statement: Any, guarded: Sequence[EntityInfo], cause: str
-    ) -> list[tuple[Any, ...]]:
+    async def _run(self, statement: Any, guarded: Sequence[EntityInfo], cause: str) -> list[tuple[Any, ...]]:
         values = self.scope.guards.values(guarded)
         return await self.scope.door.rows(statement, values, cause=cause)  # type: ignore[no-any-return]
 

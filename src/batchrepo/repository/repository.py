@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, get_args, get_origin, overload
 
-import sqlalchemy as sa
 from pydantic import BaseModel
+from sqlalchemy.sql import roles
 
 from batchrepo.declare.orders import parse_order, total_order
 from batchrepo.errors import DeclarationError, InvalidArgument, NotFound
-from batchrepo.repository.finding import Finder
 from batchrepo.mapping.entity import attribute_owner
 from batchrepo.mapping.keys import check_key
+from batchrepo.repository.finding import Finder
 from batchrepo.sql.rows import Lookup
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+
     from sqlalchemy.orm import QueryableAttribute
     from sqlalchemy.sql.elements import ColumnElement
 
@@ -107,8 +108,10 @@ class Repository(Generic[E]):
         if view is not None:
             rows = await self._view_loader(view).load(checked)
             return rows[0] if rows else None
-        known = self.scope.loaders.known(self._entity, checked)
-        return known if known is not None else await self.scope.loaders.entity(self._entity).load(checked)
+        found: E | None = self.scope.loaders.known(self._entity, checked)
+        if found is None:
+            found = await self.scope.loaders.entity(self._entity).load(checked)
+        return found
 
     @overload
     async def get_many(self, keys: Iterable[Any]) -> list[E]: ...
@@ -123,7 +126,9 @@ class Repository(Generic[E]):
         """
         asked = list(keys)
         found: list[Any] = (
-            await self.get_many_or_none(asked, view) if view is not None else await self.get_many_or_none(asked)
+            await self.get_many_or_none(asked, view)
+            if view is not None
+            else await self.get_many_or_none(asked)
         )
         missing = [key for key, row in zip(asked, found, strict=True) if row is None]
         if missing:
@@ -163,7 +168,7 @@ class Repository(Generic[E]):
         Returns:
             The rows in the order of the primary key.
         """
-        (rows,) = await self.find_by_many(columns, [key], view)  # type: ignore[arg-type]
+        (rows,) = await self.find_by_many(columns, [key], view)
         return rows
 
     @overload
@@ -245,7 +250,9 @@ class Repository(Generic[E]):
     @overload
     async def first(self, *where: ColumnElement[bool], order_by: Any = None) -> E | None: ...
     @overload
-    async def first(self, view: type[V], /, *where: ColumnElement[bool], order_by: Any = None) -> V | None: ...
+    async def first(
+        self, view: type[V], /, *where: ColumnElement[bool], order_by: Any = None
+    ) -> V | None: ...
     async def first(self, *where: Any, order_by: Any = None) -> Any:
         """The first row that meets all conditions, or None."""
         view, conditions = _view_first(where)
@@ -319,9 +326,7 @@ def _view_first(where: Sequence[Any]) -> tuple[type[BaseModel] | None, Sequence[
             raise InvalidArgument(f"Expected a view (a Pydantic model) or a condition; got {where[0]!r}.")
         view, where = where[0], where[1:]
     for condition in where:
-        if not isinstance(condition, sa.sql.roles.WhereHavingRole | sa.ColumnElement) and not hasattr(
-            condition, "__clause_element__"
-        ):
+        if not isinstance(condition, roles.WhereHavingRole) and not hasattr(condition, "__clause_element__"):
             raise InvalidArgument(
                 f"Expected a SQL condition such as Album.title == 'x'; got {condition!r}."
                 f"{' A Python comparison gave it: compare with a mapped attribute.' if isinstance(condition, bool) else ''}"

@@ -32,15 +32,19 @@ class LazyLoads(Protocol):
 
     def is_known(self, state: InstanceState[Any]) -> bool:
         """Whether this scope read the entity."""
+        ...
 
     def relation_of(self, state: InstanceState[Any], name: str) -> RelationInfo:
         """The relation of an entity's class."""
+        ...
 
     async def load_relation(self, state: InstanceState[Any], relation: RelationInfo) -> Any:
         """Load a relation for an entity (and its peers)."""
+        ...
 
     async def load_columns(self, state: InstanceState[Any], names: Sequence[str]) -> bool:
         """Load deferred or expired columns for an entity (and its peers). False if the row is gone."""
+        ...
 
 
 def answer_lazy_loads(session: AsyncSession, scope: LazyLoads) -> Callable[[], None]:
@@ -62,7 +66,7 @@ def answer_lazy_loads(session: AsyncSession, scope: LazyLoads) -> Callable[[], N
 
 def _relationship(execution: ORMExecuteState, scope: LazyLoads) -> Any:
     state = execution.lazy_loaded_from
-    path = execution.loader_strategy_path
+    path: Any = execution.loader_strategy_path
     if state is None or path is None or not scope.is_known(state):
         return None
     relation = scope.relation_of(state, path[-1].key)

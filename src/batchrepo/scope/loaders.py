@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from batchrepo.loading import Scheduler
     from batchrepo.mapping import ColumnInfo, EntityInfo, RelationInfo
     from batchrepo.scope.peers import Peers
+    from batchrepo.strategies.context import EntityContext
     from batchrepo.strategies.deliver import Delivery
-    from batchrepo.strategies.entities import EntityContext
 
 T = TypeVar("T")
 

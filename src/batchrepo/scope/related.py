@@ -96,7 +96,11 @@ class Related:
         return rows[0] is not None
 
     async def _computed(
-        self, state: InstanceState[Any], computed: Computed[Any], view: type[BaseModel] | None, mode: FetchMode
+        self,
+        state: InstanceState[Any],
+        computed: Computed[Any],
+        view: type[BaseModel] | None,
+        mode: FetchMode,
     ) -> Any:
         entity = entity_info(state.mapper.class_)
         owner = computed.entity()
@@ -113,7 +117,9 @@ class Related:
                 names = tuple(column.name for column in computed.relation.local)
                 loader = self._over_relation(computed, view)
                 what = (computed, view)
-                found = await self._with_peers(state, names, loader, mode, what, computed.relation, str(computed))
+                found = await self._with_peers(
+                    state, names, loader, mode, what, computed.relation, str(computed)
+                )
                 if isinstance(computed, Aggregate):
                     return computed.empty if found is None else found
                 if view is not None and computed.single:

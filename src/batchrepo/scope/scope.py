@@ -139,7 +139,9 @@ class Scope:
         if self._state == "open":
             return
         if self._state == "new":
-            raise ScopeClosed("This scope is not open yet. Use it inside: async with db.scope() as scope: ...")
+            raise ScopeClosed(
+                "This scope is not open yet. Use it inside: async with db.scope() as scope: ..."
+            )
         raise ScopeClosed(
             "This scope has ended. What it read stays usable as far as it was loaded; open another scope to read more."
         )
@@ -279,7 +281,7 @@ class Scope:
         """The values of a batched function, in the order of the keys."""
         return await self.loaders.batched(source).load_many(list(keys))
 
-    async def fetch(self, statement: Select[T], *, unfiltered: str | None = None) -> list[T]:  # type: ignore[type-var]
+    async def fetch(self, statement: Select[T], *, unfiltered: str | None = None) -> list[T]:
         """Run a ``select`` of your own, with the row criteria put on it.
 
         Args:
@@ -316,7 +318,7 @@ class Scope:
         self.check_open()
         if not reason.strip():
             raise InvalidArgument("scope.without() needs a reason, for whoever reads the report.")
-        inner = Scope(
+        return Scope(
             self._reading,
             self.guards.without(criteria),
             context=self.context,
@@ -328,7 +330,6 @@ class Scope:
             events=self.events,
             manual=self._manual,
         )
-        return inner
 
     def report(self) -> Report:
         """What this scope did: rounds, batches and statements with their causes. Prints as a tree."""

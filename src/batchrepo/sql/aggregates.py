@@ -83,7 +83,7 @@ def _value(aggregate: Aggregate[Any], column: Any, where: Sequence[Any] | None) 
     elif function == "average":
         value = sa.func.avg(sa.cast(column, sa.Double()))
     else:
-        value = {"minimum": sa.func.min, "maximum": sa.func.max}[function](column)
+        value = sa.func.min(column) if function == "minimum" else sa.func.max(column)
     if where:
         value = value.filter(*where)
     if function == "exists":

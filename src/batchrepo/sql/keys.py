@@ -106,22 +106,24 @@ class KeyDialect(ABC):
     def _expanding(self, columns: Sequence[ColumnElement[Any]]) -> KeyFilter:
         if len(columns) == 1:
             parameter = sa.bindparam(KEYS, expanding=True, type_=columns[0].type)
-            return KeyFilter(
-                (columns[0].in_(parameter),), tuple(columns), None, _single, 10_000
-            )
+            return KeyFilter((columns[0].in_(parameter),), tuple(columns), None, _single, 10_000)
         condition = sa.tuple_(*columns).in_(sa.bindparam(KEYS, expanding=True))
-        return KeyFilter((condition,), tuple(columns), None, lambda keys: {KEYS: list(keys)}, 30_000 // len(columns))
+        return KeyFilter(
+            (condition,), tuple(columns), None, lambda keys: {KEYS: list(keys)}, 30_000 // len(columns)
+        )
 
 
 class PostgresKeys(KeyDialect):
     """Arrays."""
 
     def member(self, column: ColumnElement[Any]) -> KeyFilter:
+        """``column = ANY(:keys)``."""
         parameter = sa.bindparam(KEYS, type_=postgresql.ARRAY(_array_item(column.type)))
         condition = column == sa.func.any(parameter)
         return KeyFilter((condition,), (column,), None, _single)
 
     def table(self, types: Sequence[TypeEngine[Any]]) -> KeyTable:
+        """``unnest(:keys_0, ...) WITH ORDINALITY``."""
         items = [_array_item(kind) for kind in types]
         names = [f"{KEYS}_{i}" for i in range(len(items))]
         arrays = [
@@ -139,13 +141,16 @@ class PostgresKeys(KeyDialect):
                 return {names[0]: list(keys)}
             return {name: [key[i] for key in keys] for i, name in enumerate(names)}
 
-        return KeyTable(source, tuple(source.c[f"k{i}"] for i in range(len(items))), source.c.ordinal, 1, encode)
+        return KeyTable(
+            source, tuple(source.c[f"k{i}"] for i in range(len(items))), source.c.ordinal, 1, encode
+        )
 
 
 class SqliteKeys(KeyDialect):
     """One JSON text."""
 
     def member(self, column: ColumnElement[Any]) -> KeyFilter | None:
+        """``column IN (SELECT value FROM json_each(:keys))``."""
         if _is_binary(column.type):
             return None
         source = sa.func.json_each(sa.bindparam(KEYS, type_=sa.Text())).table_valued("value", name="batch")
@@ -157,9 +162,12 @@ class SqliteKeys(KeyDialect):
         return KeyFilter((column.in_(sa.select(source.c.value)),), (column,), None, encode)
 
     def table(self, types: Sequence[TypeEngine[Any]]) -> KeyTable | None:
+        """``json_each(:keys)``, each value an array."""
         if any(_is_binary(kind) for kind in types):
             return None
-        source = sa.func.json_each(sa.bindparam(KEYS, type_=sa.Text())).table_valued("key", "value", name="batch")
+        source = sa.func.json_each(sa.bindparam(KEYS, type_=sa.Text())).table_valued(
+            "key", "value", name="batch"
+        )
         encoders = [self._encoder(kind) for kind in types]
         columns = tuple(
             sa.type_coerce(sa.func.json_extract(source.c.value, sa.literal_column(f"'$[{i}]'")), kind)
@@ -183,9 +191,11 @@ class PlainKeys(KeyDialect):
     """Any other database: an expanding IN."""
 
     def member(self, column: ColumnElement[Any]) -> KeyFilter:
+        """``column IN (...)``, one parameter for each key."""
         return self._expanding([column])
 
     def table(self, types: Sequence[TypeEngine[Any]]) -> KeyTable | None:
+        """None: there is no portable one."""
         return None
 
 
@@ -203,7 +213,9 @@ def equals_as_python(kind: TypeEngine[Any]) -> bool:
         return True
     if isinstance(kind, sa.String):
         return kind.collation is None and kind.__class__.__visit_name__.lower() != "citext"
-    return isinstance(kind, sa.Integer | sa.Uuid | sa.Boolean | sa.Date | sa.DateTime | sa.Time | sa.LargeBinary)
+    return isinstance(
+        kind, sa.Integer | sa.Uuid | sa.Boolean | sa.Date | sa.DateTime | sa.Time | sa.LargeBinary
+    )
 
 
 class _BpChar(UserDefinedType[str]):
@@ -226,7 +238,7 @@ def _array_item(kind: TypeEngine[Any]) -> TypeEngine[Any]:
     if isinstance(kind, sa.String) and kind.__class__.__visit_name__.lower() != "citext":
         return sa.Text()
     if isinstance(kind, sa.Numeric) and not isinstance(kind, sa.Float):
-        return sa.Numeric(asdecimal=kind.asdecimal)
+        return sa.Numeric() if kind.asdecimal else sa.Numeric(asdecimal=False)
     return kind
 
 
@@ -247,4 +259,6 @@ def _to_json(value: Any) -> str:
     try:
         return json.dumps(value)
     except TypeError as error:
-        raise InvalidArgument(f"A key cannot be sent to SQLite: {error}. Keys seen: {value!r:.200}.") from error
+        raise InvalidArgument(
+            f"A key cannot be sent to SQLite: {error}. Keys seen: {value!r:.200}."
+        ) from error

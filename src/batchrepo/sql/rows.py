@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Dialect
     from sqlalchemy.sql.elements import ColumnElement
-    from sqlalchemy.sql.selectable import Select
 
     from batchrepo.declare.criteria import Guards
     from batchrepo.mapping import ColumnInfo, EntityInfo, RelationInfo
     from batchrepo.sql.keys import Key
+    from batchrepo.sql.statement import Statement
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +76,7 @@ class Keyed:
         single: a simpler statement for a batch of one key, or None.
     """
 
-    statement: Select[Any]
+    statement: Statement
     width: int
     filter: KeyFilter
     entities: tuple[EntityInfo, ...]
@@ -155,7 +155,7 @@ def keyed_rows(lookup: Lookup, selected: Sequence[Any] | None, guards: Guards, d
 
 def _ranked(
     lookup: Lookup, selected: Sequence[Any] | None, key_filter: KeyFilter, conditions: Sequence[Any]
-) -> Select[Any]:
+) -> Statement:
     """The first rows of each key by ROW_NUMBER over the rows of these keys only."""
     order = [term.element for term in total_order(lookup.order, lookup.entity)]
     place = sa.func.row_number().over(partition_by=list(key_filter.match), order_by=order).label("place")
@@ -175,7 +175,7 @@ def _lateral(
     selected: Sequence[Any] | None,
     conditions: Sequence[Any],
     dialect: Dialect,
-) -> tuple[Select[Any], KeyFilter]:
+) -> tuple[Statement, KeyFilter]:
     """The first rows of each key by a sub-select per key, which an index on the key columns serves."""
     table = key_dialect(dialect).table([column.type for column in relation.local])
     assert table is not None
@@ -199,7 +199,7 @@ def _lateral(
 
 def _each_once(
     lookup: Lookup, selected: Sequence[Any] | None, key_filter: KeyFilter, conditions: Sequence[Any]
-) -> Select[Any]:
+) -> Statement:
     """Through a link table that may repeat a pair: rank the repetitions away, then read."""
     terms = total_order(lookup.order, lookup.entity)
     key = [column.attribute for column in lookup.entity.key]
@@ -209,7 +209,10 @@ def _each_once(
     sorted_by = [term.expression.label(f"order_{i}") for i, term in enumerate(terms)]
     inner: Any = (
         sa.select(
-            *_inner(lookup, selected), *_labelled(key_filter.match), *sorted_by, repetition.label("repetition")
+            *_inner(lookup, selected),
+            *_labelled(key_filter.match),
+            *sorted_by,
+            repetition.label("repetition"),
         )
         .where(*key_filter.conditions, *conditions)
         .select_from(lookup.entity.cls)
@@ -232,7 +235,7 @@ def _inner(lookup: Lookup, selected: Sequence[Any] | None) -> list[Any]:
 
 def _outer(
     lookup: Lookup, selected: Sequence[Any] | None, inner: Any, match: Sequence[Any], source: Any
-) -> Select[Any]:
+) -> Statement:
     """Select from a sub-select: its columns, or the entities whose keys it has."""
     if selected is not None:
         columns = [inner.c[f"c{i}"] for i in range(len(selected))]

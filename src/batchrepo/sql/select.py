@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from sqlalchemy.sql.elements import ColumnElement
-    from sqlalchemy.sql.selectable import Select
 
     from batchrepo.declare.criteria import Guards
     from batchrepo.declare.orders import OrderTerm
     from batchrepo.mapping import EntityInfo
+    from batchrepo.sql.statement import Statement
 
 
 def select_rows(
@@ -29,7 +29,7 @@ def select_rows(
     where: Sequence[ColumnElement[bool]] = (),
     order: Sequence[OrderTerm] = (),
     limit: int | None = None,
-) -> tuple[Select[Any], tuple[EntityInfo, ...]]:
+) -> tuple[Statement, tuple[EntityInfo, ...]]:
     """Read `selected` from the rows of `entity` that the guards allow.
 
     Returns:
@@ -44,16 +44,13 @@ def select_rows(
 
 
 def guard_others(
-    statement: Select[Any], written: Iterable[Any], entity: EntityInfo, guards: Guards
-) -> tuple[Select[Any], tuple[EntityInfo, ...]]:
+    statement: Statement, written: Iterable[Any], entity: EntityInfo, guards: Guards
+) -> tuple[Statement, tuple[EntityInfo, ...]]:
     """Put criteria on entities that the caller's own conditions reach, such as ``Album.artist.has(...)``."""
     if not guards.criteria:
         return statement, ()
     tables = {
-        table
-        for condition in written
-        for node in visitors.iterate(condition)
-        for table in _tables_of(node)
+        table for condition in written for node in visitors.iterate(condition) for table in _tables_of(node)
     }
     others = [
         guarded

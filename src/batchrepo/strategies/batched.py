@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from batchrepo.mapping import EntityInfo
     from batchrepo.plan.planner import Output
     from batchrepo.plan.read import ReadPlan
-    from batchrepo.protocols import ReadContext
     from batchrepo.sql.keys import Key
     from batchrepo.strategies.compile import (
         AggregateFetch,
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
         ServiceFetch,
         Use,
     )
+    from batchrepo.strategies.context import ReadContext
 
 Row = tuple[Any, ...]
 """A row as the database gives it."""
@@ -42,11 +42,13 @@ class BatchedStrategy:
     name = "batched"
 
     def why_not(self, plan: ReadPlan, output: Output, catalog: Catalog) -> str | None:
+        """It refuses to make entities."""
         if output == "entities":
             return "it makes views, not entities"
         return None
 
     def prefers(self, plan: ReadPlan, output: Output, catalog: Catalog) -> str | None:
+        """It is the one to take where nothing else is preferred."""
         return None
 
 
@@ -110,7 +112,7 @@ def keyed_statement(lookup: Lookup, columns: Sequence[Any], context: ReadContext
     if cached is None or cached[0] is not columns:
         keyed = keyed_rows(lookup, columns, context.guards, dialect)
         cached = context.guards.statements[cache_key] = (columns, keyed)
-    return cached[1]  # type: ignore[no-any-return]
+    return cached[1]
 
 
 async def _run_keyed(
@@ -162,7 +164,9 @@ class _Run:
 
     async def _fetch(self, fetch: Fetch) -> None:
         wanted = {attach: self._keys(attach) for attach in fetch.attaches}
-        keys = list(dict.fromkeys(key for found in wanted.values() for key in found if _present(key, fetch.lookup)))
+        keys = list(
+            dict.fromkeys(key for found in wanted.values() for key in found if _present(key, fetch.lookup))
+        )
         if fetch.by_key:
             await self._fetch_by_key(fetch, keys, wanted)
             return
@@ -181,9 +185,7 @@ class _Run:
             return [], []
         return await fetch_rows(fetch.lookup, fetch.source.columns, keys, self.context)
 
-    async def _fetch_by_key(
-        self, fetch: Fetch, keys: Sequence[Key], wanted: dict[Attach, list[Key]]
-    ) -> None:
+    async def _fetch_by_key(self, fetch: Fetch, keys: Sequence[Key], wanted: dict[Attach, list[Key]]) -> None:
         remembered = self.remembered[fetch.lookup.entity]
         missing = [key for key in keys if key not in remembered]
         rows, matched = await self._rows(fetch, missing)
@@ -194,12 +196,16 @@ class _Run:
             child = attach.child
             assert child is not None
             found = [
-                (key, row) for key in dict.fromkeys(wanted[attach]) if (row := remembered.get(key)) is not None
+                (key, row)
+                for key in dict.fromkeys(wanted[attach])
+                if (row := remembered.get(key)) is not None
             ]
             child_rows = [row for _, row in found]
             child_dicts = child.assemble(child_rows)
             self.rows[child], self.dicts[child] = child_rows, child_dicts
-            self._attach_one(attach, wanted[attach], dict(zip((key for key, _ in found), child_dicts, strict=True)))
+            self._attach_one(
+                attach, wanted[attach], dict(zip((key for key, _ in found), child_dicts, strict=True))
+            )
 
     def _attach_groups(
         self, attach: Attach, wanted: list[Key], rows: Sequence[Row], matched: Sequence[Key]
@@ -240,7 +246,9 @@ class _Run:
 
     async def _aggregate(self, fetch: AggregateFetch) -> None:
         wanted = {attach: self._keys(attach) for attach in fetch.attaches}
-        keys = list(dict.fromkeys(key for found in wanted.values() for key in found if _present(key, fetch.lookup)))
+        keys = list(
+            dict.fromkeys(key for found in wanted.values() for key in found if _present(key, fetch.lookup))
+        )
         by_key = await aggregate_rows(fetch, keys, self.context)
         for attach in fetch.attaches:
             name, index, default = attach.name, attach.index, attach.default
@@ -292,7 +300,7 @@ async def together(work: Sequence[Callable[[], Coroutine[Any, Any, None]]], *, p
 
 
 def _present(key: Key, lookup: Lookup) -> bool:
-    """Whether a key can find rows: a NULL part equals nothing. (Other conditions decide for themselves.)"""
+    """Whether a key can find rows: a NULL part equals nothing; other conditions decide for themselves."""
     if lookup.relation is not None and lookup.relation.remote is None:
         return True
     return not (key is None or (type(key) is tuple and None in key))

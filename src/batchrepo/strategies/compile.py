@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from batchrepo.mapping import ColumnInfo, EntityInfo, RelationInfo
 
 
-
 @dataclass(eq=False)
 class Source:
     """The columns that one statement selects. Several uses may add theirs."""
@@ -125,6 +124,7 @@ class Flattened:
     depth: int
 
     def unwrap(self, dicts: Sequence[dict[str, Any]]) -> None:
+        """Put the value itself in its place."""
         for item in dicts:
             value = item[self.name]
             for _ in range(self.depth):
@@ -149,8 +149,6 @@ class CompiledPlan:
     root: Use
     levels: list[Level]
     flattened: list[Flattened]
-
-
 
 
 def compile_plan(
@@ -304,9 +302,7 @@ def _nested(flat: FlatField) -> Include:
     return field
 
 
-def _from_key(
-    include: Include, relation: RelationInfo, name_of: Callable[[ReadPlan, str], str]
-) -> Use:
+def _from_key(include: Include, relation: RelationInfo, name_of: Callable[[ReadPlan, str], str]) -> Use:
     """The use that makes dicts from keys alone: a row is the key, as a tuple in the target's order."""
     names = relation.target.key_names
     positions = [names.index(f.column.name) for f in include.plan.columns if f.column is not None]

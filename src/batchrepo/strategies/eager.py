@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.orm.attributes import instance_state, set_committed_value
 
-from batchrepo.declare.computed import Aggregate
 from batchrepo.plan.read import AggregateField, ColumnField, FetchedField, FlatField, Include, ReadPlan
 from batchrepo.sql.rows import Lookup
 from batchrepo.strategies.batched import aggregate_rows, fetch_rows
@@ -21,10 +20,11 @@ from batchrepo.strategies.entities import entities_by_keys
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from batchrepo.declare.computed import Aggregate
     from batchrepo.declare.repository_info import Catalog
     from batchrepo.mapping import RelationInfo
     from batchrepo.plan.planner import Output
-    from batchrepo.strategies.entities import EntityContext
+    from batchrepo.strategies.context import EntityContext
 
 
 class EagerStrategy:
@@ -33,9 +33,11 @@ class EagerStrategy:
     name = "eager"
 
     def why_not(self, plan: ReadPlan, output: Output, catalog: Catalog) -> str | None:
+        """It refuses nothing."""
         return None
 
     def prefers(self, plan: ReadPlan, output: Output, catalog: Catalog) -> str | None:
+        """For entities, and where a relation's policy asks for it."""
         if output == "entities":
             return "entities are asked for"
         for part in plan.walk():
@@ -111,7 +113,9 @@ async def _column(
 ) -> Sequence[Any]:
     """A column that was read with the entity, or else one statement for all that lack it."""
     values = {
-        id(entity): entity.__dict__[name] for entity in entities if name is not None and name in entity.__dict__
+        id(entity): entity.__dict__[name]
+        for entity in entities
+        if name is not None and name in entity.__dict__
     }
     missing = {plan.entity.key_of(e): e for e in entities if id(e) not in values}
     if missing:
@@ -163,9 +167,7 @@ async def _include(
     return [next(made) if child is not None else None for child in values]
 
 
-async def related(
-    relation: RelationInfo, entities: Sequence[Any], context: EntityContext
-) -> Sequence[Any]:
+async def related(relation: RelationInfo, entities: Sequence[Any], context: EntityContext) -> Sequence[Any]:
     """What a relation of many entities is; one statement for those that do not have it, and it stays on them."""
     lacking = list({id(e): e for e in entities if relation.name not in e.__dict__}.values())
     if lacking:
@@ -185,7 +187,8 @@ async def _looked_up(
     lookup: Lookup, relation: RelationInfo, entities: Sequence[Any], context: EntityContext
 ) -> list[list[Any]]:
     keys = _keys(relation, entities)
-    children, matched = [], []
+    children: list[Any] = []
+    matched: list[Any] = []
     asked = _asked(relation, keys)
     if asked:
         children, matched = await entities_by_keys(lookup, asked, context)
@@ -207,7 +210,5 @@ def _asked(relation: RelationInfo, keys: Sequence[Any]) -> list[Any]:
     if relation.remote is None:
         return list(dict.fromkeys(keys))
     return [
-        key
-        for key in dict.fromkeys(keys)
-        if key is not None and not (type(key) is tuple and None in key)
+        key for key in dict.fromkeys(keys) if key is not None and not (type(key) is tuple and None in key)
     ]

@@ -2,35 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-import sqlalchemy as sa
 from sqlalchemy.orm import joinedload, lazyload
 
-from batchrepo.protocols import ReadContext
 from batchrepo.sql.rows import Lookup, keyed_rows, row_keys
 from batchrepo.sql.select import loader_criteria, select_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlalchemy.ext.asyncio import AsyncSession
     from sqlalchemy.sql.elements import ColumnElement
 
     from batchrepo.declare.orders import OrderTerm
     from batchrepo.mapping import EntityInfo, RelationInfo
     from batchrepo.sql.keys import Key
+    from batchrepo.sql.statement import Statement
+    from batchrepo.strategies.context import EntityContext
 
 OURS = "batchrepo"
 """Execution option that marks statements which the scope itself runs in its session."""
-
-
-class EntityContext(ReadContext, Protocol):
-    """What reading entities needs of a scope."""
-
-    @property
-    def session(self) -> AsyncSession:
-        """Where entities live."""
 
 
 async def entities_by_keys(
@@ -94,8 +85,8 @@ def _targets(joined: Sequence[RelationInfo]) -> list[EntityInfo]:
 
 
 def _finished(
-    statement: sa.Select[Any], entity: EntityInfo, joined: Sequence[RelationInfo], context: EntityContext
-) -> sa.Select[Any]:
+    statement: Statement, entity: EntityInfo, joined: Sequence[RelationInfo], context: EntityContext
+) -> Statement:
     """Mark the statement as ours, join what is asked for, and leave other eager loading to the scope.
 
     SQLAlchemy's own eager loads (``lazy="selectin"`` in the mapping) would not know the row criteria; the

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from batchrepo.declare.repository_info import RepositoryInfo
     from batchrepo.plan.planner import Choice
-    from batchrepo.strategies.reading import Reading
     from batchrepo.strategies.compile import CompiledPlan
+    from batchrepo.strategies.reading import Reading
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pydantic import BaseModel
 
-from batchrepo.declare.computed import Top
 from batchrepo.declare.criteria import Guards
 from batchrepo.plan.cache import PlanCache
 from batchrepo.plan.planner import Planner
@@ -18,6 +17,7 @@ from batchrepo.strategies.registered import strategies
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+    from batchrepo.declare.computed import Top
     from batchrepo.declare.repository_info import Catalog, RepositoryInfo
     from batchrepo.mapping import EntityInfo
 
