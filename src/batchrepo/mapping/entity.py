@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 import sqlalchemy as sa
@@ -52,7 +52,7 @@ class ColumnInfo:
     def python_type(self) -> Kind | None:
         """The Python type of its values, or None where SQLAlchemy does not know."""
         try:
-            return cast("Kind", self.type.python_type)
+            return self.type.python_type
         except NotImplementedError:
             return None
 
@@ -61,7 +61,8 @@ class ColumnInfo:
         """The type that a key of this column must have, or None where several will do."""
         if isinstance(self.type, sa.types.TypeDecorator):
             return None
-        return checked_python_type(self.python_type)
+        found: Kind | None = checked_python_type(self.python_type)
+        return found
 
     def __repr__(self) -> str:
         return f"<ColumnInfo {self.name}>"
