@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -82,12 +82,14 @@ class RoundEvent:
         depth: 0 for a round of the scope, 1 or more for sub-rounds.
         batches: (loader name, number of keys) for each batch.
         reason: why it was flushed at that moment.
+        parent: number of the round in whose batches a sub-round's keys were asked for, or None.
     """
 
     number: int
     depth: int
     batches: tuple[tuple[str, int], ...]
     reason: RoundReason
+    parent: int | None = field(default=None, compare=False)
 
 
 Event = StatementEvent | BatchEvent | RoundEvent
@@ -96,6 +98,29 @@ Event = StatementEvent | BatchEvent | RoundEvent
 
 current_origin: ContextVar[Origin | None] = ContextVar("batchrepo_origin", default=None)
 """The batch in whose context the running code is, set by the scheduler."""
+
+
+_observers: tuple[Callable[[Event], None], ...] = ()
+
+
+def observe(observer: Callable[[Event], None]) -> Callable[[], None]:
+    """Call `observer` with every event of every log in this process: of all scopes, and of loaders without one.
+
+    For tests and tools; what belongs to one Database listens with ``Database.on_event``.
+
+    Returns:
+        A function that ends it.
+    """
+    global _observers  # noqa: PLW0603 - replaced and not changed, so that a loop over it stays whole
+    _observers = (*_observers, observer)
+
+    def end() -> None:
+        global _observers  # noqa: PLW0603
+        remaining = list(_observers)
+        remaining.remove(observer)
+        _observers = tuple(remaining)
+
+    return end
 
 
 class EventLog:
@@ -116,10 +141,12 @@ class EventLog:
         self.statements_by_cause: Counter[str] = Counter()
 
     def emit(self, event: Event) -> None:
-        """Record an event and pass it to the listeners."""
+        """Record an event and pass it to the listeners, and to the observers of the process."""
         self.events.append(event)
         if type(event) is StatementEvent:
             self.statement_count += 1
             self.statements_by_cause[event.cause] += 1
         for listener in self.listeners:
             listener(event)
+        for observer in _observers:
+            observer(event)

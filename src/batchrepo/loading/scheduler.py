@@ -15,12 +15,12 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from batchrepo.errors import InvalidArgument, ScopeClosed, ScopeError
-from batchrepo.events import BatchEvent, RoundEvent, current_origin
+from batchrepo.events import BatchEvent, EventLog, RoundEvent, current_origin
 from batchrepo.loading.results import MISSING, as_failure
 from batchrepo.loading.rounds import Batch, Queue, Round, current_batch, living_round
 
 if TYPE_CHECKING:
-    from batchrepo.events import EventLog, RoundReason
+    from batchrepo.events import RoundReason
     from batchrepo.loading.loader import BatchLoader
     from batchrepo.loading.waiting import Entry
 
@@ -63,7 +63,7 @@ class Scheduler:
         self._quiet_hops = quiet_hops
         self._max_hops = max_hops
         self._manual = manual
-        self._events = events
+        self._events = EventLog(keep=0) if events is None else events
         self._context = contextvars.copy_context() if context is None else context
         # Ticks run in a context of their own: call_soon would copy that of whoever happened to load first.
         self._tick_context = contextvars.Context()
@@ -181,17 +181,17 @@ class Scheduler:
         """Run each batch of a round in a task of its own."""
         assert self.loop is not None
         batches = tuple(round_.batches)
-        if self._events is not None:
-            sizes = tuple((batch.loader.name, len(batch.entries)) for batch in batches)
-            try:
-                self._events.emit(RoundEvent(round_.number, round_.depth, sizes, round_.reason))
-            except BaseException as error:
-                for batch in batches:  # a listener's error, such as of a budget, belongs to those who wait
-                    batch.loader.fail(batch.entries, as_failure(batch.loader.name, len(batch.entries), error))
-                    self._ended(batch)
-                if not isinstance(error, Exception):
-                    raise
-                return
+        sizes = tuple((batch.loader.name, len(batch.entries)) for batch in batches)
+        parent = None if round_.parent is None else round_.parent.number
+        try:
+            self._events.emit(RoundEvent(round_.number, round_.depth, sizes, round_.reason, parent))
+        except BaseException as error:
+            for batch in batches:  # a listener's error, such as of a budget, belongs to those who wait
+                batch.loader.fail(batch.entries, as_failure(batch.loader.name, len(batch.entries), error))
+                self._ended(batch)
+            if not isinstance(error, Exception):
+                raise
+            return
         for batch in batches:
             # Context.run and not create_task(context=): task factories from before 3.11 do not know that argument.
             task = self._context.copy().run(self.loop.create_task, self._run(batch))
@@ -222,9 +222,8 @@ class Scheduler:
             return
         loader, entries = batch.loader, batch.entries
         try:
-            if self._events is not None:
-                failed = type(outcome).__name__ if isinstance(outcome, BaseException) else None
-                self._events.emit(BatchEvent(loader.name, len(entries), seconds, batch.origin, failed))
+            failed = type(outcome).__name__ if isinstance(outcome, BaseException) else None
+            self._events.emit(BatchEvent(loader.name, len(entries), seconds, batch.origin, failed))
             if not isinstance(outcome, BaseException):
                 loader.settle(entries, outcome)
         except BaseException as error:  # of a listener, or of the user's cache_map: nobody may hang
