@@ -107,13 +107,23 @@ class EntityInfo:
 
     @cached_property
     def relations(self) -> Mapping[str, RelationInfo]:
-        """Every relationship of the mapper, by attribute name."""
-        return {prop.key: RelationInfo(self, prop) for prop in self.mapper.relationships}
+        """Every relationship of the mapper by attribute name; inherited ones are those of the base class."""
+        return {
+            prop.key: RelationInfo(self, prop)
+            if prop.parent is self.mapper
+            else entity_info(prop.parent.class_).relations[prop.key]
+            for prop in self.mapper.relationships
+        }
 
     @cached_property
     def ancestors(self) -> tuple[EntityInfo, ...]:
         """This entity and the mapped classes it inherits from, nearest first."""
         return tuple(entity_info(mapper.class_) for mapper in self.mapper.iterate_to_root())
+
+    @cached_property
+    def row_names(self) -> frozenset[str]:
+        """The attributes that reading an entity's row gives: all columns but the deferred ones."""
+        return frozenset(name for name, column in self.columns.items() if not column.deferred)
 
     @property
     def key_names(self) -> tuple[str, ...]:

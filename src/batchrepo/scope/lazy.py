@@ -80,7 +80,8 @@ def _relationship(execution: ORMExecuteState, scope: LazyLoads) -> Any:
 
 def _columns(execution: ORMExecuteState, scope: LazyLoads) -> Any:
     state: InstanceState[Any] | None = execution.load_options._refresh_state
-    names = execution.load_options._only_load_props
+    options: Any = execution._orm_compile_options()
+    names = options._only_load_props
     if state is None or not names or not scope.is_known(state):
         return None
     _must_wait(state, min(names), is_relation=False)

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+NULL_KEY = object()
+"""Stands for a NULL where a relation's condition is more than equality, and may hold for NULL too."""
+
 
 class Loaders:
     """Makes loaders on first use and keeps them for the life of the scope.
@@ -61,7 +64,9 @@ class Loaders:
         """The entity with this key, if the scope has its full row already."""
         identity = entity.mapper.identity_key_from_primary_key(key if isinstance(key, tuple) else (key,))
         found = self.context.session.sync_session.identity_map.get(identity)
-        return found if isinstance(found, entity.cls) else None
+        if isinstance(found, entity.cls) and entity.row_names <= found.__dict__.keys():
+            return found
+        return None
 
     def columns(self, entity: EntityInfo, columns: Sequence[ColumnInfo]) -> BatchLoader[Any, list[Any]]:
         """Lists of entities by any columns, in the order of the primary key."""
@@ -184,7 +189,13 @@ class Loaders:
     ) -> BatchLoader[Any, Any]:
         found = self._loaders.get(identity)
         if found is None:
-            found = self._loaders[identity] = BatchLoader(load, name=name, scheduler=self.scheduler)
+
+            async def load_keys(keys: list[Any]) -> Any:
+                return await load(
+                    [None if key is NULL_KEY else key for key in keys] if NULL_KEY in keys else keys
+                )
+
+            found = self._loaders[identity] = BatchLoader(load_keys, name=name, scheduler=self.scheduler)
         return found
 
     def __len__(self) -> int:

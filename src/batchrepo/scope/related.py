@@ -12,6 +12,7 @@ from batchrepo.loading import MISSING
 from batchrepo.mapping import entity_info
 from batchrepo.mapping.entity import attribute_owner
 from batchrepo.scope.lazy import set_loaded
+from batchrepo.scope.loaders import NULL_KEY
 from batchrepo.strategies.compile import lookup_of
 
 if TYPE_CHECKING:
@@ -171,18 +172,20 @@ class Related:
                 f"{state.mapper.class_.__name__} has no value for {error.args[0]!r}, which the lookup needs. "
                 f"Is it an entity that was read from the database?"
             ) from None
-        if plain and _is_null(key):
-            return None
+        if _is_null(key):
+            if plain:
+                return None
+            key = NULL_KEY if key is None else key
         cached = loader.peek(key)
         if cached is not MISSING:
             return cached
-        keys = {key: None}
+        keys: dict[Any, None] = {key: None}
         for other in mode.companions(self._peers, state, what, description or str(relation or what)):
             values = other.dict
             if all(name in values for name in names):
                 other_key = _key(values, names)
                 if not (plain and _is_null(other_key)):
-                    keys[other_key] = None
+                    keys[NULL_KEY if other_key is None else other_key] = None
         if len(keys) == 1:
             return await loader.load(key)
         return (await loader.load_many(list(keys)))[0]

@@ -264,7 +264,9 @@ class _Compiler:
 
 
 def lookup_of(relation: RelationInfo) -> Lookup:
-    """The lookup for all rows of a relation, in its own order."""
+    """The lookup for all rows of a relation, in its own order; by primary key where that is enough."""
+    if relation.key_order is not None:
+        return Lookup(relation.target, columns=relation.target.key)
     return Lookup(relation.target, relation=relation, order=_order_of(relation))
 
 
@@ -282,7 +284,7 @@ _orders: WeakKeyDictionary[RelationInfo, Any] = WeakKeyDictionary()
 def _lookup(include: Include) -> tuple[Lookup, bool]:
     relation = include.relation
     if relation.key_order is not None and not include.where:
-        return Lookup(relation.target, columns=relation.target.key), True
+        return lookup_of(relation), True
     order = include.order or _order_of(relation)
     return Lookup(relation.target, (), relation, include.where, order, include.first), False
 

@@ -171,7 +171,7 @@ async def related(relation: RelationInfo, entities: Sequence[Any], context: Enti
     """What a relation of many entities is; one statement for those that do not have it, and it stays on them."""
     lacking = list({id(e): e for e in entities if relation.name not in e.__dict__}.values())
     if lacking:
-        groups = await _looked_up(_lookup(relation), relation, lacking, context)
+        groups = await _looked_up(lookup_of(relation), relation, lacking, context)
         for entity, group in zip(lacking, groups, strict=True):
             value = group if relation.many else (group[0] if group else None)
             if instance_state(entity).session is not None:
@@ -179,14 +179,10 @@ async def related(relation: RelationInfo, entities: Sequence[Any], context: Enti
     return [getattr(entity, relation.name) for entity in entities]
 
 
-def _lookup(relation: RelationInfo) -> Lookup:
-    return lookup_of(relation)
-
-
 async def _looked_up(
     lookup: Lookup, relation: RelationInfo, entities: Sequence[Any], context: EntityContext
 ) -> list[list[Any]]:
-    keys = _keys(relation, entities)
+    keys = _keys(relation, entities, by_key=lookup.relation is None)
     children: list[Any] = []
     matched: list[Any] = []
     asked = _asked(relation, keys)
@@ -198,8 +194,11 @@ async def _looked_up(
     return [list(groups.get(key, ())) for key in keys]
 
 
-def _keys(relation: RelationInfo, entities: Sequence[Any]) -> list[Any]:
-    names = [column.name for column in relation.local]
+def _keys(relation: RelationInfo, entities: Sequence[Any], *, by_key: bool = False) -> list[Any]:
+    """For each entity the key of a relation, or the primary key that it leads to."""
+    order = relation.key_order if by_key else None
+    local = relation.local if order is None else [relation.local[i] for i in order]
+    names = [column.name for column in local]
     if len(names) == 1:
         return [getattr(entity, names[0]) for entity in entities]
     return [tuple(getattr(entity, name) for name in names) for entity in entities]

@@ -18,6 +18,7 @@ from batchrepo import Database, Repository
 from batchrepo.testing.contract.cases import RelationCase, relation_cases
 from batchrepo.testing.contract.oracle import (
     Related,
+    as_list,
     ask_oracle,
     assert_entities,
     assert_views,
@@ -173,6 +174,8 @@ class Trial:
         """Reads the relation of owners that the repository of their base class found.
 
         Their own columns may not be loaded; reading those for all owners may take one more statement.
+        SQLAlchemy answers `awaitable_attrs` of a many-to-one relation with what the session holds, even if
+        only the base's columns of it are loaded; the others are then read when they are asked for.
         """
         base = class_mapper(self.case.owner).base_mapper.class_
         async with self.database.scope() as scope:
@@ -180,8 +183,14 @@ class Trial:
             owners = [owner for owner in found if isinstance(owner, self.case.owner)]
             with statement_counter(self.engine) as seen:
                 values = await reading(scope, self.case, owners)
-            assert_entities(self.case, self.expected, owners, values)
             self._assert_count(seen, {0, 1, 2})
+            if reading in (awaitable_attrs_gathered, awaitable_attrs_in_a_loop):
+                for child in (child for value in values for child in as_list(value)):
+                    for name in {column.key for column in class_mapper(type(child)).column_attrs} - set(
+                        vars(child)
+                    ):
+                        await getattr(child.awaitable_attrs, name)
+            assert_entities(self.case, self.expected, owners, values)
 
     async def check_owner_views(self) -> None:
         """Finds views of the owners that hold views of the related rows."""
