@@ -6,7 +6,6 @@
     ├── DeclarationError            a repository, view or setting is wrong; raised when the Database is made
     ├── InvalidArgument             a call got something it cannot use (also a ValueError)
     ├── NotFound                    a key has no row that this scope may see (also a LookupError)
-    ├── MultipleFound               one row was asked for, several matched
     ├── ScopeError
     │   ├── ScopeClosed             the scope was used after its end
     │   ├── NestedScope             a scope with another context was opened inside a scope
@@ -64,7 +63,6 @@ class NotFound(BatchRepoError, LookupError):
         super().__init__(f"{entity} has no row for {what} {shown}{more}.")
 
 
-class MultipleFound(BatchRepoError):
     """One row was asked for and several matched."""
 
 
