@@ -70,6 +70,12 @@ class Peers:
         group.loaded.add(what)
         return [peer for peer in group.states if peer is not state and peer.obj() is not None]
 
+    def not_loaded(self, state: InstanceState[Any], what: Any) -> None:
+        """Loading `what` for a group failed: the next one that is asked tries for all again."""
+        group = self._groups.get(state)
+        if group is not None:
+            group.loaded.discard(what)
+
     def forget(self, entities: Sequence[Any]) -> None:
         """These entities are nobody's peers any more (a stream went on to its next chunk)."""
         for entity in entities:

@@ -188,7 +188,11 @@ class Related:
                     keys[NULL_KEY if other_key is None else other_key] = None
         if len(keys) == 1:
             return await loader.load(key)
-        return (await loader.load_many(list(keys)))[0]
+        try:
+            return (await loader.load_many(list(keys)))[0]
+        except BaseException:
+            self._peers.not_loaded(state, what)
+            raise
 
 
 def relation_names(relation: RelationInfo) -> tuple[str, ...]:

@@ -109,10 +109,11 @@ def keyed_statement(lookup: Lookup, columns: Sequence[Any], context: ReadContext
     dialect = context.door.dialect
     cache_key = (lookup.same, tuple(map(id, columns)), dialect.name)
     cached = context.guards.statements.get(cache_key)
-    if cached is None or cached[0] is not columns:
-        keyed = keyed_rows(lookup, columns, context.guards, dialect)
-        cached = context.guards.statements[cache_key] = (columns, keyed)
-    return cached[1]
+    if cached is None:
+        # The columns stay referenced, so that their ids stay theirs.
+        cached = (keyed_rows(lookup, columns, context.guards, dialect), tuple(columns))
+        context.guards.statements[cache_key] = cached
+    return cached[0]
 
 
 async def _run_keyed(
