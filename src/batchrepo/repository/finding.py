@@ -40,9 +40,15 @@ class Finder(Generic[E]):
         self.key_order = _key_order(info)
 
     async def entities(
-        self, where: Sequence[Any], order_by: Any, limit: int | None, include: Sequence[Any]
+        self,
+        where: Sequence[Any],
+        order_by: Any,
+        limit: int | None,
+        include: Sequence[Any],
+        *,
+        verb: str = "find",
     ) -> list[E]:
-        """Entities, with the relations that are asked for or have an eager policy."""
+        """Entities, with the relations that are asked for or have an eager policy; `verb` is for the report."""
         _check_limit(limit)
         joined, others = self._eager(include)
         rows = await find_entities(
@@ -52,7 +58,7 @@ class Finder(Generic[E]):
             order=parse_order(order_by) or self.info.default_order,
             limit=limit,
             joined=joined,
-            cause=f"find {self.entity.name}",
+            cause=f"{verb} {self.entity.name}",
         )
         self.scope.peers.register(rows)
         for relation in others:
@@ -107,7 +113,9 @@ class Finder(Generic[E]):
         behind: tuple[Any, ...] = ()
         while True:
             if view is None:
-                chunk: list[Any] = await self.entities((*where, *behind), self.key_order, chunk_size, ())
+                chunk: list[Any] = await self.entities(
+                    (*where, *behind), self.key_order, chunk_size, (), verb="stream"
+                )
                 keys = [self.entity.key_of(entity) for entity in chunk]
                 rows = chunk
             else:
