@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from batchrepo.events import EventLog
 from batchrepo.executing import make_engine
+from tests.executing.gate import Gate, gate_for
 from tests.executing.models import fill
 
 POSTGRESQL = ("asyncpg", "psycopg")
@@ -51,3 +52,14 @@ def in_use(engine: AsyncEngine) -> int:
     """Connections that are out of the pool; a pool of one shared connection lends none."""
     pool = engine.sync_engine.pool
     return pool.checkedout() if hasattr(pool, "checkedout") else 0
+
+
+@pytest_asyncio.fixture
+async def gated(url: str) -> AsyncIterator[tuple[AsyncEngine, Gate]]:
+    """As `engine`, with a gate that statements can wait at."""
+    made = make_engine(url)
+    async with gate_for(made) as gate:
+        await fill(made)
+        yield made, gate
+    assert in_use(made) == 0
+    await made.dispose()

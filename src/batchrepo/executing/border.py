@@ -64,15 +64,21 @@ def reason(error: BaseException) -> str:
     return text or type(said).__name__
 
 
-async def finish(work: Coroutine[Any, Any, T] | asyncio.Task[T]) -> T:
+async def finish(
+    work: Coroutine[Any, Any, T] | asyncio.Task[T], unfinished: set[asyncio.Task[Any]] = _unfinished
+) -> T:
     """Run work that must come to its end although the caller may be cancelled.
 
     A cancellation is passed on when the work is done, or after ``CLEANUP_SECONDS``, or at the second
     cancellation; in the last two cases the work goes on by itself.
+
+    Args:
+        work: what must be done.
+        unfinished: keeps the work while it is going on, for whoever wants to wait for it.
     """
     task = asyncio.ensure_future(work)
-    _unfinished.add(task)
-    task.add_done_callback(_unfinished.discard)
+    unfinished.add(task)
+    task.add_done_callback(unfinished.discard)
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:

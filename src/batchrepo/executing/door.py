@@ -108,6 +108,7 @@ class Door(ABC):
         self._closed = False
         self._drained = asyncio.Event()
         self._closing: asyncio.Task[None] | None = None
+        self._returning: set[asyncio.Task[Any]] = set()
 
     async def rows(
         self,
@@ -190,6 +191,9 @@ class Door(ABC):
         while self._calls:
             self._drained.clear()
             await self._drained.wait()
+        if self._returning:
+            # Of callers that were cancelled twice, and did not wait for it.
+            await asyncio.wait(self._returning)
         await self._release()
 
     async def _call(self, work: Work[T]) -> T:

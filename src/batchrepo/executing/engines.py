@@ -6,9 +6,8 @@ A preset is a starting point that holds for a web service; every value can be ov
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection, make_url
@@ -17,6 +16,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import QueuePool, StaticPool
 
 from batchrepo.errors import DeclarationError, did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class _Driver(NamedTuple):
@@ -169,10 +171,17 @@ def writer_engine(url: str | URL, options: PoolOptions | None = None, **override
         **overrides: as for ``make_engine``.
 
     Raises:
-        DeclarationError: as ``make_engine``.
+        DeclarationError: as ``make_engine``; or the database is SQLite in memory, which a second engine
+            cannot see.
     """
     parsed = _checked_url(url)
     chosen = _chosen(parsed, options, overrides)
+    if parsed.get_backend_name() == "sqlite" and is_memory(parsed):
+        msg = (
+            f"{parsed} is in memory: it belongs to the one connection of its engine, and a second engine would "
+            f"have an empty database. Write through the engine that reads, or use a file."
+        )
+        raise DeclarationError(msg)
     if parsed.get_backend_name() != "sqlite":
         return create_async_engine(parsed, **_engine_arguments(parsed, chosen))
     chosen = dataclasses.replace(chosen, pool_size=1, max_overflow=0)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
+from sqlalchemy import ClauseElement
 from sqlalchemy.exc import UnboundExecutionError
 from sqlalchemy.util import greenlet_spawn
 
 from batchrepo.errors import InvalidArgument
+from batchrepo.executing.border import connecting
 from batchrepo.executing.door import Call, Door, Work
 
 if TYPE_CHECKING:
-    from sqlalchemy.engine import Connection, Dialect
+    from sqlalchemy.engine import Dialect
     from sqlalchemy.ext.asyncio import AsyncSession
     from sqlalchemy.orm import Session
 
@@ -70,14 +72,16 @@ class JoinedDoor(Door):
     async def _run(self, work: Work[T], call: Call) -> T:
         async with self._turn:
             call.abortable = False
-            return await greenlet_spawn(self._in_transaction, work)
+            return await greenlet_spawn(lambda: self._in_transaction(work))
 
     def _in_transaction(self, work: Work[T]) -> T:
         session = self._session
-        # Loading into the session itself flushes by itself, before it has a connection.
-        if session.autoflush and work.session is not session:
+        clause = cast(ClauseElement, work.statement)  # every statement is one; the type says it of some only
+        with connecting(session.get_bind(clause=clause).engine):
+            connection = session.connection(bind_arguments={"clause": clause})
+        # Before the work, which counts the statements on this connection: those of a flush are the user's.
+        if session.autoflush:
             session.flush()
-        connection: Connection = session.connection(bind_arguments={"clause": work.statement})
         return work.run(connection)
 
     async def _release(self) -> None:

@@ -72,9 +72,10 @@ class Meter:
 class _Watch:
     """The statements of one call of the ORM: its own, and those that eager loading adds."""
 
-    __slots__ = ("begun", "cause", "keys", "meter", "sql", "started")
+    __slots__ = ("begun", "cause", "connection", "keys", "meter", "sql", "started")
 
-    def __init__(self, meter: Meter, cause: str, keys: int | None) -> None:
+    def __init__(self, connection: Connection, meter: Meter, cause: str, keys: int | None) -> None:
+        self.connection = connection
         self.meter = meter
         self.cause = cause
         self.keys = keys
@@ -116,7 +117,7 @@ def watch(connection: Connection, meter: Meter, cause: str, keys: int | None) ->
         event.listen(connection, "before_cursor_execute", _before)
         event.listen(connection, "after_cursor_execute", _after)
         _watched.add(connection)
-    current = _Watch(meter, cause, keys)
+    current = _Watch(connection, meter, cause, keys)
     token = _watch.set(current)
     failed = False
     try:
@@ -129,15 +130,19 @@ def watch(connection: Connection, meter: Meter, cause: str, keys: int | None) ->
         current.close(failed=failed)
 
 
-def _before(_connection: Connection, _cursor: Any, statement: str, *_: object) -> None:
+def _watching(connection: Connection) -> _Watch | None:
+    # A task that was started within the block inherits its watch; it has a connection of its own.
     current = _watch.get()
-    if current is not None:
+    return current if current is not None and current.connection is connection else None
+
+
+def _before(connection: Connection, _cursor: Any, statement: str, *_: object) -> None:
+    if (current := _watching(connection)) is not None:
         current.before(statement)
 
 
-def _after(_connection: Connection, cursor: Any, *_: object) -> None:
-    current = _watch.get()
-    if current is not None:
+def _after(connection: Connection, cursor: Any, *_: object) -> None:
+    if (current := _watching(connection)) is not None:
         current.after(_rows_received(cursor))
 
 

@@ -38,6 +38,9 @@ class PinnedDoor(Door):
             PostgreSQL; on SQLite any transaction is a snapshot from its first read. False: an ordinary
             transaction at the database's default level.
         max_statements: how many statements the scope may run, or None.
+
+    Raises:
+        InvalidArgument: the connection is not open.
     """
 
     def __init__(
@@ -48,6 +51,9 @@ class PinnedDoor(Door):
         snapshot: bool = True,
         max_statements: int | None = None,
     ) -> None:
+        if isinstance(source, AsyncConnection) and source.sync_connection is None:
+            msg = "The AsyncConnection is not open yet. Open it first: async with engine.connect()."
+            raise InvalidArgument(msg)
         super().__init__(source.dialect, events, max_statements)
         self._snapshot = snapshot
         self._turn = asyncio.Lock()
@@ -57,9 +63,6 @@ class PinnedDoor(Door):
         self._shared: SharedConnection | None = None
         self._shared_turn: asyncio.Lock | None = None
         if isinstance(source, AsyncConnection):
-            if source.sync_connection is None:
-                msg = "The AsyncConnection is not open yet. Open it first: async with engine.connect()."
-                raise InvalidArgument(msg)
             self._connection = source.sync_connection
         else:
             self._engine = source.sync_engine
@@ -69,12 +72,12 @@ class PinnedDoor(Door):
         owner = "of somebody else" if self._engine is None else "open" if self._connection else "not open"
         return f"<PinnedDoor {owner}{' closed' if self._closed else ''}>"
 
-    async def _run(self, work: Work[T], call: Call) -> T:  # noqa: ARG002 - always abortable
+    async def _run(self, work: Work[T], call: Call) -> T:
         await self._turn.acquire()
         try:
             if self._shared is not None and self._shared_turn is None:
                 self._shared_turn = await self._shared.acquire()
-            task = asyncio.ensure_future(greenlet_spawn(self._on_connection, work))
+            task = asyncio.ensure_future(greenlet_spawn(lambda: self._on_connection(work)))
         except BaseException:
             self._turn.release()
             raise
@@ -90,14 +93,13 @@ class PinnedDoor(Door):
 
     def _on_connection(self, work: Work[T]) -> T:
         if self._connection is None:
-            assert self._engine is not None  # noqa: S101
+            assert self._engine is not None
             with connecting(self._engine):
                 connection = self._engine.connect()
             try:
                 self._begin(connection)
             except BaseException:
-                connection.invalidate()
-                connection.close()
+                self._discard(connection)
                 raise
             self._connection = connection
         return work.run(self._connection)
@@ -115,28 +117,32 @@ class PinnedDoor(Door):
     async def _release(self) -> None:
         statement = self._statement
         if statement is not None:
-            # Its caller was cancelled or is being told that the scope is closed. On a connection of ours
-            # nobody needs the answer; to stop it on somebody else's would end his transaction.
-            if self._engine is not None:
+            # Its caller was cancelled or is being told that the scope is closed; nobody needs the answer.
+            # But stopping it costs the connection, so it is stopped only where that is ours alone.
+            if self._engine is not None and self._shared is None:
                 statement.cancel()
             await asyncio.wait({statement})
         try:
             if self._engine is not None and self._connection is not None:
                 connection, self._connection = self._connection, None
-                await greenlet_spawn(_roll_back, connection)
+                await greenlet_spawn(self._end, connection)
         finally:
             if self._shared_turn is not None:
                 self._shared_turn.release()
                 self._shared_turn = None
 
+    def _end(self, connection: Connection) -> None:
+        try:
+            if not connection.invalidated:
+                # On the driver's connection: SQLAlchemy skips a rollback where it believes in autocommit.
+                connection.connection.rollback()
+        except BaseException:
+            self._discard(connection)
+            raise
+        connection.close()
 
-def _roll_back(connection: Connection) -> None:
-    try:
-        if not connection.invalidated:
-            # On the driver's connection: SQLAlchemy skips a rollback where it believes in autocommit.
-            connection.connection.rollback()
-    except Exception:
-        connection.invalidate()
-        raise
-    finally:
+    def _discard(self, connection: Connection) -> None:
+        """Give up a connection in an unknown state; the shared one cannot be given up."""
+        if self._shared is None:
+            connection.invalidate()
         connection.close()

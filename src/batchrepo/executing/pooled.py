@@ -106,7 +106,7 @@ class PooledDoor(Door):
             if place.done() and not place.cancelled() and place.exception() is None:
                 unused = self._leases.put_back(place.result())
                 if unused is not None:
-                    await finish(_close([unused]))
+                    await finish(_close([unused]), self._returning)
             raise
 
     async def _give(self, connection: Connection) -> None:
@@ -116,7 +116,7 @@ class PooledDoor(Door):
         else:
             unused = self._leases.give(connection)
         if unused is not None:
-            await finish(_close([unused]))
+            await finish(_close([unused]), self._returning)
 
     async def _release(self) -> None:
         if self._shared is not None:
@@ -141,7 +141,7 @@ class _Hold:
         leases = self._door._leases
         leases.holders -= 1
         if leases.holders == 0 and leases.idle:
-            await finish(_close(leases.drain()))
+            await finish(_close(leases.drain()), self._door._returning)
 
 
 async def _close(connections: list[Connection]) -> None:

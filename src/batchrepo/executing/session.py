@@ -67,3 +67,13 @@ def lend(session: ReadSession, connection: Connection) -> Iterator[None]:
     finally:
         _loan.reset(token)
         loan.session = None
+
+
+def lent(session: Session) -> bool:
+    """Whether the running task is inside a door's statement on this session.
+
+    Such a statement is already on its way: whoever hooks into the session lets it pass, and must not wait
+    for another statement, since a door may have one connection only.
+    """
+    loan = _loan.get()
+    return loan is not None and loan.session is session

@@ -68,7 +68,7 @@ class SharedConnection:
     async def run(self, work: Callable[[Connection], T]) -> T:
         """Run work on the connection when its turn comes."""
         lock = await self.acquire()
-        task = asyncio.ensure_future(greenlet_spawn(self._on_connection, work))
+        task = asyncio.ensure_future(greenlet_spawn(lambda: self._on_connection(work)))
         self._running.add(task)
         task.add_done_callback(lambda done: self._finished(done, lock))
         return await asyncio.shield(task)
