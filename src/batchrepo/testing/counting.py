@@ -8,17 +8,21 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from batchrepo.database import Database
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sqlalchemy import Connection, Engine
+
+_CONTROL = ("BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE")
 
 
 class StatementCounter:
     """The statements that an engine sent to its driver, in order.
 
     It listens to the driver's cursors and not to batchrepo's own events, so that it can prove those right.
-    BEGIN, COMMIT and ROLLBACK are not statements in this sense.
+    BEGIN, COMMIT, ROLLBACK and savepoints are not statements in this sense.
 
     Attributes:
         statements: the SQL texts, as sent.
@@ -46,20 +50,22 @@ class StatementCounter:
 
 
 @contextmanager
-def statement_counter(engine: AsyncEngine | Engine) -> Iterator[StatementCounter]:
-    """Counts the statements of an engine while the block runs.
+def statement_counter(database: Database | AsyncEngine | Engine) -> Iterator[StatementCounter]:
+    """Counts the statements of a database while the block runs, whoever sends them.
 
     Args:
-        engine: the engine to listen to; an AsyncEngine or a plain one.
+        database: a Database, or the engine to listen to; connections that are open already are heard too.
 
     Yields:
         The counter, which can be read in the block and after it.
     """
+    engine = database.engine if isinstance(database, Database) else database
     listened = engine.sync_engine if isinstance(engine, AsyncEngine) else engine
     counter = StatementCounter()
 
     def note(_connection: Connection, _cursor: Any, statement: str, *_others: Any) -> None:
-        counter.statements.append(statement)
+        if not statement.upper().startswith(_CONTROL):
+            counter.statements.append(statement)
 
     event.listen(listened, "before_cursor_execute", note)
     try:
