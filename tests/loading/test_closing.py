@@ -94,17 +94,51 @@ async def test_a_batch_that_loads_while_it_unwinds_is_refused():
     assert isinstance(future.exception(), ScopeClosed)
 
 
-async def test_a_batch_may_close_its_own_scheduler():
+async def test_a_batch_may_close_its_own_scheduler_and_waits_for_the_others():
     scheduler = Scheduler()
+    steps = []
 
-    async def load(keys):
+    async def closes(keys):
+        await hops(2)
         await scheduler.aclose()
+        steps.append("closed")
         return keys
 
-    with pytest.raises(ScopeClosed):
-        await BatchLoader(load, scheduler=scheduler).load(1)
+    async def unwinds(keys):
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await hops(10)
+            steps.append("unwound")
+
+    closing = BatchLoader(closes, scheduler=scheduler).load(1)
+    other = BatchLoader(unwinds, scheduler=scheduler).load(1)
+    for future in (closing, other):
+        with pytest.raises(ScopeClosed):
+            await future
     await scheduler.aclose()
+    assert steps == ["unwound", "closed"]
     assert scheduler.running == 0
+
+
+async def test_closing_does_not_break_off_the_cleaning_up_of_an_abandoned_batch():
+    scheduler = Scheduler()
+    cleaning, cleaned = asyncio.Event(), []
+
+    async def load(keys):
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cleaning.set()
+            await hops(10)
+            cleaned.append(keys)
+
+    future = BatchLoader(load, scheduler=scheduler).load(1)
+    await hops(8)
+    future.cancel()
+    await cleaning.wait()
+    await scheduler.aclose()
+    assert cleaned == [[1]]
 
 
 async def test_closing_ends_a_flush():

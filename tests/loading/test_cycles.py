@@ -204,3 +204,26 @@ async def test_a_task_left_behind_by_an_ended_batch_may_load_its_key():
     assert await loader.load(1) == 1
     go_on.set()
     assert await left[0] == 1
+
+
+async def test_a_load_that_an_ended_batch_left_behind_closes_no_cycle():
+    scheduler = Scheduler()
+    outer: BatchLoader[int, object]
+    outer_has_ended, left = asyncio.Event(), []
+
+    async def load_inner(keys):
+        await outer_has_ended.wait()
+        return await outer.load_many(keys)
+
+    inner = BatchLoader(load_inner, name="inner", scheduler=scheduler)
+
+    async def load_outer(keys):
+        if keys == [1] and not left:
+            left.append(inner.load(1))  # not awaited
+            await outer.load(2)
+        return [("outer", key) for key in keys]
+
+    outer = BatchLoader(load_outer, name="outer", scheduler=scheduler, cache=False)
+    assert await outer.load(1) == ("outer", 1)
+    outer_has_ended.set()
+    assert await left[0] == ("outer", 1)

@@ -101,22 +101,23 @@ def test_a_loop_that_was_given_may_be_used_before_it_runs():
 
 
 def test_closing_after_the_loop_was_closed():
-    scheduler = Scheduler()
-    source = Source()
-    loader = source.loader(scheduler=scheduler)
+    scheduler = Scheduler(manual=True)
+    loader = Source().loader(scheduler=scheduler)
 
     async def leave():
-        async def waits():
+        async def wait():
             await loader.load(1)
 
-        task = asyncio.ensure_future(waits())
-        await hops(1)
-        return task
+        return asyncio.ensure_future(wait())
 
     loop = asyncio.new_event_loop()
+    loop.set_exception_handler(lambda *_: None)  # asyncio reports the task that was never cancelled
     task = loop.run_until_complete(leave())
-    task.cancel()
-    loop.run_until_complete(asyncio.wait([task]))
+    loop.run_until_complete(hops(2))
     loop.close()
+    assert scheduler.pending == 1
     asyncio.run(scheduler.aclose())
     assert scheduler.pending == 0
+    assert not task.done()
+    del task
+    gc.collect()

@@ -3,6 +3,8 @@
 import asyncio
 import contextvars
 import gc
+import sys
+import weakref
 
 import pytest
 
@@ -174,6 +176,24 @@ async def test_events_name_round_depth_and_loader():
     assert current_origin.get() is None
 
 
+def test_taking_a_round_needs_no_running_loop():
+    loop = asyncio.new_event_loop()
+    try:
+        scheduler = Scheduler()
+        album = BatchLoader(Source(), name="album", scheduler=scheduler, loop=loop, max_batch_size=2)
+        artist = BatchLoader(Source(), name="artist", scheduler=scheduler, loop=loop)
+        album.load(1)
+        artist.load(2).cancel()
+        artist.load(3)
+        album.load_many([4, 1, 5])
+        round_ = scheduler._take_round(scheduler.root, "quiet")
+        assert repr(round_) == "<Round 1 depth 0 quiet: album(2), album(1), artist(1)>"
+        assert [[entry.key for entry in batch.entries] for batch in round_.batches] == [[1, 4], [5], [3]]
+        assert scheduler._take_round(scheduler.root, "quiet") is None
+    finally:
+        loop.close()
+
+
 # --- immediate ------------------------------------------------------------------------------------
 
 
@@ -253,6 +273,23 @@ async def test_a_second_flush_does_not_wait_for_the_first():
     assert first.result() == ("source", 1)
 
 
+async def test_what_another_schedulers_batch_asks_waits_for_the_flush_too():
+    scheduler = Scheduler(manual=True)
+    inner = Source("inner")
+    inner_loader = inner.loader(scheduler=scheduler)
+
+    async def answer(keys):
+        return await inner_loader.load_many(keys)
+
+    outer = Source("outer", answer)
+    waiting = outer.loader().load(1)
+    await outer.entered()
+    await hops(50)
+    assert inner.calls == []
+    await scheduler.flush()
+    assert await waiting == ("inner", 1)
+
+
 async def test_flush_is_refused_where_the_scheduler_dispatches_by_itself():
     with pytest.raises(ScopeError, match="manual=True"):
         await Scheduler().flush()
@@ -284,6 +321,60 @@ async def test_a_batch_runs_in_the_schedulers_context_not_in_the_first_callers()
     assert tenant.get() == "first caller"
 
 
+async def test_a_flushed_batch_runs_in_the_schedulers_context_too():
+    seen = []
+
+    async def load(keys):
+        seen.append(tenant.get())
+        return keys
+
+    tenant.set("scope")
+    scheduler = Scheduler(manual=True)
+    tenant.set("who flushes")
+    future = BatchLoader(load, scheduler=scheduler).load(1)
+    await scheduler.flush()
+    assert future.result() == 1
+    assert seen == ["scope"]
+
+
+async def test_listeners_hear_of_rounds_in_the_schedulers_context():
+    heard = []
+    log = EventLog(listeners=(lambda _event: heard.append(tenant.get()),))
+    tenant.set("scope")
+    loader = Source().loader(scheduler=Scheduler(events=log))
+    tenant.set("first caller")
+    await loader.load(1)
+    assert heard == ["scope", "scope"]
+
+
+def test_the_context_given_may_be_the_one_that_the_program_runs_in():
+    context = contextvars.copy_context()
+
+    async def ask():
+        return await Source().loader(scheduler=Scheduler(context=context)).load(1)
+
+    assert context.run(lambda: asyncio.run(ask())) == ("source", 1)
+
+
+async def test_what_a_batch_spawned_does_not_keep_its_values_alive():
+    class Value:
+        pass
+
+    background = []
+
+    async def load(keys):
+        background.append(asyncio.create_task(asyncio.Event().wait()))
+        return [Value() for _ in keys]
+
+    loader = BatchLoader(load)
+    value = weakref.ref(await loader.load(1))
+    loader.clear_all()
+    await hops(2)
+    gc.collect()
+    assert value() is None
+    background[0].cancel()
+
+
 async def test_nobody_else_needs_to_keep_the_running_tasks_alive():
     async def load(keys):
         for _ in range(5):
@@ -300,6 +391,23 @@ async def test_a_task_factory_that_knows_no_context_argument_works():
 
     asyncio.get_running_loop().set_task_factory(factory)
     assert await Source().loader().load(1) == ("source", 1)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks came with Python 3.12")
+async def test_eager_tasks_share_rounds_too():
+    asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
+    log = EventLog()
+    scheduler = Scheduler(events=log)
+    inner, outer = Source("inner"), Source("outer")
+    inner_loader, outer_loader = inner.loader(scheduler=scheduler), outer.loader(scheduler=scheduler)
+
+    async def answer(keys):
+        return await inner_loader.load_many(keys)
+
+    outer.answer = answer
+    values = await asyncio.gather(*[after(n % 3, lambda n=n: outer_loader.load(n)) for n in range(9)])
+    assert values == [("inner", n) for n in range(9)]
+    assert [event.batches for event in rounds(log)] == [(("outer", 9),), (("inner", 9),)]
 
 
 async def test_representations_say_what_is_pending():

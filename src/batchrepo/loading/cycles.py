@@ -1,8 +1,8 @@
 """Batches that would wait for themselves: found when the load that closes the cycle is made.
 
-The graph has an edge from a batch to each batch whose keys it waits for. Only a load of a key that is already
-being loaded can close a cycle: a new batch waits for nothing yet. So the search runs at that moment, from the
-asking batch upwards to those that wait for it. A load from a task that a batch function spawned counts as the
+The graph has an edge from a batch to each batch whose keys it waits for. Only a load of a key that is being
+loaded can close a cycle: a new batch waits for nothing yet. So the search runs when a batch asks for a key, from
+that batch upwards to those that wait for it. A load from a task that a batch function spawned counts as the
 batch's own, since nobody can see whether the batch awaits that task: better an error than a hang.
 """
 
@@ -15,7 +15,6 @@ from batchrepo.errors import LoaderCycle
 if TYPE_CHECKING:
     from batchrepo.loading.loader import BatchLoader
     from batchrepo.loading.rounds import Batch
-    from batchrepo.loading.waiting import Entry
 
 
 class Blocked:
@@ -36,19 +35,14 @@ class Blocked:
                 if waiting not in self._through and batch.blocks(waiting):
                     self._through[waiting] = batch
                     pending.append(waiting)
-        self._same_loader = [batch for batch in pending if batch.loader is loader]
+        self._same_loader = [batch for batch in pending if batch.loader is loader and not batch.ended]
 
-    def cycle(self, key: Any, cache_key: Any, entry: Entry | None) -> LoaderCycle | None:
+    def cycle(self, key: Any, cache_key: Any) -> LoaderCycle | None:
         """The error for a load of this key, or None if it can be waited for.
 
-        Args:
-            key: as asked.
-            cache_key: what identifies it in its loader.
-            entry: where it is queued or loaded already, or None.
+        By key and not by what is in flight: without a cache, or after a clear, loading the key again inside the
+        batch that loads it would go on for ever.
         """
-        if entry is not None and entry.batch in self._through:
-            return self._error(entry.batch, key)
-        # Without a cache, or after a clear, the key is not in flight, and loading it again would go on for ever.
         for batch in self._same_loader:
             if cache_key in batch.cache_keys:
                 return self._error(batch, key)

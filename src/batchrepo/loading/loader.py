@@ -163,7 +163,7 @@ class BatchLoader(aiodataloader.DataLoader[K, V]):
             queue = self._home
         else:
             queue = scheduler.queue_for(self, asker)
-            cycle = None if asker.ended else Blocked(asker, self).cycle(key, cache_key, entry)
+            cycle = Blocked(asker, self).cycle(key, cache_key)
             if cycle is not None:
                 future.set_exception(cycle)
                 return future
@@ -172,7 +172,7 @@ class BatchLoader(aiodataloader.DataLoader[K, V]):
             queue.add(entry)
         else:
             self._join(entry, future, queue)
-        if asker is not None and not asker.ended:
+        if asker is not None:
             entry.note_asker(asker, future)
         return future
 
@@ -198,13 +198,10 @@ class BatchLoader(aiodataloader.DataLoader[K, V]):
         if loop is not self._scheduler.loop:
             self._scheduler.bind(loop)
         many = Many(loop.create_future())
-        batch = current_batch.get()
+        asker = current_batch.get()
+        queue = self._home if asker is None else self._scheduler.queue_for(self, asker)
         try:
-            if batch is None:
-                self._ask_many(keys, many, self._home, None)
-            else:
-                queue = self._scheduler.queue_for(self, batch)
-                self._ask_many(keys, many, queue, None if batch.ended else batch)
+            self._ask_many(keys, many, queue, asker)
         except BaseException:
             many.future.cancel()  # what was queued before the bad key must not be loaded for nobody
             raise
@@ -226,7 +223,7 @@ class BatchLoader(aiodataloader.DataLoader[K, V]):
             if key is None:
                 raise self._no_key()
             if value is MISSING and blocked is not None:
-                value = blocked.cycle(key, cache_key, entry) or MISSING
+                value = blocked.cycle(key, cache_key) or MISSING
             if value is not MISSING:
                 many.failed = many.failed or isinstance(value, Exception)
                 items.append(value)
@@ -234,9 +231,6 @@ class BatchLoader(aiodataloader.DataLoader[K, V]):
             if entry is None:
                 entry = flying[cache_key] = Entry(self, key, cache_key, many, queue)
                 queue.add(entry)
-            elif entry.last_joined(many):
-                items.append(entry)
-                continue
             else:
                 self._join(entry, many, queue)
             items.append(entry)

@@ -67,10 +67,6 @@ class Queue:
             return self.reason or "cap"
         return None
 
-    def restart(self) -> None:
-        """Begin the quiet detection anew."""
-        self.hops = self._last = 0
-
     @property
     def pending(self) -> int:
         """Number of keys in it that somebody waits for."""
@@ -94,7 +90,7 @@ class Queue:
             same.append(entry)
         self.entries = []
         self.awake = False
-        self.restart()
+        self.hops = self._last = 0
         return taken
 
 
@@ -150,6 +146,8 @@ class Batch:
         blocked: the batches that wait for this one, with the futures they got and for which keys (the wait-for
             graph, upwards).
         ended: whether every waiter has its answer and the batch function has returned.
+        stopped: whether its task was cancelled, or closes the scheduler itself. Once only: a second cancellation
+            would break off its cleaning up.
         task: the task that runs it; None before it is started.
     """
 
@@ -162,6 +160,7 @@ class Batch:
         "loader",
         "origin",
         "round",
+        "stopped",
         "task",
     )
 
@@ -171,6 +170,7 @@ class Batch:
         self.entries = entries
         self.blocked: dict[Batch, list[tuple[Future[Any], Any]]] = {}
         self.ended = False
+        self.stopped = False
         self.task: asyncio.Task[None] | None = None
         self.origin = Origin(round=round_.number, depth=round_.depth, loader=loader.name)
         self._cache_keys: frozenset[Hashable] | None = None
@@ -194,11 +194,11 @@ class Batch:
         self.blocked.setdefault(asker, []).append((future, key))
 
     def blocks(self, asker: Batch) -> bool:
-        """Whether another batch really waits for this one: it has not ended, and some future of it is open."""
+        """Whether another batch still waits for this one: some future that it got is open."""
         waiting = self.blocked[asker]
         while waiting and waiting[-1][0].done():
             waiting.pop()
-        return bool(waiting) and not asker.ended
+        return bool(waiting)
 
     def watch(self, _: object = None) -> None:
         """Watch one living waiter, and when that one has gone another; when none is left, stop the work.
@@ -217,7 +217,12 @@ class Batch:
                 return
         for entry in entries:
             entry.loader.forget(entry)  # later loads start anew
-        if self.task is not None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Cancel the work, if that has not been done."""
+        if self.task is not None and not self.stopped:
+            self.stopped = True
             self.task.cancel()
 
 

@@ -66,7 +66,7 @@ class Scheduler:
         self._events = EventLog(keep=0) if events is None else events
         self._context = contextvars.copy_context() if context is None else context
         # Ticks run in a context of their own: call_soon would copy that of whoever happened to load first.
-        self._tick_context = contextvars.Context()
+        self._tick_context = self._context.copy()
         self._numbers = count(1)
         self._filled: set[Queue] = set()
         self._running: set[Batch] = set()
@@ -187,8 +187,7 @@ class Scheduler:
             self._events.emit(RoundEvent(round_.number, round_.depth, sizes, round_.reason, parent))
         except BaseException as error:
             for batch in batches:  # a listener's error, such as of a budget, belongs to those who wait
-                batch.loader.fail(batch.entries, as_failure(batch.loader.name, len(batch.entries), error))
-                self._ended(batch)
+                self._fail(batch, error)
             if not isinstance(error, Exception):
                 raise
             return
@@ -232,8 +231,14 @@ class Scheduler:
                 raise
         finally:
             if isinstance(outcome, BaseException):
-                loader.fail(entries, as_failure(loader.name, len(entries), outcome))
-            self._ended(batch)
+                self._fail(batch, outcome)
+            else:
+                self._ended(batch)
+
+    def _fail(self, batch: Batch, error: BaseException) -> None:
+        loader, entries = batch.loader, batch.entries
+        loader.fail(entries, as_failure(loader.name, len(entries), error))
+        self._ended(batch)
 
     def _ended(self, batch: Batch) -> None:
         batch.ended = True
@@ -249,8 +254,7 @@ class Scheduler:
         if round_ is self._root_round:
             self._root_round = None
             if self.root.awake:
-                # The waiters just answered run in the next hop and may load: be quiet anew, not at once.
-                self.root.restart()
+                # Not at once: the waiters just answered run in the next hop and may load too.
                 self._call_tick(self.root)
 
     def _task_done(self, batch: Batch, task: asyncio.Task[None]) -> None:
@@ -301,8 +305,9 @@ class Scheduler:
                     future.exception()
         loop, current = asyncio.get_running_loop(), asyncio.current_task()
         tasks = [task for task in self._tasks if task is not current and task.get_loop() is loop]
-        for task in tasks:
-            task.cancel()
+        # A batch that has lost its last waiter stops by itself; only one that closes the scheduler goes on.
+        for batch in self._running:
+            batch.stopped = batch.stopped or batch.task is current
         if tasks:
             await asyncio.wait(tasks)
 

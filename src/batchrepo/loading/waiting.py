@@ -64,10 +64,6 @@ class Entry:
         else:
             self.askers.append((asker, future))
 
-    def last_joined(self, waiter: Waiter) -> bool:
-        """Whether this waiter was the last to join, so that one list of keys counts a duplicate once."""
-        return (self._more[-1] if self._more else self.first) is waiter
-
     def wanted(self) -> Future[Any] | None:
         """The future of a waiter that is still waiting, or None when all have gone."""
         first = self.first
@@ -106,7 +102,7 @@ class Many:
     Attributes:
         future: what the caller has.
         items: for each key as asked, its value if that was here, else its entry.
-        remaining: number of entries (each once) without a value.
+        remaining: number of items without a value; a key that was asked for twice counts twice.
         failed: whether some item is a failure.
     """
 
