@@ -12,6 +12,7 @@
     │   ├── MissingContext          row criteria need a context that the scope was not given
     │   └── UnsavedChanges          an entity was changed where nothing would save it
     ├── LoadError
+    │   ├── MissingRelated          a view needs a related row that is not there, or that criteria hide
     │   ├── LazyLoad                an attribute was touched that nobody loaded
     │   ├── LoaderCycle             a batch waits, through other batches, for itself
     │   ├── BatchContract           a batch function returned something else than one value per key
@@ -88,6 +89,10 @@ class UnsavedChanges(ScopeError):
 
 class LoadError(BatchRepoError):
     """A load could not be done."""
+
+
+class MissingRelated(LoadError):
+    """A field of a view needs a related row that does not exist, or that the scope may not see."""
 
 
 class LazyLoad(LoadError):

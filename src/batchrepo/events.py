@@ -92,7 +92,20 @@ class RoundEvent:
     parent: int | None = field(default=None, compare=False)
 
 
-Event = StatementEvent | BatchEvent | RoundEvent
+@dataclass(frozen=True, slots=True)
+class LiftedEvent:
+    """Row criteria were lifted with ``scope.without``.
+
+    Attributes:
+        criteria: their names.
+        reason: why, in the caller's words.
+    """
+
+    criteria: tuple[str, ...]
+    reason: str
+
+
+Event = StatementEvent | BatchEvent | RoundEvent | LiftedEvent
 """Any event."""
 
 

@@ -7,6 +7,7 @@ in every statement that reads the entity, whoever asks for it: loaders, relation
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -28,6 +29,7 @@ class Match:
 
     attribute: Any
     value: Callable[[Any], Any]
+    number: int = field(default_factory=count(1).__next__)
 
     @property
     def name(self) -> str:
@@ -38,10 +40,10 @@ class Match:
     @property
     def parameter(self) -> str:
         """The name of the bind parameter that carries the value, the same in every statement."""
-        return "match_" + self.name.replace(".", "_")
+        return f"match_{self.number}_{self.name.replace('.', '_')}"
 
     def condition(self) -> ColumnElement[bool]:
-        """The condition, its value a parameter."""
+        """The condition, its value a parameter that each statement is given."""
         return self.attribute == sa.bindparam(self.parameter, type_=self.attribute.type)  # type: ignore[no-any-return]
 
 
@@ -153,6 +155,16 @@ class Guards:
                 }
             merged.update(found)
         return merged
+
+    def valued_conditions(self, entity: EntityInfo) -> tuple[Any, ...]:
+        """As `conditions`, with the values inside: for statements that nobody gives parameters to."""
+        values = self.values([entity])
+        return tuple(
+            criterion.attribute == sa.literal(values[criterion.parameter], criterion.attribute.type)
+            if isinstance(criterion, Match)
+            else self._condition(entity, criterion)
+            for criterion in self.of(entity)
+        )
 
     @property
     def per_scope(self) -> bool:

@@ -149,6 +149,11 @@ class EntityInfo:
         return tuple(values) if len(values) > 1 else values[0]
 
     @cached_property
+    def has_eager(self) -> bool:
+        """Whether the mapping loads any relation eagerly, of this entity or of a subclass."""
+        return any(entity_info(m.class_).eager_in_mapper for m in self.mapper.self_and_descendants)
+
+    @cached_property
     def eager_in_mapper(self) -> tuple[str, ...]:
         """Relations that the mapping itself loads eagerly (``lazy="selectin"`` and such)."""
         eager = ("joined", "selectin", "subquery", "immediate", False)

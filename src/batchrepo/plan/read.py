@@ -78,6 +78,7 @@ class Include:
         order: of the related rows; empty for the relationship's own order.
         first: at most so many rows for each parent, or None.
         many: whether the field holds a list.
+        required: the field does not allow None.
     """
 
     name: str
@@ -87,6 +88,7 @@ class Include:
     order: tuple[OrderTerm, ...] = ()
     first: int | None = None
     many: bool = False
+    required: bool = False
 
     def __str__(self) -> str:
         renamed = f"{self.name}=" if self.name != self.relation.name else ""

@@ -193,7 +193,8 @@ class _Reader:
             )
         plan = self._nested(where, relation, declared)
         if marker is None:
-            return Include(name, relation, plan, many=relation.many)
+            required = checked and not relation.many and not declared.optional
+            return Include(name, relation, plan, many=relation.many, required=required)
         conditions = marker.where
         if conditions is None:
             conditions = ()

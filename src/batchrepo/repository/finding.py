@@ -10,7 +10,8 @@ from pydantic import BaseModel
 from batchrepo.declare.orders import parse_order, total_order
 from batchrepo.errors import InvalidArgument, LazyLoad
 from batchrepo.mapping.entity import attribute_owner
-from batchrepo.sql.select import guard_others, select_rows
+from batchrepo.sql.guarding import guard_all
+from batchrepo.sql.select import check_own_columns, select_rows
 from batchrepo.strategies.batched import complete
 from batchrepo.strategies.deliver import field_name, output_name
 from batchrepo.strategies.eager import complete_entities, joinable, related
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.sql.elements import ColumnElement
 
+    from batchrepo.declare.orders import OrderTerm
     from batchrepo.declare.repository_info import RepositoryInfo
     from batchrepo.mapping import EntityInfo, RelationInfo
     from batchrepo.scope import Scope
@@ -55,14 +57,17 @@ class Finder(Generic[E]):
             self.entity,
             self.scope,
             where=where,
-            order=parse_order(order_by) or self.info.default_order,
+            order=self._order(order_by),
             limit=limit,
             joined=joined,
             cause=f"{verb} {self.entity.name}",
         )
-        self.scope.peers.register(rows)
         for relation in others:
             await related(relation, rows, self.scope)
+        if joined or others:
+            self.scope.peers.register_loaded(rows)
+        else:
+            self.scope.peers.register(rows)
         return rows
 
     async def views(
@@ -113,11 +118,11 @@ class Finder(Generic[E]):
         behind: tuple[Any, ...] = ()
         while True:
             if view is None:
-                chunk: list[Any] = await self.entities(
-                    (*where, *behind), self.key_order, chunk_size, (), verb="stream"
-                )
-                keys = [self.entity.key_of(entity) for entity in chunk]
-                rows = chunk
+                # Loaders of its own, so that what is loaded for a chunk goes with it.
+                loaders = self.scope.loaders.for_chunk()
+                rows = await self.entities((*where, *behind), self.key_order, chunk_size, (), verb="stream")
+                self.scope.peers.register(rows, loaders)
+                keys = [self.entity.key_of(entity) for entity in rows]
             else:
                 rows, keys = await self._chunk(view, (*where, *behind), chunk_size)
             for row in rows:
@@ -125,13 +130,11 @@ class Finder(Generic[E]):
             done += len(rows)
             if progress is not None and rows:
                 progress(done)
-            if view is None:
-                self.scope.loaders.forget(self.entity, rows)
             if len(rows) < chunk_size:
                 return
             last = keys[-1] if isinstance(keys[-1], tuple) else (keys[-1],)
             behind = (_behind(key, last),)
-            del rows, keys
+            del row, rows, keys
 
     async def _chunk(
         self, view: type[BaseModel], where: Sequence[Any], size: int
@@ -164,7 +167,7 @@ class Finder(Generic[E]):
         _check_limit(limit)
         reading = self.scope.reading
         _, compiled = reading.views(view, self.entity, self.info, names)
-        order = parse_order(order_by) or self.info.default_order
+        order = self._order(order_by)
         choice = reading.planner.choose(compiled.plan, "views", strategy)
         if choice.strategy == "eager":
             return await self._eager_dicts(compiled.plan, where, order, limit, names)
@@ -202,12 +205,20 @@ class Finder(Generic[E]):
 
     def _counting(self, where: Sequence[ColumnElement[bool]]) -> tuple[Any, Sequence[EntityInfo]]:
         guards = self.scope.guards
+        check_own_columns(self.entity, where)
+        conditions, reached = guard_all(where, guards)
         statement = (
             sa.select(sa.func.count())
             .select_from(self.entity.cls)
-            .where(*where, *guards.conditions(self.entity))
+            .where(*conditions, *guards.conditions(self.entity))
         )
-        return guard_others(statement, where, self.entity, guards)
+        return statement, (self.entity, *reached)
+
+    def _order(self, order_by: Any) -> tuple[OrderTerm, ...]:
+        """The caller's order as it is, or the repository's with the primary key appended."""
+        if order_by is not None:
+            return parse_order(order_by)
+        return total_order(self.info.default_order, self.entity) if self.info.default_order else ()
 
     def _eager(self, include: Sequence[Any]) -> tuple[list[RelationInfo], list[RelationInfo]]:
         """The relations to join, and those to load with one more statement each."""

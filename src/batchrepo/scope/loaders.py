@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from batchrepo.declare.computed import Aggregate, Computed, Expression, Fetched, Top
+from sqlalchemy.orm.attributes import instance_state
+
 from batchrepo.declare.orders import total_order
-from batchrepo.errors import InvalidArgument
 from batchrepo.loading import BatchLoader
 from batchrepo.sql.rows import Lookup
 from batchrepo.strategies.batched import aggregate_rows, fetch_rows, find_by_keys
@@ -17,7 +17,7 @@ from batchrepo.strategies.entities import entities_by_keys
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from batchrepo.declare.computed import BatchSource
+    from batchrepo.declare.computed import Aggregate, BatchSource, Expression, Top
     from batchrepo.loading import Scheduler
     from batchrepo.mapping import ColumnInfo, EntityInfo, RelationInfo
     from batchrepo.scope.peers import Peers
@@ -45,6 +45,10 @@ class Loaders:
         self.peers = peers
         self._loaders: dict[Any, BatchLoader[Any, Any]] = {}
 
+    def for_chunk(self) -> Loaders:
+        """Loaders of the same scope that remember for one chunk of a stream only."""
+        return Loaders(self.context, self.scheduler, self.peers)
+
     def entity(self, entity: EntityInfo) -> BatchLoader[Any, Any]:
         """Entities by primary key; None for a key without a row."""
 
@@ -54,7 +58,7 @@ class Loaders:
             if missing:
                 lookup = Lookup(entity, columns=entity.key)
                 entities, matched = await entities_by_keys(lookup, missing, self.context)
-                self.peers.register(entities)
+                self.peers.register(entities, self)
                 found.update(zip(matched, entities, strict=True))
             return [found.get(key) for key in keys]
 
@@ -64,9 +68,12 @@ class Loaders:
         """The entity with this key, if the scope has its full row already."""
         identity = entity.mapper.identity_key_from_primary_key(key if isinstance(key, tuple) else (key,))
         found = self.context.session.sync_session.identity_map.get(identity)
-        if isinstance(found, entity.cls) and entity.row_names <= found.__dict__.keys():
-            return found
-        return None
+        if not isinstance(found, entity.cls) or not entity.row_names <= found.__dict__.keys():
+            return None
+        if self.context.guards.of(entity) and self.peers.group(instance_state(found)) is None:
+            # Somebody else put it into the session, and nobody checked the criteria.
+            return None
+        return found
 
     def columns(self, entity: EntityInfo, columns: Sequence[ColumnInfo]) -> BatchLoader[Any, list[Any]]:
         """Lists of entities by any columns, in the order of the primary key."""
@@ -89,19 +96,6 @@ class Loaders:
 
         return self._made(("relation", relation), str(relation), load)
 
-    def computed(self, computed: Computed[Any]) -> BatchLoader[Any, Any]:
-        """A computed attribute, by the values of the columns that `computed_key` names."""
-        match computed:
-            case Aggregate():
-                return self._aggregate(computed)
-            case Top():
-                return self._top(computed)
-            case Expression():
-                raise InvalidArgument(f"{computed} needs its entity: use scope.related(entity, {computed}).")
-            case Fetched():
-                return self.batched(computed.source)
-        raise InvalidArgument(f"{computed!r} is not a computed attribute that can be loaded.")
-
     def expression(self, entity: EntityInfo, expression: Expression[Any]) -> BatchLoader[Any, Any]:
         """A SQL expression over an entity's columns, by primary key."""
 
@@ -123,7 +117,9 @@ class Loaders:
             found = {key: row[: len(names)] for key, row in zip(matched, rows, strict=True)}
             return [found.get(key) for key in keys]
 
-        return self._made(("attributes", entity, tuple(names)), f"{entity.name} {', '.join(names)}", load)
+        # Not remembered: what expires is asked for again.
+        name = f"{entity.name} {', '.join(names)}"
+        return self._made(("attributes", entity, tuple(names)), name, load, cache=False)
 
     def view(
         self, lookup: Lookup, compiled: CompiledPlan, delivery: Delivery[Any]
@@ -146,35 +142,29 @@ class Loaders:
             found = self._loaders[source] = source.make_loader(self.scheduler, self.context)
         return found
 
-    def forget(self, entity: EntityInfo, entities: Sequence[Any]) -> None:
-        """Drop what was loaded for these entities, so that a long stream does not fill the memory."""
-        relations = [r for r in entity.relations.values() if r.refused is None]
-        for item in entities:
-            values = item.__dict__
-            for relation in relations:
-                loader = self._loaders.get(("relation", relation))
-                if loader is not None:
-                    loader.clear(_pick(values, [column.name for column in relation.local]))
-                if relation.key_order is not None:
-                    target = self._loaders.get(("entity", relation.target))
-                    if target is not None:
-                        target.clear(_pick(values, [relation.local[i].name for i in relation.key_order]))
-        self.peers.forget(entities)
-
     async def _entities(self, lookup: Lookup, keys: Sequence[Any]) -> tuple[list[Any], list[Any]]:
         entities, matched = await entities_by_keys(lookup, keys, self.context)
-        self.peers.register(list(dict.fromkeys(entities)))
+        self.peers.register(list({id(entity): entity for entity in entities}.values()), self)
         return entities, matched
 
-    def _aggregate(self, computed: Aggregate[Any]) -> BatchLoader[Any, Any]:
-        async def load(keys: list[Any]) -> list[Any]:
-            fetch = AggregateFetch(Lookup(computed.relation.target, relation=computed.relation), [computed])
+    def aggregates(self, relation: RelationInfo) -> BatchLoader[Any, Any]:
+        """Aggregates over one relation by (aggregate, key): all that are asked in a round share a statement."""
+
+        async def load(asked: list[tuple[Aggregate[Any], Any]]) -> list[Any]:
+            wanted = [(aggregate, None if key is NULL_KEY else key) for aggregate, key in asked]
+            aggregates = list(dict.fromkeys(aggregate for aggregate, _ in wanted))
+            keys = list(dict.fromkeys(key for _, key in wanted))
+            fetch = AggregateFetch(Lookup(relation.target, relation=relation), aggregates)
             rows = await aggregate_rows(fetch, keys, self.context)
-            return [rows[key][0] if key in rows else computed.empty for key in keys]
+            return [
+                rows[key][aggregates.index(aggregate)] if key in rows else aggregate.empty
+                for aggregate, key in wanted
+            ]
 
-        return self._made(("computed", computed), str(computed), load)
+        return self._made(("aggregates", relation), f"aggregates of {relation}", load)
 
-    def _top(self, computed: Top[Any]) -> BatchLoader[Any, Any]:
+    def top(self, computed: Top[Any]) -> BatchLoader[Any, Any]:
+        """The first related rows, or the one that comes first, by the relation's key."""
         relation = computed.relation
         lookup = Lookup(relation.target, (), relation, computed.where, computed.order, computed.first)
 
@@ -185,7 +175,7 @@ class Loaders:
         return self._made(("computed", computed), str(computed), load)
 
     def _made(
-        self, identity: Any, name: str, load: Callable[[list[Any]], Awaitable[Any]]
+        self, identity: Any, name: str, load: Callable[[list[Any]], Awaitable[Any]], *, cache: bool = True
     ) -> BatchLoader[Any, Any]:
         found = self._loaders.get(identity)
         if found is None:
@@ -195,7 +185,9 @@ class Loaders:
                     [None if key is NULL_KEY else key for key in keys] if NULL_KEY in keys else keys
                 )
 
-            found = self._loaders[identity] = BatchLoader(load_keys, name=name, scheduler=self.scheduler)
+            found = self._loaders[identity] = BatchLoader(
+                load_keys, name=name, scheduler=self.scheduler, cache=cache
+            )
         return found
 
     def __len__(self) -> int:
@@ -207,9 +199,3 @@ def _grouped(keys: Sequence[Any], entities: Sequence[Any], matched: Sequence[Any
     for key, entity in zip(matched, entities, strict=True):
         groups[key].append(entity)
     return [groups.get(key, []) for key in keys]
-
-
-def _pick(values: dict[str, Any], names: Sequence[str]) -> Any:
-    if len(names) == 1:
-        return values.get(names[0])
-    return tuple(values.get(name) for name in names)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 from sqlalchemy.orm.attributes import instance_state
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import InstanceState
 
+    from batchrepo.scope.loaders import Loaders
+
 PEER_LIMIT = 10_000
 """At most so many entities are peers of each other."""
 
@@ -28,18 +30,29 @@ class BatchRepoWarning(UserWarning):
 
 
 class PeerGroup:
-    """Entities that came from one result.
+    """Entities that came from one result. It keeps neither them nor their loaders alive.
 
     Attributes:
-        states: of the entities; they do not keep the entities alive.
+        size: how many they were.
         loaded: what was loaded for all of them already.
     """
 
-    __slots__ = ("__weakref__", "loaded", "states")
+    __slots__ = ("_loaders", "_states", "loaded", "size")
 
-    def __init__(self, states: Sequence[InstanceState[Any]]) -> None:
-        self.states = tuple(states)
+    def __init__(self, states: Sequence[InstanceState[Any]], loaders: Loaders | None) -> None:
+        self._states = tuple(map(ref, states))
+        self._loaders = ref(loaders) if loaders is not None else None
+        self.size = len(states)
         self.loaded: set[Any] = set()
+
+    @property
+    def loaders(self) -> Loaders | None:
+        """The loaders that remember what belongs to these entities, if they still exist."""
+        return self._loaders() if self._loaders is not None else None
+
+    def living(self) -> list[InstanceState[Any]]:
+        """The states of those that still exist."""
+        return [state for one in self._states if (state := one()) is not None and state.obj() is not None]
 
 
 class Peers:
@@ -48,15 +61,38 @@ class Peers:
     def __init__(self) -> None:
         self._groups: WeakKeyDictionary[InstanceState[Any], PeerGroup] = WeakKeyDictionary()
 
-    def register(self, entities: Sequence[Any]) -> None:
-        """The entities of one result become peers; an entity stays with the larger of two groups."""
+    def register(self, entities: Sequence[Any], loaders: Loaders | None = None) -> None:
+        """The entities of one result become peers; an entity stays with the larger of two groups.
+
+        Args:
+            entities: each once.
+            loaders: remember what is loaded for them; default: those of the scope.
+        """
         for start in range(0, len(entities), PEER_LIMIT):
             states = [instance_state(entity) for entity in entities[start : start + PEER_LIMIT]]
-            group = PeerGroup(states)
+            group = PeerGroup(states, loaders)
             for state in states:
                 known = self._groups.get(state)
-                if known is None or len(known.states) <= len(states):
+                if known is None or known.size <= group.size:
                     self._groups[state] = group
+
+    def register_loaded(self, entities: Sequence[Any]) -> None:
+        """Make entities peers, and those that were loaded with them (by joins or select-in loads) too."""
+        seen: set[int] = set()
+        level = list(entities)
+        while level:
+            fresh = [entity for entity in {id(e): e for e in level}.values() if id(entity) not in seen]
+            seen.update(map(id, fresh))
+            self.register(fresh)
+            by_relation: dict[Any, list[Any]] = {}
+            for entity in fresh:
+                state = instance_state(entity)
+                for prop in state.mapper.relationships:
+                    value = state.dict.get(prop.key)
+                    if value is not None:
+                        children = list(value) if prop.uselist else [value]
+                        by_relation.setdefault(prop, []).extend(children)
+            level = [child for children in by_relation.values() for child in children]
 
     def group(self, state: InstanceState[Any]) -> PeerGroup | None:
         """The group of an entity, or None for an entity that this scope did not read."""
@@ -68,18 +104,13 @@ class Peers:
         if group is None or what in group.loaded:
             return ()
         group.loaded.add(what)
-        return [peer for peer in group.states if peer is not state and peer.obj() is not None]
+        return [peer for peer in group.living() if peer is not state]
 
     def not_loaded(self, state: InstanceState[Any], what: Any) -> None:
         """Loading `what` for a group failed: the next one that is asked tries for all again."""
         group = self._groups.get(state)
         if group is not None:
             group.loaded.discard(what)
-
-    def forget(self, entities: Sequence[Any]) -> None:
-        """These entities are nobody's peers any more (a stream went on to its next chunk)."""
-        for entity in entities:
-            self._groups.pop(instance_state(entity), None)
 
 
 class FetchMode:

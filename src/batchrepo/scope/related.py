@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.orm.attributes import instance_state
@@ -16,7 +17,7 @@ from batchrepo.scope.loaders import NULL_KEY
 from batchrepo.strategies.compile import lookup_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from pydantic import BaseModel
     from sqlalchemy.orm import InstanceState
@@ -26,6 +27,31 @@ if TYPE_CHECKING:
     from batchrepo.scope.loaders import Loaders
     from batchrepo.scope.peers import FetchMode, Peers
     from batchrepo.scope.scope import Scope
+
+
+def _same(key: Any) -> Any:
+    return key
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is to be loaded for an entity.
+
+    Attributes:
+        what: identifies it, among all that a group of peers loads.
+        description: the same in words, such as ``Album.tracks``.
+        names: the entity's columns whose values are the key.
+        loader: finds it by that key.
+        relation: which is followed, if one is.
+        as_key: makes the loader's key of the columns' values.
+    """
+
+    what: Any
+    description: str
+    names: Sequence[str]
+    loader: BatchLoader[Any, Any]
+    relation: RelationInfo | None = None
+    as_key: Callable[[Any], Any] = _same
 
 
 class Related:
@@ -42,13 +68,16 @@ class Related:
         if isinstance(attribute, Computed):
             return await self._computed(state, attribute, view, mode)
         relation = _relation(state, attribute)
+        self._refuse_forbidden(relation)
+        loaders = self._loaders_of(state)
         if view is not None:
             delivery, compiled = self._scope.reading.views(view, relation.target)
-            loader = self._loaders.view(lookup_of(relation), compiled, delivery)
+            loader = loaders.view(lookup_of(relation), compiled, delivery)
             names = relation_names(relation)
-            found = await self._with_peers(state, names, loader, mode, (relation, view), relation)
+            wanted = Wanted((relation, view), str(relation), names, loader, relation)
+            found = await self._with_peers(state, wanted, mode)
             return (found or []) if relation.many else (found[0] if found else None)
-        if relation.name in state.dict:
+        if relation.name in state.dict and self._may_trust(relation):
             return state.dict[relation.name]
         value = await self.load_relation(state, relation, mode)
         if state.session is self._scope.session.sync_session:
@@ -56,8 +85,10 @@ class Related:
         return value
 
     def is_known(self, state: InstanceState[Any]) -> bool:
-        """Whether this scope read the entity."""
-        return not self._scope.closed and self._peers.group(state) is not None
+        """Whether this scope answers for the entity: it read it, or it lives in a session of the scope."""
+        if self._scope.closed:
+            return False
+        return self._scope.owns(state.session) or self._peers.group(state) is not None
 
     def relation_of(self, state: InstanceState[Any], name: str) -> RelationInfo:
         """The relation of an entity's class."""
@@ -71,11 +102,10 @@ class Related:
         Raises:
             LazyLoad: the relation's policy or the fetch mode forbids it.
         """
-        if self._scope.reading.catalog.policy(relation) == "forbid":
-            raise LazyLoad(f"{relation} has the policy 'forbid' and may not be loaded.")
-        loader = self._loaders.relation(relation)
-        mode = mode or self._scope.mode
-        found = await self._with_peers(state, relation_names(relation), loader, mode, relation, relation)
+        self._refuse_forbidden(relation)
+        loader = self._loaders_of(state).relation(relation)
+        wanted = Wanted(relation, str(relation), relation_names(relation), loader, relation)
+        found = await self._with_peers(state, wanted, mode or self._scope.mode)
         if relation.many:
             return list(found or ())
         return found
@@ -83,7 +113,10 @@ class Related:
     async def load_columns(self, state: InstanceState[Any], names: Sequence[str]) -> bool:
         """Load deferred columns for an entity and its peers of the same class. False if the row is gone."""
         entity = entity_info(state.mapper.class_)
-        loader = self._loaders.attributes(entity, names)
+        names = [name for name in names if name in entity.columns]
+        if not names:
+            return True
+        loader = self._loaders_of(state).attributes(entity, names)
         what = (entity, tuple(names))
         description = f"{entity.name}.{', '.join(names)}"
         others = self._scope.mode.companions(self._peers, state, what, description)
@@ -107,62 +140,61 @@ class Related:
         owner = computed.entity()
         if owner is not None and owner not in entity.ancestors:
             raise InvalidArgument(f"{computed} is computed for {owner.name}, not for {entity.name}.")
+        loaders = self._loaders_of(state)
         match computed:
             case Expression():
-                loader = self._loaders.expression(entity, computed)
-                return await self._with_peers(state, entity.key_names, loader, mode, computed)
+                loader = loaders.expression(entity, computed)
+                wanted = Wanted(computed, str(computed), entity.key_names, loader)
+                return await self._with_peers(state, wanted, mode)
             case Fetched():
-                loader = self._loaders.batched(computed.source)
-                return await self._with_peers(state, (computed.key,), loader, mode, computed)
-            case Aggregate() | Top():
-                names = tuple(column.name for column in computed.relation.local)
-                loader = self._over_relation(computed, view)
-                what = (computed, view)
-                found = await self._with_peers(
-                    state, names, loader, mode, what, computed.relation, str(computed)
-                )
-                if isinstance(computed, Aggregate):
-                    return computed.empty if found is None else found
+                loader = loaders.batched(computed.source)
+                wanted = Wanted(computed, str(computed), (computed.key,), loader)
+                return await self._with_peers(state, wanted, mode)
+            case Aggregate(relation=relation):
+                if view is not None:
+                    raise InvalidArgument(f"{computed} is a value, which no view can show.")
+                loader = loaders.aggregates(relation)
+                names = relation_names(relation, by_key=False)
+                wanted = Wanted(computed, str(computed), names, loader, relation, lambda key: (computed, key))
+                found = await self._with_peers(state, wanted, mode)
+                return computed.empty if found is None else found
+            case Top(relation=relation):
+                names = relation_names(relation, by_key=False)
+                loader = loaders.top(computed) if view is None else self._view_loader(loaders, computed, view)
+                wanted = Wanted((computed, view), str(computed), names, loader, relation)
+                found = await self._with_peers(state, wanted, mode)
                 if view is not None and computed.single:
                     return found[0] if found else None
                 return found if computed.single else list(found or ())
         raise InvalidArgument(f"{computed!r} cannot be loaded.")
 
-    def _over_relation(
-        self, computed: Aggregate[Any] | Top[Any], view: type[BaseModel] | None
+    def _view_loader(
+        self, loaders: Loaders, computed: Top[Any], view: type[BaseModel]
     ) -> BatchLoader[Any, Any]:
-        if view is None:
-            return self._loaders.computed(computed)
-        if isinstance(computed, Aggregate):
-            raise InvalidArgument(f"{computed} is a value, which no view can show.")
         delivery, compiled = self._scope.reading.views(view, computed.relation.target)
-        return self._loaders.view(self._scope.reading.lookup(computed), compiled, delivery)
+        return loaders.view(self._scope.reading.lookup(computed), compiled, delivery)
 
-    async def _with_peers(
-        self,
-        state: InstanceState[Any],
-        names: Sequence[str],
-        loader: BatchLoader[Any, Any],
-        mode: FetchMode,
-        what: Any,
-        relation: RelationInfo | None = None,
-        description: str | None = None,
-    ) -> Any:
-        """Load by the values of an entity's columns, in one batch with its companions.
+    def _loaders_of(self, state: InstanceState[Any]) -> Loaders:
+        """The loaders that remember for this entity: the scope's, or those of a chunk of a stream."""
+        group = self._peers.group(state)
+        return (group.loaders if group is not None else None) or self._loaders
 
-        Args:
-            state: of the entity that was asked.
-            names: the columns whose values are the key.
-            loader: finds values by that key.
-            mode: chooses the companions.
-            what: identifies what is loaded, among all that a group of peers loads.
-            relation: which is followed, if one is.
-            description: of `what`, for messages; default: its text.
+    def _may_trust(self, relation: RelationInfo) -> bool:
+        """Whether a value that the entity already has was read under the scope's row criteria."""
+        return not self._scope.joined or not self._scope.guards.of(relation.target)
+
+    def _refuse_forbidden(self, relation: RelationInfo) -> None:
+        if self._scope.reading.catalog.policy(relation) == "forbid":
+            raise LazyLoad(f"{relation} has the policy 'forbid' and may not be loaded.")
+
+    async def _with_peers(self, state: InstanceState[Any], wanted: Wanted, mode: FetchMode) -> Any:
+        """Load something for an entity, in one batch with the companions that the fetch mode chooses.
 
         Returns:
             The value; None where a part of the key is NULL and therefore equals nothing.
         """
-        plain = relation is None or relation.remote is not None
+        names, loader, as_key = wanted.names, wanted.loader, wanted.as_key
+        plain = wanted.relation is None or wanted.relation.remote is not None
         if any(name not in state.dict for name in names) and state.has_identity:
             await self.load_columns(state, [name for name in names if name not in state.dict])
         try:
@@ -172,32 +204,36 @@ class Related:
                 f"{state.mapper.class_.__name__} has no value for {error.args[0]!r}, which the lookup needs. "
                 f"Is it an entity that was read from the database?"
             ) from None
-        if _is_null(key):
-            if plain:
-                return None
-            key = NULL_KEY if key is None else key
+        if plain and _is_null(key):
+            return None
+        key = as_key(_loadable(key))
         cached = loader.peek(key)
         if cached is not MISSING:
             return cached
         keys: dict[Any, None] = {key: None}
-        for other in mode.companions(self._peers, state, what, description or str(relation or what)):
+        for other in mode.companions(self._peers, state, wanted.what, wanted.description):
             values = other.dict
             if all(name in values for name in names):
                 other_key = _key(values, names)
                 if not (plain and _is_null(other_key)):
-                    keys[NULL_KEY if other_key is None else other_key] = None
+                    keys[as_key(_loadable(other_key))] = None
         if len(keys) == 1:
             return await loader.load(key)
         try:
             return (await loader.load_many(list(keys)))[0]
         except BaseException:
-            self._peers.not_loaded(state, what)
+            self._peers.not_loaded(state, wanted.what)
             raise
 
 
-def relation_names(relation: RelationInfo) -> tuple[str, ...]:
-    """The parent's columns whose values are the key of a relation's loader, in its order."""
-    if relation.key_order is not None:
+def relation_names(relation: RelationInfo, *, by_key: bool = True) -> tuple[str, ...]:
+    """The parent's columns whose values are the key of a relation's loader, in its order.
+
+    Args:
+        relation: which is followed.
+        by_key: the loader looks up by the target's primary key where the relation allows it.
+    """
+    if by_key and relation.key_order is not None:
         return tuple(relation.local[i].name for i in relation.key_order)
     return tuple(column.name for column in relation.local)
 
@@ -222,6 +258,10 @@ def _relation(state: InstanceState[Any], attribute: Any) -> RelationInfo:
 
 def _key(values: dict[str, Any], names: Sequence[str]) -> Any:
     return values[names[0]] if len(names) == 1 else tuple(values[name] for name in names)
+
+
+def _loadable(key: Any) -> Any:
+    return NULL_KEY if key is None else key
 
 
 def _is_null(key: Any) -> bool:

@@ -6,11 +6,14 @@ import contextvars
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
+import sqlalchemy as sa
 from pydantic import BaseModel
 from sqlalchemy import event, inspect
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Mapper
 
 from batchrepo.errors import InvalidArgument, NestedScope, ScopeClosed, UnsavedChanges
+from batchrepo.events import LiftedEvent
 from batchrepo.executing import JoinedDoor, PinnedDoor, PooledDoor, ReadSession
 from batchrepo.loading import Batched, Scheduler
 from batchrepo.report import Report
@@ -19,7 +22,7 @@ from batchrepo.scope.loaders import Loaders
 from batchrepo.scope.peers import FetchMode, Peers
 from batchrepo.scope.related import Related
 from batchrepo.scope.unsaved import describe_unsaved, refuse_flush, unsaved_changes
-from batchrepo.sql.select import guard_statement
+from batchrepo.sql.guarding import guard_statement
 from batchrepo.strategies.entities import OURS
 
 if TYPE_CHECKING:
@@ -27,14 +30,13 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from sqlalchemy.orm import QueryableAttribute
+    from sqlalchemy.orm import QueryableAttribute, Session
     from sqlalchemy.sql.selectable import Select
 
     from batchrepo.declare.computed import Computed, Fetched
     from batchrepo.declare.criteria import Criterion, Guards
     from batchrepo.events import EventLog
     from batchrepo.executing import Door
-    from batchrepo.mapping import EntityInfo
     from batchrepo.strategies.reading import Reading
 
 T = TypeVar("T")
@@ -83,6 +85,7 @@ class Scope:
         self._manual = manual
         self._peers = Peers()
         self._parent: Scope | None = None
+        self._unfiltered: AsyncSession | None = None
         self._state = "new"
 
     # --- life -----------------------------------------------------------------------------------
@@ -119,9 +122,10 @@ class Scope:
                 await self._door.aclose()
             finally:
                 self._stop_listening()
-                if self._joined is None:
-                    self._session.expunge_all()
-                    await self._session.close()
+                for session in (self._session if self._joined is None else None, self._unfiltered):
+                    if session is not None:
+                        session.expunge_all()
+                        await session.close()
         if unsaved and error is None:
             raise UnsavedChanges(describe_unsaved(unsaved))
 
@@ -173,6 +177,23 @@ class Scope:
             return self._joined
         bind: Any = self._reading.connection or self._reading.engine
         return AsyncSession(bind, sync_session_class=ReadSession, autoflush=False, expire_on_commit=False)
+
+    def _unfiltered_session(self) -> AsyncSession:
+        """Where rows live that were read without the criteria, so that nothing else finds them by their key."""
+        if self._unfiltered is None:
+            self._unfiltered = self._make_session()
+            answer_lazy_loads(self._unfiltered, self._related)
+        return self._unfiltered
+
+    def owns(self, session: Session | None) -> bool:
+        """Whether a session is this scope's own, so that nobody else reads into it."""
+        own = (self._session, self._unfiltered) if self._joined is None else (self._unfiltered,)
+        return session is not None and any(one is not None and one.sync_session is session for one in own)
+
+    @property
+    def joined(self) -> bool:
+        """Whether the scope reads in a session of the user's."""
+        return self._joined is not None
 
     # --- what strategies need -------------------------------------------------------------------
 
@@ -293,20 +314,22 @@ class Scope:
             UnguardedStatement: criteria exist that cannot be put on it.
         """
         self.check_open()
-        entities: Sequence[EntityInfo] = ()
+        if not isinstance(statement, sa.Select):
+            raise InvalidArgument(
+                f"fetch() runs a select() of mapped classes or columns; got {type(statement).__name__}. "
+                f"Other statements run in scope.session."
+            )
+        session = self._session
         guarded: Any = statement
         if unfiltered is None:
-            guarded, entities = guard_statement(statement, self.guards)
-        guarded = guarded.execution_options(**{OURS: True})
-        rows = await self.door.entities(
-            self.session, guarded, self.guards.values(entities), cause="fetch", keys=None
-        )
-        if len(statement.column_descriptions) == 1:
-            values = [row[0] for row in rows]
-            if inspect(statement.column_descriptions[0]["type"], raiseerr=False) is not None:
-                self._peers.register(values)
-            return values
-        return rows  # type: ignore[no-any-return]
+            guarded = guard_statement(statement, self.guards)
+        elif self._joined is None:
+            session = self._unfiltered_session()
+        rows = await self.door.entities(session, guarded.execution_options(**{OURS: True}), cause="fetch")
+        for i, described in enumerate(statement.column_descriptions):
+            if unfiltered is None and isinstance(inspect(described["type"], raiseerr=False), Mapper):
+                self._peers.register_loaded([row[i] for row in rows if row[i] is not None])
+        return [row[0] for row in rows] if len(statement.column_descriptions) == 1 else rows
 
     def without(self, *criteria: Criterion, reason: str) -> Scope:
         """Another scope, inside this one, in which some row criteria do not hold.
@@ -318,9 +341,11 @@ class Scope:
         self.check_open()
         if not reason.strip():
             raise InvalidArgument("scope.without() needs a reason, for whoever reads the report.")
+        guards = self.guards.without(criteria)
+        self.events.emit(LiftedEvent(tuple(criterion.name for criterion in criteria), reason))
         return Scope(
             self._reading,
-            self.guards.without(criteria),
+            guards,
             context=self.context,
             resources=self.resources,
             session=self._joined,

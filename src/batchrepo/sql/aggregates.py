@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from batchrepo.sql.guarding import guard, guard_all
 from batchrepo.sql.rows import Keyed, Lookup, source_of
 
 if TYPE_CHECKING:
@@ -13,8 +15,19 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Dialect
 
-    from batchrepo.declare.computed import Aggregate
+    from batchrepo.declare.computed import Aggregate, AggregateFunction
     from batchrepo.declare.criteria import Guards
+    from batchrepo.mapping import EntityInfo
+    from batchrepo.sql.keys import KeyFilter
+
+
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """One aggregate, its column and conditions guarded."""
+
+    function: AggregateFunction
+    column: Any
+    where: tuple[Any, ...]
 
 
 def keyed_aggregates(
@@ -25,56 +38,78 @@ def keyed_aggregates(
     Different conditions become FILTER clauses, so that siblings share the statement; a condition that all
     of them share limits the rows instead, so that an index can serve it.
     """
-    key_filter, conditions = source_of(lookup, dialect)
+    key_filter, fixed = source_of(lookup, dialect)
+    parts, reached = _guarded(aggregates, guards)
+    entities = (lookup.entity, *reached)
+    conditions = (*key_filter.conditions, *fixed, *guards.conditions(lookup.entity))
     relation = lookup.relation
-    assert relation is not None
-    conditions = (*conditions, *guards.conditions(lookup.entity))
-    shared = aggregates[0].where if len({_identity(a.where) for a in aggregates}) == 1 else None
-    if relation.may_repeat:
-        return _over_distinct(lookup, aggregates, key_filter, conditions)
-    values = [_value(a, a.column, None if shared is not None else a.where) for a in aggregates]
+    if relation is not None and relation.may_repeat:
+        return _over_distinct(lookup, parts, key_filter, conditions, entities)
+    shared = aggregates[0].where
+    if any(a.where is not shared and [*map(id, a.where)] != [*map(id, shared)] for a in aggregates):
+        values = [_value(part, part.column, part.where) for part in parts]
+    else:
+        values = [_value(part, part.column, ()) for part in parts]
+        conditions = (*conditions, *parts[0].where)
     statement = (
         sa.select(
             *(value.label(f"a{i}") for i, value in enumerate(values)),
             *(column.label(f"match_{i}") for i, column in enumerate(key_filter.match)),
         )
         .select_from(lookup.entity.cls)
-        .where(*key_filter.conditions, *conditions, *(shared or ()))
+        .where(*conditions)
         .group_by(*key_filter.match)
     )
-    return Keyed(statement, len(values), key_filter, (lookup.entity,))
+    return Keyed(statement, len(values), key_filter, entities)
+
+
+def _guarded(
+    aggregates: Sequence[Aggregate[Any]], guards: Guards
+) -> tuple[list[_Part], tuple[EntityInfo, ...]]:
+    parts: list[_Part] = []
+    reached: dict[EntityInfo, None] = {}
+    for aggregate in aggregates:
+        where, in_where = guard_all(aggregate.where, guards)
+        column, in_column = guard(aggregate.column, guards) if aggregate.column is not None else (None, ())
+        parts.append(_Part(aggregate.function, column, tuple(where)))
+        reached |= dict.fromkeys((*in_where, *in_column))
+    return parts, tuple(reached)
 
 
 def _over_distinct(
-    lookup: Lookup, aggregates: Sequence[Aggregate[Any]], key_filter: Any, conditions: Sequence[Any]
+    lookup: Lookup,
+    parts: Sequence[_Part],
+    key_filter: KeyFilter,
+    conditions: Sequence[Any],
+    entities: tuple[EntityInfo, ...],
 ) -> Keyed:
     """Through a link table that may repeat a pair: each child counts once."""
     key = [column.attribute.label(f"key_{i}") for i, column in enumerate(lookup.entity.key)]
-    columns = [a.column.label(f"column_{i}") for i, a in enumerate(aggregates) if a.column is not None]
-    met = [sa.and_(sa.true(), *a.where).label(f"met_{i}") for i, a in enumerate(aggregates) if a.where]
+    columns = [part.column.label(f"column_{i}") for i, part in enumerate(parts) if part.column is not None]
+    met = [sa.and_(sa.true(), *part.where).label(f"met_{i}") for i, part in enumerate(parts) if part.where]
     match = [column.label(f"match_{i}") for i, column in enumerate(key_filter.match)]
     inner = (
         sa.select(*match, *key, *columns, *met)
         .select_from(lookup.entity.cls)
-        .where(*key_filter.conditions, *conditions)
+        .where(*conditions)
         .distinct()
         .subquery("linked")
     )
     values = [
         _value(
-            a,
-            inner.c[f"column_{i}"] if a.column is not None else None,
-            (inner.c[f"met_{i}"],) if a.where else (),
+            part,
+            inner.c[f"column_{i}"] if part.column is not None else None,
+            (inner.c[f"met_{i}"],) if part.where else (),
         )
-        for i, a in enumerate(aggregates)
+        for i, part in enumerate(parts)
     ]
     matched = [inner.c[f"match_{i}"] for i in range(len(match))]
     statement = sa.select(*(v.label(f"a{i}") for i, v in enumerate(values)), *matched).group_by(*matched)
-    return Keyed(statement, len(values), key_filter, (lookup.entity,))
+    return Keyed(statement, len(values), key_filter, entities)
 
 
-def _value(aggregate: Aggregate[Any], column: Any, where: Sequence[Any] | None) -> Any:
-    function = aggregate.function
+def _value(part: _Part, column: Any, where: Sequence[Any]) -> Any:
+    function = part.function
     value: Any
     if function in ("count", "exists"):
         value = sa.func.count()
@@ -94,7 +129,3 @@ def _value(aggregate: Aggregate[Any], column: Any, where: Sequence[Any] | None) 
             value = sa.cast(value, sa.BigInteger())
         return sa.func.coalesce(value, sa.literal(0, column.type))
     return value
-
-
-def _identity(where: Sequence[Any]) -> tuple[int, ...]:
-    return tuple(id(condition) for condition in where)

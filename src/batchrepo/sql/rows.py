@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -11,10 +11,11 @@ from sqlalchemy.sql.elements import BindParameter
 
 from batchrepo.declare.orders import OrderTerm, total_order
 from batchrepo.errors import InvalidArgument
+from batchrepo.sql.guarding import guard_all
 from batchrepo.sql.keys import KeyFilter, KeyTable, key_dialect
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from sqlalchemy.engine import Dialect
     from sqlalchemy.sql.elements import ColumnElement
@@ -82,6 +83,11 @@ class Keyed:
     entities: tuple[EntityInfo, ...]
     single: Keyed | None = None
 
+    def mapped(self, change: Callable[[Statement], Statement]) -> Keyed:
+        """The same with its statements changed."""
+        single = self.single.mapped(change) if self.single is not None else None
+        return replace(self, statement=change(self.statement), single=single)
+
 
 def source_of(lookup: Lookup, dialect: Dialect) -> tuple[KeyFilter, tuple[ColumnElement[bool], ...]]:
     """How keys limit a lookup, and the conditions that do not depend on the keys.
@@ -128,10 +134,15 @@ def keyed_rows(lookup: Lookup, selected: Sequence[Any] | None, guards: Guards, d
     Each child of a link table is given once, also where a pair is linked twice.
     """
     key_filter, fixed = source_of(lookup, dialect)
-    conditions = (*lookup.where, *guards.conditions(lookup.entity))
+    where, reached = guard_all(lookup.where, guards)
+    conditions = (*where, *guards.conditions(lookup.entity))
     relation = lookup.relation
+    lookup, in_order = _guarded_order(lookup, guards)
+    in_columns: tuple[EntityInfo, ...] = ()
+    if selected is not None:
+        selected, in_columns = guard_all(selected, guards)
     whole = [lookup.entity.cls] if selected is None else list(selected)
-    entities = (lookup.entity,)
+    entities = (lookup.entity, *reached, *in_order, *in_columns)
     if relation is not None and relation.may_repeat:
         statement = _each_once(lookup, selected, key_filter, (*fixed, *conditions))
         return Keyed(statement, len(whole), key_filter, entities)
@@ -151,6 +162,17 @@ def keyed_rows(lookup: Lookup, selected: Sequence[Any] | None, guards: Guards, d
     else:
         statement = _ranked(lookup, selected, key_filter, (*fixed, *conditions))
     return Keyed(statement, len(whole), key_filter, entities, single)
+
+
+def _guarded_order(lookup: Lookup, guards: Guards) -> tuple[Lookup, tuple[EntityInfo, ...]]:
+    expressions, reached = guard_all((term.expression for term in lookup.order), guards)
+    if not reached:
+        return lookup, ()
+    order = tuple(
+        replace(term, expression=expression)
+        for term, expression in zip(lookup.order, expressions, strict=True)
+    )
+    return replace(lookup, order=order), reached
 
 
 def _ranked(

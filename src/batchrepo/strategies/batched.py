@@ -7,6 +7,7 @@ from collections import defaultdict
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from batchrepo.errors import MissingRelated
 from batchrepo.sql.aggregates import keyed_aggregates
 from batchrepo.sql.rows import Keyed, Lookup, keyed_rows, row_keys
 
@@ -234,6 +235,12 @@ class _Run:
         get = found.get
         for key, parent in zip(wanted, self.dicts[attach.parent], strict=True):
             parent[name] = get(key)
+        if attach.required is not None and not all(key in found for key in wanted):
+            key = next(key for key in wanted if key not in found)
+            raise MissingRelated(
+                f"{attach.required} does not allow None, but its row with key {key!r} does not exist, or this scope "
+                f"may not see it. Let the field be None, or mend the data."
+            )
 
     def _answer(self, attach: Attach) -> None:
         child = attach.child

@@ -62,6 +62,7 @@ class Attach:
         kind: a list, one row or None, or a value (an aggregate, a fetched value).
         index: position of an aggregate in its statement's rows.
         default: the value where there is none.
+        required: there must be one; the text says for which field.
     """
 
     parent: Use
@@ -72,6 +73,7 @@ class Attach:
     kind: Literal["many", "one", "value"]
     index: int = 0
     default: Any = None
+    required: str | None = None
 
 
 @dataclass(eq=False)
@@ -225,7 +227,11 @@ class _Compiler:
             fetch = Fetch(lookup, source)
             level.fetches.append(fetch)
         child = self._use(include.plan, fetch.source, depth)
-        fetch.attaches.append(Attach(parent, name, key, plain, child, kind))
+        required = None
+        if include.required:
+            view = parent.plan.view.__name__ if parent.plan.view is not None else parent.plan.entity.name
+            required = f"{view}.{include.name}"
+        fetch.attaches.append(Attach(parent, name, key, plain, child, kind, required=required))
 
     def _key_answers(self, include: Include) -> bool:
         relation = include.relation

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.orm import joinedload, lazyload
 
+from batchrepo.sql.guarding import embedded, loader_criteria
 from batchrepo.sql.rows import Lookup, keyed_rows, row_keys
-from batchrepo.sql.select import loader_criteria, select_rows
+from batchrepo.sql.select import select_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from batchrepo.declare.orders import OrderTerm
     from batchrepo.mapping import EntityInfo, RelationInfo
     from batchrepo.sql.keys import Key
+    from batchrepo.sql.rows import Keyed
     from batchrepo.sql.statement import Statement
     from batchrepo.strategies.context import EntityContext
 
@@ -25,7 +27,7 @@ OURS = "batchrepo"
 
 
 async def entities_by_keys(
-    lookup: Lookup, keys: Sequence[Key], context: EntityContext, joined: Sequence[RelationInfo] = ()
+    lookup: Lookup, keys: Sequence[Key], context: EntityContext
 ) -> tuple[list[Any], list[Key]]:
     """The entities that a batch of keys finds.
 
@@ -33,29 +35,28 @@ async def entities_by_keys(
         lookup: how keys find rows.
         keys: each once.
         context: the scope.
-        joined: to-one relations to read in the same statement.
 
     Returns:
         The entities, and for each the key that it belongs to.
     """
-    dialect = context.door.dialect
-    cache_key = ("entities", lookup.same, tuple(joined), dialect.name)
-    keyed = context.guards.statements.get(cache_key)
-    if keyed is None:
-        keyed = keyed_rows(lookup, None, context.guards, dialect)
-        context.guards.statements[cache_key] = keyed
+    keyed = _keyed(lookup, context)
+    if keyed.single is not None and len(keys) == 1:
+        keyed = keyed.single
+    values = context.guards.values(keyed.entities)
+    statement = _with_criteria(keyed.statement, lookup.entity, (), context)
     entities: list[Any] = []
     matched: list[Key] = []
     size = keyed.filter.limit or len(keys)
     for start in range(0, len(keys), size):
         part = keys[start : start + size]
-        use = keyed.single if keyed.single is not None and len(part) == 1 else keyed
-        statement = _finished(use.statement, lookup.entity, joined, context)
-        params = {**use.filter.encode(part), **context.guards.values([lookup.entity, *_targets(joined)])}
         rows = await context.door.entities(
-            context.session, statement, params, cause=str(lookup), keys=len(part)
+            context.session,
+            statement,
+            {**keyed.filter.encode(part), **values},
+            cause=str(lookup),
+            keys=len(part),
         )
-        matched += row_keys(use, part, rows)
+        matched += row_keys(keyed, part, rows)
         entities += [row[0] for row in rows]
     return entities, matched
 
@@ -70,35 +71,51 @@ async def find_entities(
     joined: Sequence[RelationInfo] = (),
     cause: str,
 ) -> list[Any]:
-    """The entities that meet conditions, in order."""
+    """The entities that meet conditions, in order, with to-one relations joined."""
     statement, guarded = select_rows(
         entity, [entity.cls], context.guards, where=where, order=order, limit=limit
     )
-    statement = _finished(statement, entity, joined, context)
-    values = context.guards.values((*guarded, *_targets(joined)))
-    rows = await context.door.entities(context.session, statement, values, cause=cause)
+    statement = _with_criteria(_plain(statement, entity, joined), entity, joined, context)
+    rows = await context.door.entities(
+        context.session, statement, context.guards.values(guarded), cause=cause
+    )
     return [row[0] for row in rows]
 
 
-def _targets(joined: Sequence[RelationInfo]) -> list[EntityInfo]:
-    return [relation.target for relation in joined]
+def _keyed(lookup: Lookup, context: EntityContext) -> Keyed:
+    """The statement of a lookup, built once for all scopes with the same row criteria."""
+    dialect = context.door.dialect
+    cache_key = ("entities", lookup.same, dialect.name)
+    keyed: Keyed | None = context.guards.statements.get(cache_key)
+    if keyed is None:
+        keyed = keyed_rows(lookup, None, context.guards, dialect)
+        keyed = keyed.mapped(lambda statement: _plain(statement, lookup.entity, ()))
+        context.guards.statements[cache_key] = keyed
+    return keyed
 
 
-def _finished(
+def _plain(statement: Statement, entity: EntityInfo, joined: Sequence[RelationInfo]) -> Statement:
+    """Mark a statement as ours, join what is asked for, and leave all other relations to the scope.
+
+    SQLAlchemy's own eager loads (``lazy="selectin"`` in the mapping) would know nothing of row criteria,
+    peers and loaders; the scope loads those relations itself.
+    """
+    options: list[Any] = []
+    if entity.has_eager or any(relation.target.has_eager for relation in joined):
+        options.append(lazyload("*"))
+    options += [joinedload(relation.attribute) for relation in joined]
+    return statement.options(*options).execution_options(**{OURS: True})
+
+
+def _with_criteria(
     statement: Statement, entity: EntityInfo, joined: Sequence[RelationInfo], context: EntityContext
 ) -> Statement:
-    """Mark the statement as ours, join what is asked for, and leave other eager loading to the scope.
-
-    SQLAlchemy's own eager loads (``lazy="selectin"`` in the mapping) would not know the row criteria; the
-    scope loads those relations itself.
-    """
-    options: list[Any] = [joinedload(relation.attribute) for relation in joined]
-    names = {relation.name for relation in joined}
-    options += [lazyload(getattr(entity.cls, name)) for name in entity.eager_in_mapper if name not in names]
-    for relation in joined:
-        options += [
-            joinedload(relation.attribute).lazyload(getattr(relation.target.cls, name))
-            for name in relation.target.eager_in_mapper
-        ]
-    options += loader_criteria(_targets(joined), context.guards)
-    return statement.options(*options).execution_options(**{OURS: True})
+    """Criteria for what the statement reads besides its own entity."""
+    guards = context.guards
+    if not guards.criteria:
+        return statement
+    others = {relation.target: None for relation in joined}
+    for read in (entity, *others):
+        others |= dict.fromkeys(embedded(read, guards))
+    options = loader_criteria(others, guards)
+    return statement.options(*options) if options else statement
