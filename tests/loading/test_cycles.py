@@ -138,6 +138,19 @@ async def test_chunks_of_one_loader_that_wait_for_each_other():
     assert "A[1] -> A[2] -> A[1]" in str(second)
 
 
+async def test_what_waits_is_the_batch_and_not_the_key():
+    """A1 needs B1 needs A2: no circle of keys. But A1 and A2 are answered together, so A2 would come too late."""
+    needs = {("A", 1): ("B", 1), ("B", 1): ("A", 2)}
+    together = Ring(needs)
+    first, second = await asyncio.gather(
+        together.loaders["A"].load(1), together.loaders["A"].load(2), return_exceptions=True
+    )
+    assert isinstance(first, LoaderCycle)
+    assert second == "A2"
+    apart = Ring(needs, max_batch_size=1)
+    assert await apart.loaders["A"].load_many([1, 2]) == ["A1 <- B1 <- A2", "A2"]
+
+
 async def test_a_cycle_across_two_schedulers():
     a, b = Scheduler(), Scheduler()
     loader_b: BatchLoader[int, object]
