@@ -5,6 +5,8 @@ the package takes half a second: nothing of it is imported until a fixture is us
 
 - ``batchrepo_batches``: the batches that went out during the test, as from ``capture_batches()``.
 - ``batchrepo_rollback``: runs the test inside a transaction that is rolled back at its end.
+
+PYTEST_DONT_REWRITE: it asserts nothing.
 """
 
 from __future__ import annotations
