@@ -1,0 +1,25 @@
+"""The FastAPI plug: repositories as dependencies, one scope per request, errors as problem details.
+
+::
+
+    database = Database("postgresql+asyncpg://...", repositories=[AlbumRepository])
+    app = FastAPI()
+    install(app, database)
+
+
+    @app.get("/albums/{album_id}")
+    async def album(album_id: int, albums: Provide[AlbumRepository]) -> AlbumView:
+        return await albums.get(album_id, AlbumView)
+"""
+
+from __future__ import annotations
+
+from batchrepo.integrations.extras import require
+
+require("fastapi", name="FastAPI", extra="fastapi")
+
+from batchrepo.integrations.fastapi.installing import install  # noqa: E402  the check comes first
+from batchrepo.integrations.fastapi.problems import Problem, problems  # noqa: E402
+from batchrepo.integrations.fastapi.provide import Provide  # noqa: E402
+
+__all__ = ["Problem", "Provide", "install", "problems"]

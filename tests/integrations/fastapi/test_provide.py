@@ -1,0 +1,313 @@
+"""`Provide`: one scope per request, for as long as the request needs it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+import pytest
+from fastapi import APIRouter, BackgroundTasks, Depends, FastAPI, WebSocket
+from fastapi.responses import StreamingResponse
+from sqlalchemy import event
+
+from batchrepo import DeclarationError, Repository, Scope, ScopeError, current_scope
+from batchrepo.integrations.fastapi import Provide, install
+from batchrepo.testing.counting import statement_counter
+from examples.chinook.models import Album, Genre, MediaType, Track
+from examples.chinook.repositories import AlbumRepository, ArtistRepository, TrackRepository
+from examples.chinook.views import AlbumItem, TrackItem
+from tests.support.websockets import connect_websocket
+
+
+class MediaTypeRepository(Repository[MediaType]):
+    """Not registered with the store."""
+
+
+@pytest.fixture
+def app(sqlite_store):
+    app = FastAPI()
+    install(app, sqlite_store)
+    return app
+
+
+# --- sharing --------------------------------------------------------------------------------------
+
+
+async def test_all_that_a_request_asks_for_shares_one_scope(app, client):
+    seen = []
+
+    async def helper(albums: Provide[AlbumRepository], scope: Provide[Scope]) -> None:
+        seen.append((albums, scope))
+
+    @app.get("/")
+    async def endpoint(
+        albums: Provide[AlbumRepository],
+        artists: Provide[ArtistRepository],
+        scope: Provide[Scope],
+        helped: Annotated[None, Depends(helper)],
+    ) -> None:
+        assert albums.scope is artists.scope is scope is current_scope()
+        assert seen[-1] == (albums, scope)
+        assert type(albums) is AlbumRepository
+        seen.append(scope)
+
+    async with client(app) as http:
+        assert (await http.get("/")).status_code == 200
+        assert (await http.get("/")).status_code == 200
+    (_, first), second = seen[0], seen[3]
+    assert first is not second
+    assert first.closed
+    assert second.closed
+    assert current_scope() is None
+
+
+async def test_what_one_repository_read_another_does_not_read_again(store, client):
+    app = FastAPI()
+    install(app, store)
+
+    @app.get("/")
+    async def endpoint(
+        albums: Provide[AlbumRepository], tracks: Provide[TrackRepository], scope: Provide[Scope]
+    ) -> int:
+        track = await tracks.get(1)
+        album = await albums.get(1)
+        assert await scope.related(track, Track.album) is album
+        return len(
+            await asyncio.gather(
+                *(scope.related(t, Track.genre) for t in await scope.related(album, Album.tracks))
+            )
+        )
+
+    with statement_counter(store.engine) as seen:
+        async with client(app) as http:
+            answer = await http.get("/")
+    assert answer.json() == 10
+    assert seen.count == 4
+    assert answer.headers["X-Statements"] == "4"
+
+
+async def test_concurrent_requests_have_a_scope_each(store, client):
+    app = FastAPI()
+    install(app, store)
+    scopes = []
+
+    @app.get("/{album_id}")
+    async def endpoint(album_id: int, albums: Provide[AlbumRepository], scope: Provide[Scope]) -> AlbumItem:
+        scopes.append(scope)
+        return await albums.get(album_id, AlbumItem)
+
+    async with client(app) as http:
+        answers = await asyncio.gather(*(http.get(f"/{n}") for n in range(1, 51)))
+    assert [answer.json()["id"] for answer in answers] == list(range(1, 51))
+    assert {answer.headers["X-Statements"] for answer in answers} == {"3"}
+    assert len({id(scope) for scope in scopes}) == 50
+    assert all(scope.closed for scope in scopes)
+    assert store.engine.pool.checkedout() == 0
+
+
+async def test_routers_and_mounted_applications_find_the_database(app, client):
+    router = APIRouter(prefix="/inner")
+    mounted = FastAPI()
+
+    @router.get("/{album_id}")
+    @mounted.get("/{album_id}")
+    async def endpoint(album_id: int, albums: Provide[AlbumRepository]) -> AlbumItem:
+        return await albums.get(album_id, AlbumItem)
+
+    app.include_router(router, prefix="/outer")
+    app.mount("/mounted", mounted)
+    async with client(app) as http:
+        answers = [await http.get("/outer/inner/1"), await http.get("/mounted/1")]
+    assert [answer.json()["id"] for answer in answers] == [1, 1]
+    assert [answer.headers["X-Statements"] for answer in answers] == ["3", "3"]
+
+
+async def test_a_mounted_application_may_have_a_database_of_its_own(app, client, chinook_postgres):
+    from examples.chinook.store import open_store
+
+    async with open_store(chinook_postgres) as other:
+        mounted = FastAPI()
+        install(mounted, other, statement_header="X-Other")
+
+        @mounted.get("/")
+        @app.get("/")
+        async def endpoint(scope: Provide[Scope], albums: Provide[AlbumRepository]) -> str:
+            await albums.get(1)
+            return scope.session.get_bind().dialect.name
+
+        app.mount("/mounted", mounted)
+        async with client(app) as http:
+            outer, inner = await http.get("/"), await http.get("/mounted/")
+    assert (outer.json(), inner.json()) == ("sqlite", "postgresql")
+    assert (outer.headers.get("X-Statements"), outer.headers.get("X-Other")) == ("1", None)
+    assert (inner.headers.get("X-Statements"), inner.headers.get("X-Other")) == (None, "1")
+
+
+# --- how long a scope lives -----------------------------------------------------------------------
+
+
+async def test_a_streamed_body_may_read(store, client):
+    app = FastAPI()
+    install(app, store)
+    scopes = []
+
+    @app.get("/")
+    async def endpoint(tracks: Provide[TrackRepository]) -> StreamingResponse:
+        scopes.append(tracks.scope)
+
+        async def lines() -> AsyncIterator[str]:
+            async for track in tracks.stream(TrackItem):
+                yield track.model_dump_json() + "\n"
+
+        return StreamingResponse(lines())
+
+    async with client(app) as http:
+        answer = await http.get("/")
+    assert len(answer.text.splitlines()) == 3503
+    assert answer.headers["X-Statements"] == "0"  # when the response started
+    assert scopes[0].closed
+    assert store.engine.pool.checkedout() == 0
+
+
+async def test_a_background_task_may_read(app, client):
+    titles = []
+
+    @app.get("/")
+    async def endpoint(albums: Provide[AlbumRepository], background: BackgroundTasks) -> None:
+        async def later() -> None:
+            titles.append((await albums.get(1)).title)
+
+        background.add_task(later)
+
+    async with client(app) as http:
+        await http.get("/")
+    assert titles == ["For Those About To Rock We Salute You"]
+
+
+async def test_a_dependency_with_yield_may_read_to_its_end(app, client):
+    titles = []
+
+    async def helper(albums: Provide[AlbumRepository]) -> AsyncIterator[None]:
+        yield
+        titles.append((await albums.get(1)).title)
+
+    @app.get("/", dependencies=[Depends(helper)])
+    async def endpoint() -> None:
+        assert titles == []
+
+    async with client(app) as http:
+        await http.get("/")
+    assert titles == ["For Those About To Rock We Salute You"]
+
+
+async def test_unsaved_changes_are_an_error_before_the_response_starts(app, client, caplog):
+    @app.get("/")
+    async def endpoint(albums: Provide[AlbumRepository]) -> str:
+        album = await albums.get(1)
+        album.title = "Changed"
+        return "saved"
+
+    async with client(app) as http:
+        answer = await http.get("/")
+    assert answer.status_code == 500
+    assert answer.json()["code"] == "INTERNAL"
+    assert "Album 1 (title)" in caplog.text
+
+
+@pytest.mark.parametrize("statement", [1, 2, 3, 4, 5])
+async def test_a_cancelled_request_gives_its_connections_back(store, client, statement):
+    """Cancelled while its nth statement is on its way."""
+    from examples.fastapi_app.app import create_app
+
+    app = create_app(store)
+    underway = asyncio.Event()
+    begun = []
+
+    def note(*_: Any) -> None:
+        begun.append(1)
+        if len(begun) == statement:
+            underway.set()
+
+    event.listen(store.engine.sync_engine, "before_cursor_execute", note)
+    async with client(app) as http:
+        request = asyncio.create_task(http.get("/albums?limit=1000"))
+        await underway.wait()
+        request.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await request
+        assert store.engine.pool.checkedout() == 0
+        assert current_scope() is None
+        assert len((await http.get("/albums?limit=1000")).json()) == 347
+    assert store.engine.pool.checkedout() == 0
+
+
+# --- misuse ---------------------------------------------------------------------------------------
+
+
+async def test_without_install_the_error_says_what_to_call(client):
+    app = FastAPI()
+
+    @app.get("/")
+    async def endpoint(albums: Provide[AlbumRepository]) -> None: ...
+
+    async with client(app) as http:
+        with pytest.raises(
+            ScopeError, match=r"no Database in this application. Call install\(app, database\)"
+        ):
+            await http.get("/")
+
+
+async def test_a_plain_function_is_refused(app, client, caplog):
+    @app.get("/")
+    def endpoint(albums: Provide[AlbumRepository]) -> None: ...
+
+    async with client(app) as http:
+        assert (await http.get("/")).status_code == 500
+    assert "endpoint is a plain function, which FastAPI runs in a thread" in caplog.text
+    assert "Write: async def endpoint(...)" in caplog.text
+
+
+async def test_a_plain_function_may_get_what_an_async_dependency_read(app, client):
+    async def album(albums: Provide[AlbumRepository]) -> AlbumItem:
+        return await albums.get(1, AlbumItem)
+
+    @app.get("/")
+    def endpoint(album: Annotated[AlbumItem, Depends(album)]) -> int:
+        return album.track_count
+
+    async with client(app) as http:
+        assert (await http.get("/")).json() == 10
+
+
+async def test_callable_objects_are_endpoints_too(app, client):
+    class Endpoint:
+        async def __call__(self, albums: Provide[AlbumRepository]) -> str:
+            return (await albums.get(1)).title
+
+    app.get("/")(Endpoint())
+    async with client(app) as http:
+        assert (await http.get("/")).status_code == 200
+
+
+async def test_a_repository_that_is_not_registered_is_not_the_clients_fault(app, client, caplog):
+    @app.get("/")
+    async def endpoint(media: Provide[MediaTypeRepository]) -> None: ...
+
+    async with client(app) as http:
+        assert (await http.get("/")).status_code == 500
+    assert "MediaTypeRepository is not registered" in caplog.text
+
+
+@pytest.mark.parametrize("target", [Genre, Repository[Genre], "GenreRepository", int])
+def test_only_repositories_and_the_scope_are_provided(target):
+    with pytest.raises(
+        DeclarationError, match=r"Provide\[\w+\] expects a Repository class or Scope|Provide\[.*Genre"
+    ):
+        Provide[target]
+
+
+async def test_a_websocket_is_told_to_open_a_scope_per_message(app):
+    @app.websocket("/")
+    async def endpoint(websocket: WebSocket, albums: Provide[AlbumRepository]) -> None: ...
+
+    with pytest.raises(ScopeError, match=r"one per message: async with database.scope\(\) as scope"):
+        await connect_websocket(app, "/")
