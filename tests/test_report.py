@@ -10,7 +10,7 @@ from textwrap import dedent
 import pytest
 
 from batchrepo import Database, Repository, batched
-from batchrepo.events import BatchEvent, EventLog, Origin, RoundEvent, StatementEvent
+from batchrepo.events import BatchEvent, EventLog, LiftedEvent, Origin, RoundEvent, StatementEvent
 from batchrepo.report import SHOWN_STEPS, Report, shorten_sql
 from examples.chinook.models import Album, Artist, Track
 
@@ -23,7 +23,7 @@ def statement(
     )
 
 
-def logged(*events: RoundEvent | BatchEvent | StatementEvent, keep: int = 10_000) -> EventLog:
+def logged(*events: RoundEvent | BatchEvent | StatementEvent | LiftedEvent, keep: int = 10_000) -> EventLog:
     log = EventLog(keep=keep)
     for event in events:
         log.emit(event)
@@ -151,6 +151,20 @@ def test_scopes_that_share_a_log_may_count_their_rounds_alike():
     first, second = Report(log).to_dict()["steps"]
     assert first["batches"][0]["statements"] == []
     assert [s["cause"] for s in second["batches"][0]["statements"]] == ["Album by id"]
+
+
+def test_lifted_criteria_stand_where_they_were_lifted_with_the_reason():
+    lifted = LiftedEvent(("Album.tenant_id", "hidden"), "support case 4711")
+    report = Report(logged(statement("count Album"), lifted, lifted, lifted, lifted, statement("find Album")))
+    assert str(report).splitlines()[3:5] == [
+        "  without Album.tenant_id, hidden: support case 4711",
+        "  ... and 3 more like it: 0 statements, 0 rows, 0.0 ms",
+    ]
+    assert report.lifted == (lifted,) * 4
+    assert report.to_dict()["steps"][1] == {
+        "without": ["Album.tenant_id", "hidden"],
+        "reason": "support case 4711",
+    }
 
 
 def test_many_steps_of_one_shape_are_summed_up():

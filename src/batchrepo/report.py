@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Literal
 
-from batchrepo.events import BatchEvent, RoundEvent, StatementEvent
+from batchrepo.events import BatchEvent, LiftedEvent, RoundEvent, StatementEvent
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Iterator, Sequence
@@ -72,7 +72,7 @@ class _Round:
             yield from child.statements()
 
 
-_Step = StatementEvent | _Round
+_Step = StatementEvent | LiftedEvent | _Round
 
 
 class Report:
@@ -88,6 +88,7 @@ class Report:
         batches: every call of a batch function that has ended, in order.
         seconds: time spent in statements, in seconds; of statements that ran side by side, each counts.
         slowest: the statement that took longest, or None.
+        lifted: row criteria that ``scope.without`` took away, with the reasons.
         problems: what looks like a mistake.
     """
 
@@ -100,6 +101,7 @@ class Report:
         self.batches: tuple[BatchEvent, ...] = tuple(e for e in events if isinstance(e, BatchEvent))
         self.seconds = sum(e.seconds for e in kept)
         self.slowest: StatementEvent | None = max(kept, key=lambda e: e.seconds, default=None)
+        self.lifted: tuple[LiftedEvent, ...] = tuple(e for e in events if isinstance(e, LiftedEvent))
         self._forgotten = self.statements - len(kept)
         self._steps = _tree(events)
         self.problems: tuple[Problem, ...] = (
@@ -135,10 +137,7 @@ class Report:
             "by_cause": dict(self.by_cause),
             "slowest": None if self.slowest is None else _statement_dict(self.slowest, sql),
             "problems": [{"kind": p.kind, "cause": p.cause, "text": p.text} for p in self.problems],
-            "steps": [
-                _round_dict(step, sql) if isinstance(step, _Round) else _statement_dict(step, sql)
-                for step in self._steps
-            ],
+            "steps": [_step_dict(step, sql) for step in self._steps],
         }
 
 
@@ -193,6 +192,8 @@ def _tree(events: Iterable[object]) -> list[_Step]:
         elif isinstance(event, StatementEvent):
             batch = batch_of(event.origin)
             (steps if batch is None else batch.statements).append(event)
+        elif isinstance(event, LiftedEvent):
+            steps.append(event)
     return steps
 
 
@@ -266,20 +267,29 @@ def _shape(step: _Step) -> Hashable:
     """What makes two steps look alike."""
     if isinstance(step, StatementEvent):
         return (step.cause, step.origin is None, step.sql)
+    if isinstance(step, LiftedEvent):
+        return step
     return (step.event.batches, step.event.reason, id(step) if step.children else None)
 
 
 def _sum(steps: Iterable[_Step]) -> str:
-    statements = [
-        e for step in steps for e in (step.statements() if isinstance(step, _Round) else iter((step,)))
-    ]
+    statements = [e for step in steps for e in _statements(step)]
     rows, seconds = sum(e.rows for e in statements), sum(e.seconds for e in statements)
     return f"{_count(len(statements), 'statement')}, {_count(rows, 'row')}, {_ms(seconds)}"
+
+
+def _statements(step: _Step) -> Iterable[StatementEvent]:
+    if isinstance(step, _Round):
+        return step.statements()
+    return (step,) if isinstance(step, StatementEvent) else ()
 
 
 def _step_lines(step: _Step, indent: str) -> Iterator[str]:
     if isinstance(step, StatementEvent):
         yield from _statement_lines(step, indent)
+        return
+    if isinstance(step, LiftedEvent):
+        yield f"{indent}without {', '.join(step.criteria)}: {step.reason}"
         return
     what = "round" if step.event.depth == 0 else "sub-round"
     yield f"{indent}{what} {step.event.number}, {step.event.reason}"
@@ -321,6 +331,14 @@ def _ms(seconds: float) -> str:
 
 
 # --- as plain values --------------------------------------------------------------------------------
+
+
+def _step_dict(step: _Step, sql: bool) -> dict[str, Any]:
+    if isinstance(step, StatementEvent):
+        return _statement_dict(step, sql)
+    if isinstance(step, LiftedEvent):
+        return {"without": list(step.criteria), "reason": step.reason}
+    return _round_dict(step, sql)
 
 
 def _statement_dict(event: StatementEvent, sql: bool) -> dict[str, Any]:
