@@ -7,6 +7,14 @@ import sys
 
 import pytest
 
+from batchrepo.integrations.extras import require
+
+
+def test_what_is_installed_is_not_refused():
+    require("sys", name="Python", extra="python")
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'batchrepo\[none\]'"):
+        require("no_such_module", name="None", extra="none")
+
 
 def run(code: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

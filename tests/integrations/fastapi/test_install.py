@@ -40,8 +40,18 @@ async def test_the_database_is_there_for_a_lifespan(sqlite_store):
 
     app = FastAPI(lifespan=lifespan)
     install(app, sqlite_store)
-    async with app.router.lifespan_context(app):
-        assert entered == [sqlite_store]
+    messages = iter([{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}])
+    sent = []
+
+    async def receive() -> Any:
+        return next(messages)
+
+    async def send(message: Any) -> None:
+        sent.append(message["type"])
+
+    await app({"type": "lifespan"}, receive, send)
+    assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+    assert entered == [sqlite_store]
 
 
 def test_a_second_call_is_refused(sqlite_store):

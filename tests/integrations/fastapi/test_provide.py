@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Annotated, Any
 
 import pytest
@@ -256,14 +257,20 @@ async def test_without_install_the_error_says_what_to_call(client):
             await http.get("/")
 
 
-async def test_a_plain_function_is_refused(app, client, caplog):
-    @app.get("/")
-    def endpoint(albums: Provide[AlbumRepository]) -> None: ...
+class PlainObject:
+    def __call__(self, albums: Provide[AlbumRepository]) -> None: ...
 
+
+def plain_function(albums: Provide[AlbumRepository]) -> None: ...
+
+
+@pytest.mark.parametrize("endpoint", [plain_function, partial(plain_function), PlainObject()])
+async def test_a_plain_function_is_refused(app, client, caplog, endpoint):
+    app.get("/")(endpoint)
     async with client(app) as http:
         assert (await http.get("/")).status_code == 500
-    assert "endpoint is a plain function, which FastAPI runs in a thread" in caplog.text
-    assert "Write: async def endpoint(...)" in caplog.text
+    assert "is a plain function, which FastAPI runs in a thread" in caplog.text
+    assert "Write: async def" in caplog.text
 
 
 async def test_a_plain_function_may_get_what_an_async_dependency_read(app, client):
@@ -278,14 +285,19 @@ async def test_a_plain_function_may_get_what_an_async_dependency_read(app, clien
         assert (await http.get("/")).json() == 10
 
 
-async def test_callable_objects_are_endpoints_too(app, client):
+async def test_callable_objects_and_partials_are_endpoints_too(app, client):
     class Endpoint:
         async def __call__(self, albums: Provide[AlbumRepository]) -> str:
             return (await albums.get(1)).title
 
-    app.get("/")(Endpoint())
+    async def endpoint(albums: Provide[AlbumRepository], key: int) -> str:
+        return (await albums.get(key)).title
+
+    app.get("/object")(Endpoint())
+    app.get("/partial")(partial(endpoint, key=1))
     async with client(app) as http:
-        assert (await http.get("/")).status_code == 200
+        assert (await http.get("/object")).status_code == 200
+        assert (await http.get("/partial")).status_code == 200
 
 
 async def test_a_repository_that_is_not_registered_is_not_the_clients_fault(app, client, caplog):
@@ -297,11 +309,12 @@ async def test_a_repository_that_is_not_registered_is_not_the_clients_fault(app,
     assert "MediaTypeRepository is not registered" in caplog.text
 
 
-@pytest.mark.parametrize("target", [Genre, Repository[Genre], "GenreRepository", int])
-def test_only_repositories_and_the_scope_are_provided(target):
-    with pytest.raises(
-        DeclarationError, match=r"Provide\[\w+\] expects a Repository class or Scope|Provide\[.*Genre"
-    ):
+@pytest.mark.parametrize(
+    ("target", "shown"),
+    [(Genre, "Genre"), (Repository[Genre], "batchrepo.*Genre"), ("Genre", "Genre"), (int, "int")],
+)
+def test_only_repositories_and_the_scope_are_provided(target, shown):
+    with pytest.raises(DeclarationError, match=rf"^Provide\[{shown}\]* expects a Repository class or Scope"):
         Provide[target]
 
 

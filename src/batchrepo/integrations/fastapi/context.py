@@ -22,11 +22,10 @@ class ContextDependency:
     """
 
     def __init__(self, dependency: Callable[..., Any]) -> None:
-        async def take(context: Annotated[Any, Depends(dependency)]) -> Any:
-            return context
+        async def needs(context: Annotated[Any, Depends(dependency)]) -> None: ...
 
         # A mistake in its signature is found now, when the application is put together.
-        self._dependant = get_dependant(path="", call=take)
+        self._dependant = get_dependant(path="", call=needs)
 
     async def solve(self, request: Request, response: Response, background: BackgroundTasks) -> Any:
         """The context of a request.

@@ -41,7 +41,8 @@ def install(
     ``BatchRepoError``, comes first.
 
     Args:
-        app: the application. One that is mounted in another needs its own call.
+        app: the application. One that is mounted in it finds the Database too, and needs a call of its own
+            only for problem details, or for another Database.
         database: where requests read.
         context: a FastAPI dependency that finds the context of a request's scope, such as the user or
             tenant that row criteria look at. It is solved once per request, when the first ``Provide`` is,

@@ -8,9 +8,10 @@ that nothing saved are an error before the response starts, while it can still b
 import inspect
 from collections.abc import AsyncIterator, Callable
 from functools import cache, partial
-from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
 
 from fastapi import BackgroundTasks, Depends, Request, Response
+from fastapi.dependencies.utils import get_typed_signature
 from fastapi.params import Depends as DependsMarker
 from fastapi.requests import HTTPConnection
 
@@ -75,9 +76,6 @@ class Provider(Generic[T]):
             # An InvalidArgument is the client's mistake; this one is the application's.
             raise ScopeError(str(error)) from error
 
-    def __repr__(self) -> str:
-        return f"<Provider of {self._target.__name__}>"
-
 
 if TYPE_CHECKING:
     # Checkers see Provide[AlbumRepository] as AlbumRepository.
@@ -107,10 +105,11 @@ def _provider(target: Any) -> Provider[Any]:
     """One provider per class: FastAPI asks it once in a request, however many ask for it."""
     if isinstance(target, type) and (target is Scope or issubclass(target, Repository)):
         return Provider(target)
-    name = getattr(target, "__name__", repr(target))
+    shown = target.__name__ if isinstance(target, type) else target
     raise DeclarationError(
-        f"Provide[{name}] expects a Repository class or Scope. Declare class {name}Repository(Repository[{name}]), "
-        f"name it in Database(..., repositories=[...]), and write Provide[{name}Repository]."
+        f"Provide[{shown}] expects a Repository class or Scope. Declare one, such as class "
+        f"AlbumRepository(Repository[Album]), name it in Database(..., repositories=[...]), and write "
+        f"Provide[AlbumRepository]."
     )
 
 
@@ -125,7 +124,7 @@ def _installed(connection: HTTPConnection) -> tuple[InstalledScopes, Request]:
     if not isinstance(scopes, InstalledScopes):
         raise ScopeError(
             "Provide found no Database in this application. Call install(app, database), from "
-            "batchrepo.integrations.fastapi, after FastAPI(...); a mounted application needs it too."
+            "batchrepo.integrations.fastapi, right after FastAPI(...)."
         )
     endpoint = connection.scope.get("endpoint")
     if endpoint is not None and not _is_async(endpoint) and _provides(endpoint):
@@ -147,9 +146,8 @@ def _is_async(endpoint: Callable[..., Any]) -> bool:
 
 def _provides(endpoint: Callable[..., Any]) -> bool:
     """Whether a function asks for a provided object itself, not only through a dependency that is async."""
-    hints = get_type_hints(inspect.unwrap(endpoint), include_extras=True)
     return any(
         isinstance(marker, DependsMarker) and isinstance(marker.dependency, Provider)
-        for hint in hints.values()
-        for marker in getattr(hint, "__metadata__", ())
+        for parameter in get_typed_signature(endpoint).parameters.values()
+        for marker in getattr(parameter.annotation, "__metadata__", ())
     )
