@@ -1,0 +1,91 @@
+"""`python -m benchmarks`: measure all workloads on a private PostgreSQL."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import dataclasses
+import os
+from typing import Any
+
+from rich.console import Console
+from rich.progress import Progress
+
+from benchmarks.data import Dataset, fill
+from benchmarks.instructions import count_instructions, valgrind_missing
+from benchmarks.measure import GC_NOTE, QUICK, Effort, measure
+from benchmarks.report import RESULTS, records, show, write
+from benchmarks.server import private_postgres
+from benchmarks.workload import Measured, Workload
+from benchmarks.workloads import WORKLOADS
+
+
+def main() -> None:
+    """Run what the command line asks for. A missed target is shown, it is not a failure."""
+    options = _options()
+    console = Console()
+    effort = QUICK if options.quick else Effort()
+    scale = float(os.environ.get("BENCH_SCALE", "0.1" if options.quick else "1"))
+    chosen = [item for item in WORKLOADS if not options.workload or item.name in options.workload]
+    missing = "not asked for" if options.no_instructions else valgrind_missing()
+    if missing:
+        console.print(f"[yellow]Instructions are not counted: {missing}.[/]")
+        effort = dataclasses.replace(effort, counted=0)
+    with private_postgres() as url:
+        dataset = Dataset(url, scale)
+        console.print(
+            f"PostgreSQL with {dataset.authors:,} authors, {dataset.posts:,} posts, {dataset.comments:,} comments; "
+            f"{effort.rounds} rounds; {GC_NOTE}."
+        )
+        with console.status("") as status:
+            asyncio.run(fill(dataset, lambda step: status.update(f"{step} ...")))
+        written: list[dict[str, Any]] = []
+        all_met = True
+        for workload in chosen:
+            measured = _run(console, workload, dataset, effort)
+            all_met &= show(console, workload, measured)
+            written += records(workload, measured)
+    if options.results:
+        write(written)
+        console.print(f"Records: {RESULTS}")
+    if not all_met:
+        console.print("[bold white on red] A target was missed: see above. [/]")
+
+
+def _run(console: Console, workload: Workload, dataset: Dataset, effort: Effort) -> dict[str, Measured]:
+    with Progress(console=console, transient=True) as progress:
+        task = progress.add_task(workload.name, total=effort.rounds)
+        measured = asyncio.run(
+            measure(workload, dataset, effort, lambda done: progress.update(task, completed=done))
+        )
+    if not effort.counted:
+        return measured
+    with console.status("") as status:
+        for stack in workload.stacks:
+            if not stack.slow:
+                status.update(f"{workload.name}: counting instructions of {stack.name} ...")
+                counted = count_instructions(workload, stack, dataset, effort.counted)
+                measured[stack.name] = dataclasses.replace(measured[stack.name], instructions=counted)
+    return measured
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description="Measure batchrepo side by side with hand-written code, on a private PostgreSQL.",
+        epilog="BENCH_SCALE sets the size of the data: 1 is 100,000 posts.",
+    )
+    names = [item.name for item in WORKLOADS]
+    parser.add_argument(
+        "workload", nargs="*", choices=[*names, []], help=f"default: all ({', '.join(names)})"
+    )
+    parser.add_argument("--quick", action="store_true", help="less data, fewer rounds")
+    parser.add_argument("--no-instructions", action="store_true", help="do not run valgrind")
+    parser.add_argument(
+        "--no-results", dest="results", action="store_false", help="leave results.json as it is"
+    )
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""The schema of the benchmarks: a blog. Every stack reads these tables through these indexes."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy import ForeignKey, Index
+from sqlalchemy.ext.asyncio import AsyncAttrs
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+
+
+class Base(AsyncAttrs, DeclarativeBase):
+    type_annotation_map = {datetime: sa.DateTime(timezone=True)}  # noqa: RUF012  SQLAlchemy's own spelling
+
+
+class Author(Base):
+    __tablename__ = "author"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    email: Mapped[str]
+
+
+class Tag(Base):
+    __tablename__ = "tag"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str]
+
+
+post_tag = sa.Table(
+    "post_tag",
+    Base.metadata,
+    sa.Column("post_id", ForeignKey("post.id"), primary_key=True),
+    sa.Column("tag_id", ForeignKey("tag.id"), primary_key=True, index=True),
+)
+
+
+class Post(Base):
+    __tablename__ = "post"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    title: Mapped[str]
+    body: Mapped[str]
+    created_at: Mapped[datetime]
+    author_id: Mapped[int] = mapped_column(ForeignKey("author.id"), index=True)
+
+    author: Mapped[Author] = relationship()
+    tags: Mapped[list[Tag]] = relationship(secondary=post_tag, order_by=Tag.id)
+    comments: Mapped[list[Comment]] = relationship(back_populates="post")
+
+    __table_args__ = (Index("ix_post_newest", sa.desc("created_at"), sa.desc("id")),)
+
+
+class Comment(Base):
+    __tablename__ = "comment"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    body: Mapped[str]
+    created_at: Mapped[datetime]
+    post_id: Mapped[int] = mapped_column(ForeignKey("post.id"))
+    author_id: Mapped[int] = mapped_column(ForeignKey("author.id"), index=True)
+
+    post: Mapped[Post] = relationship(back_populates="comments")
+    author: Mapped[Author] = relationship()
+
+    __table_args__ = (Index("ix_comment_newest", "post_id", sa.desc("created_at"), sa.desc("id")),)

@@ -1,0 +1,94 @@
+"""What a run tells: a table for people, records for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.summary import spread
+from benchmarks.workload import Measured, Workload
+
+RESULTS = Path(__file__).with_name("results.json")
+"""Where `make bench` leaves its records."""
+
+Results = dict[str, dict[str, Measured]]
+"""What was measured, by workload and stack."""
+
+
+def records(workload: Workload, measured: dict[str, Measured]) -> list[dict[str, Any]]:
+    """One record for each stack, then one for each target.
+
+    Times are in ms, spread is the 10th and the 90th percentile, instructions are millions per request.
+    """
+    stacks = [
+        {
+            "workload": workload.name,
+            "stack": name,
+            "median_ms": round(median(found.times), 3),
+            "spread": [round(value, 3) for value in spread(found.times)],
+            "instructions": None if found.instructions is None else round(found.instructions, 3),
+        }
+        for name, found in measured.items()
+    ]
+    targets = []
+    for target in workload.targets:
+        value = target.value(measured)
+        targets.append(
+            {
+                "workload": workload.name,
+                "target": f"{target.name} {_bound(target.at_most, target.at_least)}",
+                "value": None if value is None else round(value, 3),
+                "met": target.met(value),
+            }
+        )
+    return [*stacks, *targets]
+
+
+def write(all_records: Sequence[dict[str, Any]], path: Path = RESULTS) -> None:
+    """Write the records as a JSON array, a record a line."""
+    lines = ",\n".join(json.dumps(record) for record in all_records)
+    path.write_text(f"[\n{lines}\n]\n")
+
+
+def show(console: Console, workload: Workload, measured: dict[str, Measured]) -> bool:
+    """Print the table of a workload and its targets. True unless a target is missed."""
+    baseline = measured[workload.baseline]
+    table = Table(title=f"{workload.name}: {workload.title}", title_justify="left", title_style="bold")
+    table.add_column("stack", no_wrap=True)
+    for heading in ("median ms", "p10 .. p90", f"x {workload.baseline}", "CPU ms", "Mi", "runs"):
+        table.add_column(heading, justify="right")
+    for stack in workload.stacks:
+        found = measured[stack.name]
+        low, high = spread(found.times)
+        table.add_row(
+            stack.name,
+            f"{median(found.times):.2f}",
+            f"{low:.2f} .. {high:.2f}",
+            f"{median(found.times) / median(baseline.times):.2f}",
+            f"{median(found.cpu):.2f}",
+            "-" if found.instructions is None else f"{found.instructions:.2f}",
+            str(len(found.times)),
+        )
+    console.print(table)
+    for stack in workload.stacks:
+        console.print(f"  {stack.name}: {stack.what}", style="dim", soft_wrap=True)
+    met = [_show_target(console, record) for record in records(workload, measured) if "target" in record]
+    return all(met)
+
+
+def _show_target(console: Console, record: dict[str, Any]) -> bool:
+    text = {True: "[green]met[/]", None: "[yellow]not measured[/]", False: "[bold white on red] MISSED [/]"}
+    value = "" if record["value"] is None else f"{record['value']:.2f}"
+    console.print(f"  {text[record['met']]} {record['target']}: {value}")
+    return record["met"] is not False
+
+
+def _bound(at_most: float | None, at_least: float | None) -> str:
+    parts = [f"<= {at_most:g}"] if at_most is not None else []
+    return " and ".join(parts + ([f">= {at_least:g}"] if at_least is not None else []))

@@ -1,0 +1,25 @@
+"""Numbers from many measurements of the same thing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from statistics import median, quantiles
+
+from benchmarks.workload import Measured, Stack
+
+
+def spread(values: Sequence[float]) -> tuple[float, float]:
+    """The 10th and the 90th percentile."""
+    if len(values) < 2:
+        return values[0], values[0]
+    tenths = quantiles(values, n=10, method="inclusive")
+    return tenths[0], tenths[-1]
+
+
+def median_ratio(stack: Stack, other: Stack) -> Callable[[dict[str, Measured]], float | None]:
+    """A target's value: the median time of `stack` divided by that of `other`."""
+
+    def ratio(measured: dict[str, Measured]) -> float | None:
+        return median(measured[stack.name].times) / median(measured[other.name].times)
+
+    return ratio

@@ -1,0 +1,95 @@
+"""What a benchmark is made of: workloads, the stacks that answer them, and targets."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks.data import Dataset
+
+Request = Callable[[], Awaitable[Any]]
+"""Answers the workload once."""
+
+
+@dataclass(frozen=True)
+class Stack:
+    """One way to answer a workload.
+
+    Attributes:
+        name: in tables and results.
+        what: how it is set up, in one line, so that a reader can judge whether it is fair.
+        open: makes engine and pool, once; the request is then made many times.
+        slow: so slow that it runs in every tenth round only, and not under valgrind.
+    """
+
+    name: str
+    what: str
+    open: Callable[[Dataset], AbstractAsyncContextManager[Request]]
+    slow: bool = False
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was measured of one stack.
+
+    Attributes:
+        times: wall time of each request, in ms.
+        cpu: CPU time of this process for each request, in ms.
+        instructions: millions of instructions of this process per request, or None.
+    """
+
+    times: list[float]
+    cpu: list[float]
+    instructions: float | None = None
+
+
+@dataclass(frozen=True)
+class Target:
+    """A promise about a workload.
+
+    Attributes:
+        name: in tables and results.
+        value: computes it from what was measured, by stack; None where that was not measured.
+        at_most: the bound from above, or None.
+        at_least: the bound from below, or None.
+    """
+
+    name: str
+    value: Callable[[dict[str, Measured]], float | None]
+    at_most: float | None = None
+    at_least: float | None = None
+
+    def met(self, value: float | None) -> bool | None:
+        """Whether a value keeps the promise; None where there is none."""
+        if value is None:
+            return None
+        return (self.at_most is None or value <= self.at_most) and (
+            self.at_least is None or value >= self.at_least
+        )
+
+
+@dataclass(frozen=True)
+class Workload:
+    """One request, and all that answer it.
+
+    Attributes:
+        name: in tables and results.
+        title: what the request is.
+        stacks: in the order of the table.
+        baseline: the name of the stack that the others are compared with.
+        plain: turns any stack's answer into what must be equal between stacks.
+        targets: the promises.
+    """
+
+    name: str
+    title: str
+    stacks: Sequence[Stack]
+    baseline: str
+    plain: Callable[[Any], Any]
+    targets: Sequence[Target]
+
+    def stack(self, name: str) -> Stack:
+        """The stack with this name."""
+        return next(stack for stack in self.stacks if stack.name == name)

@@ -1,0 +1,18 @@
+"""All workloads, in the order in which they run."""
+
+from __future__ import annotations
+
+from benchmarks.workload import Workload
+from benchmarks.workloads.nested_list import NESTED_LIST
+from benchmarks.workloads.thousand_keys import THOUSAND_KEYS
+
+WORKLOADS: tuple[Workload, ...] = (NESTED_LIST, THOUSAND_KEYS)
+
+
+def workload(name: str) -> Workload:
+    """The workload with this name.
+
+    Raises:
+        KeyError: there is none.
+    """
+    return {item.name: item for item in WORKLOADS}[name]

@@ -1,0 +1,143 @@
+"""Hand-written SQLAlchemy Core: constant statements, rows to dicts, orjson, one connection per request."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from benchmarks.data import Dataset
+from benchmarks.engines import reading_engine
+from benchmarks.models import Author, Comment, Post, Tag, post_tag
+from benchmarks.workload import Request, Stack
+
+_AUTHOR, _TAG, _POST, _COMMENT = (entity.__table__.c for entity in (Author, Tag, Post, Comment))
+_ids = sa.bindparam("ids", type_=ARRAY(sa.Integer))
+_parents = sa.func.unnest(_ids).table_valued(sa.column("id", sa.Integer)).render_derived(name="parents")
+
+POSTS = (
+    sa.select(_POST.id, _POST.title, _POST.body, _POST.created_at, _POST.author_id)
+    .order_by(_POST.created_at.desc(), _POST.id.desc())
+    .limit(50)
+)
+AUTHORS = sa.select(_AUTHOR.id, _AUTHOR.name).where(_AUTHOR.id == sa.func.any(_ids))
+TAGS = (
+    sa.select(post_tag.c.post_id, _TAG.id, _TAG.name)
+    .join_from(post_tag, Tag.__table__)
+    .where(post_tag.c.post_id == sa.func.any(_ids))
+    .order_by(_TAG.id)
+)
+_latest = (
+    sa.select(_COMMENT.id, _COMMENT.body, _COMMENT.created_at, _COMMENT.author_id)
+    .where(_COMMENT.post_id == _parents.c.id)
+    .order_by(_COMMENT.created_at.desc(), _COMMENT.id.desc())
+    .limit(3)
+    .correlate(_parents)
+    .lateral("latest")
+)
+_l = _latest.c
+COMMENTS = (
+    sa.select(_parents.c.id, _l.id, _l.body, _l.created_at, _l.author_id)
+    .select_from(_parents.join(_latest, sa.true()))
+    .order_by(_parents.c.id, _l.created_at.desc(), _l.id.desc())
+)
+POSTS_WITH_AUTHOR = POSTS.add_columns(_AUTHOR.name).join_from(Post.__table__, Author.__table__)
+COMMENTS_WITH_AUTHOR = (
+    sa.select(_parents.c.id, _l.id, _l.body, _l.created_at, _l.author_id, _AUTHOR.name)
+    .select_from(_parents.join(_latest, sa.true()).join(Author.__table__, _AUTHOR.id == _l.author_id))
+    .order_by(_parents.c.id, _l.created_at.desc(), _l.id.desc())
+)
+
+
+@asynccontextmanager
+async def _core(dataset: Dataset) -> AsyncIterator[Request]:
+    engine = reading_engine(dataset)
+
+    async def request() -> bytes:
+        async with engine.connect() as connection:
+            rows = (await connection.execute(POSTS)).all()
+            ids = [row[0] for row in rows]
+            wanted = list({row[4] for row in rows})
+            authors = {
+                id_: {"id": id_, "name": name}
+                for id_, name in await connection.execute(AUTHORS, {"ids": wanted})
+            }
+            tags = _tags_by_post(ids, (await connection.execute(TAGS, {"ids": ids})).all())
+            found = (await connection.execute(COMMENTS, {"ids": ids})).all()
+            missing = list({row[4] for row in found} - authors.keys())
+            if missing:
+                for id_, name in await connection.execute(AUTHORS, {"ids": missing}):
+                    authors[id_] = {"id": id_, "name": name}
+        comments: dict[int, list[dict[str, Any]]] = {id_: [] for id_ in ids}
+        for post_id, id_, body, created_at, author_id in found:
+            comments[post_id].append(
+                {"id": id_, "body": body, "created_at": created_at, "author": authors[author_id]}
+            )
+        answer = [
+            {
+                "id": id_,
+                "title": title,
+                "body": body,
+                "created_at": created_at,
+                "author": authors[author_id],
+                "tags": tags[id_],
+                "latest_comments": comments[id_],
+            }
+            for id_, title, body, created_at, author_id in rows
+        ]
+        return orjson.dumps(answer, option=orjson.OPT_UTC_Z)
+
+    try:
+        yield request
+    finally:
+        await engine.dispose()
+
+
+@asynccontextmanager
+async def _core_fewest(dataset: Dataset) -> AsyncIterator[Request]:
+    engine = reading_engine(dataset)
+
+    async def request() -> bytes:
+        async with engine.connect() as connection:
+            rows = (await connection.execute(POSTS_WITH_AUTHOR)).all()
+            ids = [row[0] for row in rows]
+            tags = _tags_by_post(ids, (await connection.execute(TAGS, {"ids": ids})).all())
+            found = (await connection.execute(COMMENTS_WITH_AUTHOR, {"ids": ids})).all()
+        comments: dict[int, list[dict[str, Any]]] = {id_: [] for id_ in ids}
+        for post_id, id_, body, created_at, author_id, name in found:
+            comments[post_id].append(
+                {"id": id_, "body": body, "created_at": created_at, "author": {"id": author_id, "name": name}}
+            )
+        answer = [
+            {
+                "id": id_,
+                "title": title,
+                "body": body,
+                "created_at": created_at,
+                "author": {"id": author_id, "name": name},
+                "tags": tags[id_],
+                "latest_comments": comments[id_],
+            }
+            for id_, title, body, created_at, author_id, name in rows
+        ]
+        return orjson.dumps(answer, option=orjson.OPT_UTC_Z)
+
+    try:
+        yield request
+    finally:
+        await engine.dispose()
+
+
+def _tags_by_post(ids: Sequence[int], rows: Sequence[Any]) -> dict[int, list[dict[str, Any]]]:
+    tags: dict[int, list[dict[str, Any]]] = {id_: [] for id_ in ids}
+    for post_id, id_, name in rows:
+        tags[post_id].append({"id": id_, "name": name})
+    return tags
+
+
+CORE = Stack("core", "hand-written Core, ANY + LATERAL, the same 5 statements as batchrepo, orjson", _core)
+CORE_FEWEST = Stack("core_fewest", "hand-written Core, authors joined: 3 statements, orjson", _core_fewest)

@@ -1,0 +1,73 @@
+"""SQLAlchemy's ORM: selectinload for relations, a LATERAL by hand for the latest comments, Pydantic."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import sqlalchemy as sa
+from pydantic import TypeAdapter
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.ext.asyncio import async_sessionmaker
+from sqlalchemy.orm import aliased, selectinload
+
+from benchmarks.data import Dataset
+from benchmarks.engines import reading_engine
+from benchmarks.models import Comment, Post
+from benchmarks.workload import Request, Stack
+from benchmarks.workloads.nested_list.views import PostView
+
+_parents = (
+    sa.func.unnest(sa.bindparam("ids", type_=ARRAY(sa.Integer)))
+    .table_valued(sa.column("id", sa.Integer))
+    .render_derived(name="parents")
+)
+_latest = aliased(
+    Comment,
+    sa.select(Comment)
+    .where(Comment.post_id == _parents.c.id)
+    .order_by(Comment.created_at.desc(), Comment.id.desc())
+    .limit(3)
+    .correlate(_parents)
+    .lateral("latest"),
+)
+POSTS = (
+    sa.select(Post)
+    .options(selectinload(Post.author), selectinload(Post.tags))
+    .order_by(Post.created_at.desc(), Post.id.desc())
+    .limit(50)
+)
+LATEST_COMMENTS = (
+    sa.select(_latest)
+    .select_from(_parents.join(_latest, sa.true()))
+    .options(selectinload(_latest.author))
+    .order_by(_latest.post_id, _latest.created_at.desc(), _latest.id.desc())
+)
+
+
+@asynccontextmanager
+async def _selectinload(dataset: Dataset) -> AsyncIterator[Request]:
+    engine = reading_engine(dataset)
+    sessions = async_sessionmaker(engine, expire_on_commit=False, autoflush=False)
+    adapter = TypeAdapter(list[PostView])
+
+    async def request() -> bytes:
+        async with sessions() as session:
+            posts = {post.id: post for post in await session.scalars(POSTS)}
+            for post in posts.values():
+                post.latest_comments = []  # type: ignore[attr-defined]  # not mapped: only for the view
+            for comment in await session.scalars(LATEST_COMMENTS, {"ids": list(posts)}):
+                posts[comment.post_id].latest_comments.append(comment)  # type: ignore[attr-defined]
+            return adapter.dump_json(adapter.validate_python(list(posts.values())))
+
+    try:
+        yield request
+    finally:
+        await engine.dispose()
+
+
+SELECTINLOAD = Stack(
+    "orm_selectinload",
+    "ORM selectinload, LATERAL by hand for the comments, Pydantic from attributes",
+    _selectinload,
+)

@@ -1,0 +1,174 @@
+"""Every stack of each workload answers, equally, with the number of statements it claims; nothing is timed."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, contextmanager
+
+import pytest
+import pytest_asyncio
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from benchmarks.data import Dataset, fill
+from benchmarks.measure import Effort, check_equal, measure
+from benchmarks.models import Comment, Post
+from benchmarks.report import records
+from benchmarks.workload import Measured, Stack, Target, Workload
+from benchmarks.workloads import WORKLOADS, workload
+
+STATEMENTS = {
+    "nested_list": {
+        "batchrepo_json": 5,
+        "batchrepo_views": 5,
+        "core": 5,
+        "core_fewest": 3,
+        "orm_selectinload": 5,
+    },
+    "thousand_keys": {"batchrepo_get_many": 1, "batchrepo_gather": 1, "core": 1},
+}
+
+
+@pytest_asyncio.fixture
+async def dataset(postgres_url: str) -> Dataset:
+    filled = Dataset(postgres_url, scale=0.001)
+    await fill(filled)
+    return filled
+
+
+@contextmanager
+def statements_of_every_engine() -> Iterator[list[str]]:
+    seen: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_others: object) -> None:
+        if statement != ";":  # how asyncpg's dialect pings
+            seen.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        yield seen
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+
+
+@pytest.mark.parametrize("item", WORKLOADS, ids=lambda item: item.name)
+async def test_all_stacks_give_equal_answers(item: Workload, dataset: Dataset) -> None:
+    async with AsyncExitStack() as opened:
+        requests = [(stack, await opened.enter_async_context(stack.open(dataset))) for stack in item.stacks]
+        answer = await check_equal(item, requests)
+        again = await check_equal(item, requests)
+    assert answer == again
+    assert len(answer) == {"nested_list": 50, "thousand_keys": 100}[item.name]
+
+
+@pytest.mark.parametrize(
+    ("name", "stack"), [(name, stack) for name in STATEMENTS for stack in STATEMENTS[name]]
+)
+async def test_a_stack_runs_the_statements_that_it_claims(name: str, stack: str, dataset: Dataset) -> None:
+    async with workload(name).stack(stack).open(dataset) as request:
+        await request()  # what a driver asks once belongs to no request
+        with statements_of_every_engine() as seen:
+            await request()
+    assert len(seen) == STATEMENTS[name][stack], "\n".join(seen)
+
+
+def test_every_fast_stack_has_its_number_of_statements_checked() -> None:
+    assert {w.name: {s.name for s in w.stacks if not s.slow} for w in WORKLOADS} == {
+        name: set(stacks) for name, stacks in STATEMENTS.items()
+    }
+
+
+async def test_the_nested_answer_has_what_makes_it_hard(dataset: Dataset) -> None:
+    item = workload("nested_list")
+    async with item.stack("core").open(dataset) as request:
+        posts = item.plain(await request())
+    comments = {len(post["latest_comments"]) for post in posts}
+    assert max(comments) == 3
+    assert min(comments) < 3
+    assert min(len(post["tags"]) for post in posts) == 0
+    assert max(len(post["tags"]) for post in posts) == 5
+    most = (
+        sa.select(sa.func.count().label("comments")).select_from(Comment).group_by(Comment.post_id).subquery()
+    )
+    engine = create_async_engine(dataset.url)
+    try:
+        async with engine.connect() as connection:
+            assert await connection.scalar(sa.select(sa.func.count()).select_from(Post)) == dataset.posts
+            assert await connection.scalar(sa.select(sa.func.max(most.c.comments))) > 3, (
+                "the limit cuts nothing"
+            )
+    finally:
+        await engine.dispose()
+
+
+@pytest_asyncio.fixture
+async def two_databases(postgres_server) -> AsyncIterator[tuple[Dataset, Dataset]]:
+    with postgres_server.database() as first, postgres_server.database() as second:
+        filled = [Dataset(url.render_as_string(hide_password=False), scale=0.001) for url in (first, second)]
+        for item in filled:
+            await fill(item)
+        yield filled[0], filled[1]
+
+
+async def test_the_data_are_the_same_every_time(two_databases: tuple[Dataset, Dataset]) -> None:
+    item = workload("nested_list")
+    answers = []
+    for dataset in two_databases:
+        async with item.stack("core").open(dataset) as request:
+            answers.append(await request())
+    assert answers[0] == answers[1]
+
+
+async def test_a_stack_that_answers_differently_stops_the_benchmark(dataset: Dataset) -> None:
+    item = workload("thousand_keys")
+
+    async def honest() -> object:
+        return [1, 2]
+
+    async def wrong() -> object:
+        return [1, 3]
+
+    stacks = [
+        (Stack("core", "", item.stacks[0].open), honest),
+        (Stack("other", "", item.stacks[0].open), wrong),
+    ]
+    plain = Workload("w", "", [stack for stack, _ in stacks], "core", lambda answer: answer, ())
+    with pytest.raises(AssertionError, match="w: other and core answer differently"):
+        await check_equal(plain, stacks)
+
+
+async def test_measuring_gives_times_of_every_stack_and_judges_targets(dataset: Dataset) -> None:
+    item = workload("nested_list")
+    rounds: list[int] = []
+    measured = await measure(item, dataset, Effort(warm_up=1, rounds=2, counted=0), rounds.append)
+    assert rounds == [1, 2]
+    assert {name: len(found.times) for name, found in measured.items()} == {
+        stack.name: 1 if stack.slow else 2 for stack in item.stacks
+    }
+    written = records(item, measured)
+    stacks = [record for record in written if "stack" in record]
+    targets = [record for record in written if "target" in record]
+    assert [record["stack"] for record in stacks] == [stack.name for stack in item.stacks]
+    assert all(
+        record.keys() == {"workload", "stack", "median_ms", "spread", "instructions"} for record in stacks
+    )
+    assert all(record.keys() == {"workload", "target", "value", "met"} for record in targets)
+    # Without valgrind the instructions are unknown, which is neither met nor missed.
+    assert [record["met"] for record in targets if "instructions" in record["target"]] == [None]
+
+
+@pytest.mark.parametrize(
+    ("at_most", "at_least", "value", "met"),
+    [
+        (1.5, None, 1.5, True),
+        (1.5, None, 1.51, False),
+        (None, 2.5, 2.5, True),
+        (None, 2.5, 2.49, False),
+        (1, None, None, None),
+    ],
+)
+def test_a_target_is_met_up_to_its_bound(at_most, at_least, value, met) -> None:
+    target = Target("t", lambda measured: value, at_most=at_most, at_least=at_least)
+    assert target.met(target.value({"a": Measured([1.0], [1.0])})) is met
