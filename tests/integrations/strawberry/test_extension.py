@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import strawberry
 from fastapi import FastAPI
-from sqlalchemy import text
+from sqlalchemy import func
 from strawberry.extensions import MaskErrors
 from strawberry.fastapi import BaseContext, GraphQLRouter
 from strawberry.schema.config import StrawberryConfig
@@ -54,7 +54,7 @@ class Query:
 
     @strawberry.field
     async def broken(self, info: strawberry.Info) -> int:
-        return len(await AlbumRepository(scope_of(info)).find(text("no_such_column = 1")))
+        return len(await AlbumRepository(scope_of(info)).find(func.no_such_function(Album.id) == 1))
 
     @strawberry.field
     def mine(self) -> int:
