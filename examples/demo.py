@@ -155,7 +155,7 @@ class Tour:
                 style = "bold green" if way.ours else "red" if statements > BUDGET else ""
                 table.add_row(way.name, f"{statements:,}", f"{seconds * 1000:,.0f}", style=style)
                 self._hold(way, listing.plain(result), statements)
-        self._console.print(Padding(table, (0, 2), expand=False))
+        self._console.print(Padding(table, (0, 0, 0, 2), expand=False))
         self.say(
             "The loop of the third row is the loop of the first, with `await scope.related(album, ...)`."
         )
@@ -264,12 +264,12 @@ class Tour:
 
     def say(self, text: str) -> None:
         """A sentence."""
-        self._console.print(Padding(Text(text), (0, 2), expand=False))
+        self._console.print(Padding(Text(text), (0, 0, 0, 2), expand=False))
 
     def block(self, text: str, *, cut: bool = False) -> None:
         """Text as it is, a little to the right; `cut` shortens long lines instead of wrapping them."""
         shown = Text(text, style="dim", no_wrap=cut, overflow="ellipsis" if cut else "fold")
-        self._console.print(Padding(shown, (0, 4), expand=False))
+        self._console.print(Padding(shown, (0, 0, 0, 4), expand=False))
 
 
 class _Watched:
