@@ -80,6 +80,23 @@ async def test_a_lost_connection_lets_the_next_open_one() -> None:
     assert leases.opened == 1
 
 
+@pytest.mark.parametrize("kind", ["a connection", "a permission"])
+async def test_a_grant_that_was_not_used_goes_to_the_next(kind: str, spare: Connection) -> None:
+    leases = Leases(1)
+    leases.take(room=True)
+    first, second = leases.take(room=True), leases.take(room=True)
+    assert isinstance(first, asyncio.Future)
+    assert isinstance(second, asyncio.Future)
+    if kind == "a connection":
+        leases.give(spare)
+    else:
+        leases.lost()
+
+    assert leases.put_back(first.result()) is None
+    assert second.result() is first.result()
+    assert leases.opened == 1
+
+
 async def test_a_refusal_fails_all_who_wait_if_nothing_is_open() -> None:
     leases = Leases(1)
     leases.take(room=True)

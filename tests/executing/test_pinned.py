@@ -100,6 +100,24 @@ async def test_begin_and_rollback_on_sqlite(url: str, engine: AsyncEngine, log: 
     await one.dispose()
 
 
+@on(*POOLED)
+@pytest.mark.parametrize("own", [False, True], ids=["our engine", "the user's engine"])
+async def test_what_is_written_through_it_is_undone(
+    url: str, engine: AsyncEngine, own: bool, log: EventLog
+) -> None:
+    """It is for reading. (SQLite's driver commits when a connection is set back to its own isolation.)"""
+    users = create_async_engine(url)
+    door = PinnedDoor(read_engine(users) if own else engine, log, snapshot=False)
+    await door.rows(RENAME, cause="rename")
+    assert await door.rows(ONE, {"id": 1}, cause="inside") == [(1, "renamed")]
+    await door.aclose()
+
+    later = PooledDoor(engine, log)
+    assert await later.rows(ONE, {"id": 1}, cause="later") == [(1, "author 1")]
+    await later.aclose()
+    await users.dispose()
+
+
 async def test_the_connection_is_taken_at_the_first_statement(engine: AsyncEngine, log: EventLog) -> None:
     taken: list[int] = []
     event.listen(engine.sync_engine, "checkout", lambda *_: taken.append(1))
@@ -219,6 +237,19 @@ async def test_a_lost_connection_is_not_replaced_behind_the_snapshots_back(
         await door.rows(ONE, {"id": 1}, cause="Author")
     await door.aclose()
     assert in_use(engine) == 0
+
+
+@on("asyncpg", "psycopg")
+async def test_closing_after_the_server_has_gone_is_no_error(
+    engine: AsyncEngine, log: EventLog, caplog: pytest.LogCaptureFixture
+) -> None:
+    door = PinnedDoor(engine, log)
+    [(backend,)] = await door.rows(text("SELECT pg_backend_pid()"), cause="pid")
+    async with engine.connect() as other:
+        await other.execute(text("SELECT pg_terminate_backend(:pid, 10000)"), {"pid": backend})
+    await door.aclose()
+    assert in_use(engine) == 0
+    assert "could not be rolled back" in caplog.text
 
 
 @on(*POOLED)

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import bindparam, event, func, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from batchrepo.errors import DatabaseUnavailable
+from batchrepo.errors import DatabaseUnavailable, ScopeClosed
 from batchrepo.events import EventLog
 from batchrepo.executing import PinnedDoor, PooledDoor, make_engine, shared
 from tests.executing.conftest import on
@@ -62,6 +62,22 @@ async def test_a_cancelled_statement_does_not_cost_the_database(gated: tuple[Asy
     await gate.open()
     assert await door.rows(COUNT, cause="count") == [(AUTHORS,)]
     await door.aclose()
+
+
+async def test_closing_waits_for_a_statement_that_outlived_its_caller(
+    gated: tuple[AsyncEngine, Gate],
+) -> None:
+    engine, gate = gated
+    door = PooledDoor(engine, EventLog())
+    slow = asyncio.create_task(door.rows(gate.statement, cause="slow"))
+    await gate.reached()
+    closing = asyncio.create_task(door.aclose())
+    with pytest.raises(ScopeClosed):
+        await slow
+    await hops(20)
+    assert not closing.done()
+    await gate.open()
+    await closing
 
 
 async def test_closing_a_pinned_door_does_not_cost_the_database(gated: tuple[AsyncEngine, Gate]) -> None:

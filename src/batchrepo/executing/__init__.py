@@ -8,7 +8,7 @@ from batchrepo.executing.health import Health, check
 from batchrepo.executing.joined import JoinedDoor
 from batchrepo.executing.pinned import PinnedDoor
 from batchrepo.executing.pooled import PooledDoor
-from batchrepo.executing.session import ReadSession
+from batchrepo.executing.session import ReadSession, lent
 
 __all__ = [
     "Door",
@@ -21,6 +21,7 @@ __all__ = [
     "Rows",
     "check",
     "describe",
+    "lent",
     "make_engine",
     "read_engine",
     "writer_engine",

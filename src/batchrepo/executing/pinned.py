@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from batchrepo.events import EventLog
 
 T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
 
 
 class PinnedDoor(Door):
@@ -136,10 +139,16 @@ class PinnedDoor(Door):
             if not connection.invalidated:
                 # On the driver's connection: SQLAlchemy skips a rollback where it believes in autocommit.
                 connection.connection.rollback()
+        except Exception:
+            # The server has gone, and with it the transaction. Nothing that was read becomes wrong, so the
+            # end of the scope is no error.
+            logger.warning("Discarded a connection that could not be rolled back.", exc_info=True)
+            self._discard(connection)
         except BaseException:
             self._discard(connection)
             raise
-        connection.close()
+        else:
+            connection.close()
 
     def _discard(self, connection: Connection) -> None:
         """Give up a connection in an unknown state; the shared one cannot be given up."""
