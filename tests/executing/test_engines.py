@@ -104,7 +104,7 @@ async def test_postgresql_preset(url: str) -> None:
     async with engine.connect() as connection:
         assert await connection.scalar(text("SELECT current_setting('application_name')")) == "batchrepo"
     driver = engine.dialect.driver
-    assert describe(engine) == f"postgresql+{driver}, pool 10+10, pre-ping, recycle 1800 s"
+    assert describe(engine) == f"postgresql+{driver}, pool 10+10, pre-ping after 2 s idle, recycle 1800 s"
     pool = engine.sync_engine.pool
     assert isinstance(pool, AsyncAdaptedQueuePool)
     assert (pool.timeout(), pool._pool.use_lifo) == (10, True)
@@ -302,3 +302,37 @@ def test_options_have_no_default_but_none() -> None:
     """None means the preset: an option with another default could not be told from a choice."""
     scalars = [f for f in dataclasses.fields(PoolOptions) if f.default is not dataclasses.MISSING]
     assert {f.default for f in scalars} == {None}
+
+
+async def test_only_a_connection_that_was_idle_is_tried_at_checkout(postgres_url: str) -> None:
+    """A second checkout right after the first asks the server nothing; one after idling asks once."""
+    for idle, expected in ((3600.0, 0), (0.0, 1)):
+        engine = make_engine(postgres_url, pool_size=1, max_overflow=0, pool_pre_ping=idle)
+        dialect, pings = engine.dialect, []
+        original = dialect.do_ping
+        dialect.do_ping = lambda connection, original=original, pings=pings: (
+            pings.append(1) or original(connection)
+        )
+        async with engine.connect():
+            pass
+        async with engine.connect():
+            pass
+        assert len(pings) == expected
+        await engine.dispose()
+
+
+async def test_a_connection_that_died_while_idle_is_replaced(postgres_url: str) -> None:
+    engine = make_engine(postgres_url, pool_size=1, max_overflow=0, pool_pre_ping=0.0)
+    other = make_engine(postgres_url)
+    async with engine.connect() as connection:
+        pid = (await connection.execute(text("SELECT pg_backend_pid()"))).scalar_one()
+    async with other.connect() as killer:
+        await killer.execute(text(f"SELECT pg_terminate_backend({pid})"))
+        while (
+            await killer.execute(text(f"SELECT count(*) FROM pg_stat_activity WHERE pid = {pid}"))
+        ).scalar_one():
+            pass
+    async with engine.connect() as connection:
+        assert (await connection.execute(text("SELECT pg_backend_pid()"))).scalar_one() != pid
+    await engine.dispose()
+    await other.dispose()

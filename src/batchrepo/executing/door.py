@@ -46,17 +46,13 @@ class Work(Generic[T]):
     Attributes:
         statement: what the caller asked for; a session with several databases chooses by it.
         run: executes the statement on a connection and fetches its rows; synchronous, in a greenlet.
-        session: the session that entities go into, or None for plain rows.
     """
 
-    __slots__ = ("run", "session", "statement")
+    __slots__ = ("run", "statement")
 
-    def __init__(
-        self, statement: Executable, run: Callable[[Connection], T], session: Session | None = None
-    ) -> None:
+    def __init__(self, statement: Executable, run: Callable[[Connection], T]) -> None:
         self.statement = statement
         self.run = run
-        self.session = session
 
 
 class Call:
@@ -95,14 +91,13 @@ class Door(ABC):
         dialect: the dialect of the database behind it.
         events: one ``StatementEvent`` goes here for each statement.
         max_statements: the budget of the scope, or None.
-
-    Attributes:
-        parallel: how many statements it can run at once.
     """
+
+    parallel: int = 1
+    """How many statements it is worth to run at once."""
 
     def __init__(self, dialect: Dialect, events: EventLog, max_statements: int | None) -> None:
         self.dialect = dialect
-        self.parallel = 1
         self._meter = Meter(events, max_statements)
         self._calls: set[Call] = set()
         self._closed = False
@@ -164,7 +159,7 @@ class Door(ABC):
         target = session.sync_session
         self._check_session(target)
         return await self._call(
-            Work(statement, partial(self._hydrate, target, statement, params, cause, keys), target)
+            Work(statement, partial(self._hydrate, target, statement, params, cause, keys))
         )
 
     def hold(self) -> AbstractAsyncContextManager[None]:

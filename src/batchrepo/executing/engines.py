@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import QueuePool, StaticPool
 
 from batchrepo.errors import DeclarationError, did_you_mean
+from batchrepo.executing.pinging import ping_after, pings_after
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,7 +54,7 @@ class PoolOptions:
     max_overflow       10            5
     pool_timeout       10            30
     pool_recycle       1800          never
-    pool_pre_ping      yes           no
+    pool_pre_ping      2 s           no
     pool_use_lifo      yes           yes
     application_name   "batchrepo"
     busy_timeout                     30
@@ -70,7 +71,8 @@ class PoolOptions:
             10 + 10 stay below the 100 connections that PostgreSQL allows by default.
         pool_timeout: seconds to wait for a connection before ``DatabaseUnavailable``.
         pool_recycle: seconds after which a connection is replaced; -1 for never.
-        pool_pre_ping: whether a connection is tried when it is taken from the pool.
+        pool_pre_ping: whether a connection is tried when it is taken from the pool: True at every
+            checkout, a number after so many idle seconds, False never.
         pool_use_lifo: whether the connection used last is used next, so that the others can age out.
         application_name: how PostgreSQL shows the connections in ``pg_stat_activity``.
         busy_timeout: seconds that SQLite waits for a lock of another process.
@@ -85,7 +87,7 @@ class PoolOptions:
     max_overflow: int | None = None
     pool_timeout: float | None = None
     pool_recycle: int | None = None
-    pool_pre_ping: bool | None = None
+    pool_pre_ping: bool | float | None = None
     pool_use_lifo: bool | None = None
     application_name: str | None = None
     busy_timeout: float | None = None
@@ -109,7 +111,7 @@ POSTGRESQL_PRESET = PoolOptions(
     max_overflow=10,
     pool_timeout=10,
     pool_recycle=1800,
-    pool_pre_ping=True,
+    pool_pre_ping=2.0,
     pool_use_lifo=True,
     application_name="batchrepo",
 )
@@ -154,6 +156,8 @@ def make_engine(url: str | URL, options: PoolOptions | None = None, **overrides:
     arguments.setdefault("skip_autocommit_rollback", True)
     engine = create_async_engine(parsed, **arguments)
     _set_pragmas(engine, parsed, chosen)
+    if chosen.pool_pre_ping is not None and not isinstance(chosen.pool_pre_ping, bool):
+        ping_after(engine.sync_engine, chosen.pool_pre_ping)
     return engine
 
 
@@ -203,7 +207,7 @@ def read_engine(engine: AsyncEngine) -> AsyncEngine:
 def describe(engine: AsyncEngine) -> str:
     """One line about an engine, without address or password.
 
-    Such as ``postgresql+asyncpg, pool 10+10, pre-ping, recycle 1800 s``.
+    Such as ``postgresql+asyncpg, pool 10+10, pre-ping after 2 s idle, recycle 1800 s``.
     """
     pool = engine.sync_engine.pool
     parts = [f"{engine.dialect.name}+{engine.dialect.driver}"]
@@ -214,8 +218,11 @@ def describe(engine: AsyncEngine) -> str:
         parts.append(f"pool {pool.size()}+{overflow if overflow >= 0 else 'any'}")
     else:
         parts.append(type(pool).__name__)
+    idle = pings_after(pool)
     if pool._pre_ping:
         parts.append("pre-ping")
+    elif idle is not None:
+        parts.append(f"pre-ping after {idle:g} s idle")
     if pool._recycle >= 0:
         parts.append(f"recycle {pool._recycle} s")
     return ", ".join(parts)
@@ -296,7 +303,7 @@ def _engine_arguments(url: URL, options: PoolOptions) -> dict[str, Any]:
             "max_overflow": options.max_overflow,
             "pool_timeout": options.pool_timeout,
             "pool_recycle": options.pool_recycle,
-            "pool_pre_ping": options.pool_pre_ping,
+            "pool_pre_ping": options.pool_pre_ping is True,
             "pool_use_lifo": options.pool_use_lifo,
         }
     settings = {**connect_args.get("server_settings", {}), **options.connect_args.get("server_settings", {})}

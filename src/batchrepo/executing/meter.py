@@ -27,12 +27,13 @@ class Meter:
         max_statements: how many statements the scope may run, or None for any number.
     """
 
-    __slots__ = ("_running", "events", "max_statements")
+    __slots__ = ("_running", "events", "last_seconds", "max_statements")
 
     def __init__(self, events: EventLog, max_statements: int | None) -> None:
         self.events = events
         self.max_statements = max_statements
         self._running = 0
+        self.last_seconds = 0.0
 
     def begin(self, cause: str) -> None:
         """Take one statement from the budget; ``end`` or ``abandon`` must follow.
@@ -49,6 +50,7 @@ class Meter:
     def end(self, cause: str, sql: str, keys: int | None, rows: int, seconds: float) -> None:
         """The statement has run."""
         self._running -= 1
+        self.last_seconds = seconds
         self.events.emit(
             StatementEvent(
                 cause=cause, sql=sql, keys=keys, rows=rows, seconds=seconds, origin=current_origin.get()

@@ -55,6 +55,7 @@ class Planner:
     def __init__(self, strategies: Sequence[Strategy], catalog: Catalog) -> None:
         self.strategies = {strategy.name: strategy for strategy in strategies}
         self.catalog = catalog
+        self._choices: dict[tuple[ReadPlan, Output], Choice] = {}
 
     def choose(self, plan: ReadPlan, output: Output, asked: str | None = None) -> Choice:
         """The strategy for a plan.
@@ -70,6 +71,12 @@ class Planner:
         """
         if asked is not None:
             return self._asked(plan, output, asked)
+        choice = self._choices.get((plan, output))
+        if choice is None:
+            choice = self._choices[plan, output] = self._automatic(plan, output)
+        return choice
+
+    def _automatic(self, plan: ReadPlan, output: Output) -> Choice:
         refusals: list[tuple[str, str]] = []
         able: list[Strategy] = []
         for strategy in self.strategies.values():

@@ -16,6 +16,7 @@ from batchrepo.strategies.batched import complete
 from batchrepo.strategies.deliver import field_name, output_name
 from batchrepo.strategies.eager import complete_entities, joinable, related
 from batchrepo.strategies.entities import find_entities
+from batchrepo.strategies.root import find_rows
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -39,7 +40,8 @@ class Finder(Generic[E]):
         self.scope = scope
         self.info = info
         self.entity = info.entity
-        self.key_order = _key_order(info)
+        self.key_order = total_order((), info.entity)
+        self._cause = f"find {info.entity.name}"
 
     async def entities(
         self,
@@ -143,15 +145,15 @@ class Finder(Generic[E]):
         columns = compiled.root.source.columns
         key = [column.attribute for column in self.entity.key]
         async with self.scope.door.hold():
-            statement, guarded = select_rows(
+            rows = await find_rows(
                 self.entity,
                 [*columns, *key],
-                self.scope.guards,
+                self.scope,
                 where=where,
                 order=self.key_order,
                 limit=size,
+                cause=f"stream {self.entity.name}",
             )
-            rows = await self._run(statement, guarded, f"stream {self.entity.name}")
             dicts = await complete(compiled, rows, self.scope)
         return delivery.views(dicts), [tuple(row[len(columns) :]) for row in rows]
 
@@ -172,15 +174,15 @@ class Finder(Generic[E]):
         if choice.strategy == "eager":
             return await self._eager_dicts(compiled.plan, where, order, limit, names)
         async with self.scope.door.hold():
-            statement, guarded = select_rows(
+            rows = await find_rows(
                 self.entity,
                 compiled.root.source.columns,
-                self.scope.guards,
+                self.scope,
                 where=where,
                 order=order,
                 limit=limit,
+                cause=self._cause,
             )
-            rows = await self._run(statement, guarded, f"find {self.entity.name}")
             return await complete(compiled, rows, self.scope)
 
     async def _eager_dicts(
@@ -245,10 +247,6 @@ class Finder(Generic[E]):
             elif policy == "select_in" or (policy is None and relation.name in self.entity.eager_in_mapper):
                 others.append(relation)
         return joined, others
-
-
-def _key_order(info: RepositoryInfo) -> Any:
-    return total_order((), info.entity)
 
 
 def _check_limit(limit: int | None) -> None:

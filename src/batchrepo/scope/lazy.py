@@ -12,17 +12,19 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from sqlalchemy import event
 from sqlalchemy.engine.result import IteratorResult, SimpleResultMetaData
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm.attributes import set_committed_value
 from sqlalchemy.util.concurrency import await_only, in_greenlet
 
 from batchrepo.errors import LazyLoad
+from batchrepo.executing import ReadSession
+from batchrepo.scope.unsaved import refuse_flush
 from batchrepo.strategies.entities import OURS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from sqlalchemy.ext.asyncio import AsyncSession
-    from sqlalchemy.orm import InstanceState, ORMExecuteState
+    from sqlalchemy.orm import InstanceState, ORMExecuteState, Session
 
     from batchrepo.mapping import RelationInfo
 
@@ -42,26 +44,67 @@ class LazyLoads(Protocol):
         """Load a relation for an entity (and its peers)."""
         ...
 
+    def forget(self) -> None:
+        """Forget what was loaded: something was written."""
+        ...
+
     async def load_columns(self, state: InstanceState[Any], names: Sequence[str]) -> bool:
         """Load deferred or expired columns for an entity (and its peers). False if the row is gone."""
         ...
 
 
-def answer_lazy_loads(session: AsyncSession, scope: LazyLoads) -> Callable[[], None]:
-    """Listen to the session's lazy loads until the returned function is called."""
+class ScopeSession(ReadSession):
+    """The session in which a scope's entities live. Its lazy loads go to the scope; nothing is flushed in it."""
+
+    lazy_loads: LazyLoads | None = None
+
+
+def open_session(bind: Any, lazy_loads: LazyLoads) -> AsyncSession:
+    """A session of a scope's own, whose lazy loads are answered."""
+    session = AsyncSession(bind, sync_session_class=ScopeSession, autoflush=False, expire_on_commit=False)
+    own = session.sync_session
+    assert isinstance(own, ScopeSession)
+    own.lazy_loads = lazy_loads
+    return session
+
+
+def join_session(session: AsyncSession, lazy_loads: LazyLoads) -> Callable[[], None]:
+    """Answer the lazy loads in a user's session until the returned function is called."""
 
     def on_execute(execution: ORMExecuteState) -> Any:
-        if execution.execution_options.get(OURS):
-            return None
-        if execution.is_relationship_load:
-            return _relationship(execution, scope)
-        if execution.is_column_load:
-            return _columns(execution, scope)
-        return None
+        return _answer(execution, lazy_loads)
 
     target = session.sync_session
     event.listen(target, "do_orm_execute", on_execute)
     return lambda: event.remove(target, "do_orm_execute", on_execute)
+
+
+# Once for the class: to listen to each session would cost more than opening it.
+@event.listens_for(ScopeSession, "do_orm_execute")
+def _on_execute(execution: ORMExecuteState) -> Any:
+    session = execution.session
+    if not isinstance(session, ScopeSession) or session.lazy_loads is None:
+        return None
+    if execution.is_select or execution.is_column_load or execution.is_relationship_load:
+        return _answer(execution, session.lazy_loads)
+    result = execution.invoke_statement()
+    session.lazy_loads.forget()
+    return result
+
+
+@event.listens_for(ScopeSession, "before_flush")
+def _before_flush(session: Session, *_: object) -> None:
+    refuse_flush(session)
+
+
+def _answer(execution: ORMExecuteState, lazy_loads: LazyLoads) -> Any:
+    if execution.execution_options.get(OURS):
+        return None
+    if execution.is_relationship_load:
+        return _relationship(execution, lazy_loads)
+    if execution.is_column_load:
+        return _columns(execution, lazy_loads)
+    return None
 
 
 def _relationship(execution: ORMExecuteState, scope: LazyLoads) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import WeakSet
 
 from sqlalchemy.orm.attributes import instance_state
 
@@ -44,10 +45,20 @@ class Loaders:
         self.scheduler = scheduler
         self.peers = peers
         self._loaders: dict[Any, BatchLoader[Any, Any]] = {}
+        self._chunks: WeakSet[Loaders] = WeakSet()
 
     def for_chunk(self) -> Loaders:
         """Loaders of the same scope that remember for one chunk of a stream only."""
-        return Loaders(self.context, self.scheduler, self.peers)
+        chunk = Loaders(self.context, self.scheduler, self.peers)
+        self._chunks.add(chunk)
+        return chunk
+
+    def forget_all(self) -> None:
+        """Answer from the database again, also for what was loaded already."""
+        for loader in self._loaders.values():
+            loader.clear_all()
+        for chunk in self._chunks:
+            chunk.forget_all()
 
     def entity(self, entity: EntityInfo) -> BatchLoader[Any, Any]:
         """Entities by primary key; None for a key without a row."""

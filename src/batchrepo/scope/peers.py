@@ -35,15 +35,17 @@ class PeerGroup:
     Attributes:
         size: how many they were.
         loaded: what was loaded for all of them already.
+        writes: how many writes there had been in the scope when `loaded` was begun.
     """
 
-    __slots__ = ("_loaders", "_states", "loaded", "size")
+    __slots__ = ("_loaders", "_states", "loaded", "size", "writes")
 
     def __init__(self, states: Sequence[InstanceState[Any]], loaders: Loaders | None) -> None:
         self._states = tuple(map(ref, states))
         self._loaders = ref(loaders) if loaders is not None else None
         self.size = len(states)
         self.loaded: set[Any] = set()
+        self.writes = 0
 
     @property
     def loaders(self) -> Loaders | None:
@@ -60,6 +62,7 @@ class Peers:
 
     def __init__(self) -> None:
         self._groups: WeakKeyDictionary[InstanceState[Any], PeerGroup] = WeakKeyDictionary()
+        self._writes = 0
 
     def register(self, entities: Sequence[Any], loaders: Loaders | None = None) -> None:
         """The entities of one result become peers; an entity stays with the larger of two groups.
@@ -101,10 +104,19 @@ class Peers:
     def companions(self, state: InstanceState[Any], what: Any) -> Sequence[InstanceState[Any]]:
         """The living peers for which `what` has not been loaded yet. Asking marks it as loaded."""
         group = self._groups.get(state)
-        if group is None or what in group.loaded:
+        if group is None:
+            return ()
+        if group.writes != self._writes:
+            group.loaded.clear()
+            group.writes = self._writes
+        if what in group.loaded:
             return ()
         group.loaded.add(what)
         return [peer for peer in group.living() if peer is not state]
+
+    def forget_loaded(self) -> None:
+        """What was loaded for the groups is old; the next one that is asked loads it for all again."""
+        self._writes += 1
 
     def not_loaded(self, state: InstanceState[Any], what: Any) -> None:
         """Loading `what` for a group failed: the next one that is asked tries for all again."""

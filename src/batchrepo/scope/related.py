@@ -85,10 +85,21 @@ class Related:
         return value
 
     def is_known(self, state: InstanceState[Any]) -> bool:
-        """Whether this scope answers for the entity: it read it, or it lives in a session of the scope."""
-        if self._scope.closed:
-            return False
-        return self._scope.owns(state.session) or self._peers.group(state) is not None
+        """Whether this scope answers for the entity: it read it, or it lives in a session of the scope.
+
+        Raises:
+            ScopeClosed: the entity lives in a session of the scope, which is about to be closed: SQLAlchemy
+                must not take a connection for it any more.
+        """
+        if self._scope.owns(state.session):
+            self._scope.check_open()
+            return True
+        return not self._scope.closed and self._peers.group(state) is not None
+
+    def forget(self) -> None:
+        """Something was written: whatever was loaded may be old."""
+        self._loaders.forget_all()
+        self._peers.forget_loaded()
 
     def relation_of(self, state: InstanceState[Any], name: str) -> RelationInfo:
         """The relation of an entity's class."""
@@ -177,7 +188,8 @@ class Related:
     def _loaders_of(self, state: InstanceState[Any]) -> Loaders:
         """The loaders that remember for this entity: the scope's, or those of a chunk of a stream."""
         group = self._peers.group(state)
-        return (group.loaders if group is not None else None) or self._loaders
+        loaders = group.loaders if group is not None else None
+        return loaders if loaders is not None else self._loaders  # new ones are empty, and empty is false
 
     def _may_trust(self, relation: RelationInfo) -> bool:
         """Whether a value that the entity already has was read under the scope's row criteria."""

@@ -8,28 +8,29 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import sqlalchemy as sa
 from pydantic import BaseModel
-from sqlalchemy import event, inspect
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import inspect
 from sqlalchemy.orm import Mapper
 
 from batchrepo.errors import InvalidArgument, NestedScope, ScopeClosed, UnsavedChanges
 from batchrepo.events import LiftedEvent
-from batchrepo.executing import JoinedDoor, PinnedDoor, PooledDoor, ReadSession
+from batchrepo.executing import JoinedDoor, PinnedDoor, PooledDoor
 from batchrepo.loading import Batched, Scheduler
 from batchrepo.report import Report
-from batchrepo.scope.lazy import answer_lazy_loads
+from batchrepo.scope.lazy import join_session, open_session
 from batchrepo.scope.loaders import Loaders
 from batchrepo.scope.peers import FetchMode, Peers
 from batchrepo.scope.related import Related
-from batchrepo.scope.unsaved import describe_unsaved, refuse_flush, unsaved_changes
+from batchrepo.scope.unsaved import describe_unsaved, unsaved_changes
+from batchrepo.scope.writes import forget_after_writes
 from batchrepo.sql.guarding import guard_statement
 from batchrepo.strategies.entities import OURS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from types import TracebackType
     from typing import Self
 
+    from sqlalchemy.ext.asyncio import AsyncSession
     from sqlalchemy.orm import QueryableAttribute, Session
     from sqlalchemy.sql.selectable import Select
 
@@ -85,7 +86,9 @@ class Scope:
         self._manual = manual
         self._peers = Peers()
         self._parent: Scope | None = None
+        self._own_session: AsyncSession | None = None
         self._unfiltered: AsyncSession | None = None
+        self._stop_listening: tuple[Callable[[], None], ...] = ()
         self._state = "new"
 
     # --- life -----------------------------------------------------------------------------------
@@ -96,16 +99,17 @@ class Scope:
         self._parent = _current.get()
         self._refuse_other_context()
         self._door = self._make_door()
-        self._session = self._make_session()
         _current.set(self)
         self._scheduler = Scheduler(
             manual=self._manual, events=self.events, context=contextvars.copy_context()
         )
         self._loaders = Loaders(self, self._scheduler, self._peers)
         self._related = Related(self, self._loaders, self._peers)
-        self._stop_listening = answer_lazy_loads(self._session, self._related)
-        if self._joined is None:
-            event.listen(self._session.sync_session, "before_flush", refuse_flush)
+        if self._joined is not None:
+            self._stop_listening = (
+                join_session(self._joined, self._related),
+                forget_after_writes(self._joined, self._related.forget),
+            )
         self._state = "open"
         return self
 
@@ -114,18 +118,19 @@ class Scope:
     ) -> None:
         self._state = "closed"
         _current.set(self._parent)
-        unsaved = unsaved_changes(self._session.sync_session) if self._joined is None else []
+        own = [session for session in (self._own_session, self._unfiltered) if session is not None]
+        unsaved = [change for session in own for change in unsaved_changes(session.sync_session)]
         try:
             await self._scheduler.aclose()
         finally:
             try:
                 await self._door.aclose()
             finally:
-                self._stop_listening()
-                for session in (self._session if self._joined is None else None, self._unfiltered):
-                    if session is not None:
-                        session.expunge_all()
-                        await session.close()
+                for stop in self._stop_listening:
+                    stop()
+                for session in own:
+                    session.expunge_all()
+                    await session.close()
         if unsaved and error is None:
             raise UnsavedChanges(describe_unsaved(unsaved))
 
@@ -172,23 +177,20 @@ class Scope:
             engine, self.events, read_connections=self._reading.read_connections, max_statements=budget
         )
 
-    def _make_session(self) -> AsyncSession:
-        if self._joined is not None:
-            return self._joined
-        bind: Any = self._reading.connection or self._reading.engine
-        return AsyncSession(bind, sync_session_class=ReadSession, autoflush=False, expire_on_commit=False)
+    def _open_session(self) -> AsyncSession:
+        return open_session(self._reading.connection or self._reading.engine, self._related)
 
     def _unfiltered_session(self) -> AsyncSession:
         """Where rows live that were read without the criteria, so that nothing else finds them by their key."""
         if self._unfiltered is None:
-            self._unfiltered = self._make_session()
-            answer_lazy_loads(self._unfiltered, self._related)
+            self._unfiltered = self._open_session()
         return self._unfiltered
 
     def owns(self, session: Session | None) -> bool:
         """Whether a session is this scope's own, so that nobody else reads into it."""
-        own = (self._session, self._unfiltered) if self._joined is None else (self._unfiltered,)
-        return session is not None and any(one is not None and one.sync_session is session for one in own)
+        return session is not None and any(
+            own is not None and own.sync_session is session for own in (self._own_session, self._unfiltered)
+        )
 
     @property
     def joined(self) -> bool:
@@ -210,7 +212,12 @@ class Scope:
         Statements that you run in it are yours: row criteria are not put on them.
         """
         self.check_open()
-        return self._session
+        if self._joined is not None:
+            return self._joined
+        if self._own_session is None:
+            # Made when entities are read: views need none.
+            self._own_session = self._open_session()
+        return self._own_session
 
     @property
     def loaders(self) -> Loaders:
@@ -319,7 +326,7 @@ class Scope:
                 f"fetch() runs a select() of mapped classes or columns; got {type(statement).__name__}. "
                 f"Other statements run in scope.session."
             )
-        session = self._session
+        session = self.session
         guarded: Any = statement
         if unfiltered is None:
             guarded = guard_statement(statement, self.guards)

@@ -36,8 +36,8 @@ def describe_unsaved(unsaved: Sequence[str]) -> str:
     )
 
 
-def refuse_flush(session: Session, *_: object) -> None:
-    """A ``before_flush`` listener of sessions in which nothing may be written.
+def refuse_flush(session: Session) -> None:
+    """For sessions in which nothing may be written, before a flush.
 
     Raises:
         UnsavedChanges: there is something to flush.

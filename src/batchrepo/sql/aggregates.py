@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from batchrepo.sql.guarding import guard, guard_all
-from batchrepo.sql.rows import Keyed, Lookup, source_of
+from batchrepo.sql.rows import Keyed, Lookup, behind, source_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,7 +60,7 @@ def keyed_aggregates(
         .where(*conditions)
         .group_by(*key_filter.match)
     )
-    return Keyed(statement, len(values), key_filter, entities)
+    return Keyed(statement, behind(len(values), key_filter), key_filter, entities)
 
 
 def _guarded(
@@ -105,7 +105,7 @@ def _over_distinct(
     ]
     matched = [inner.c[f"match_{i}"] for i in range(len(match))]
     statement = sa.select(*(v.label(f"a{i}") for i, v in enumerate(values)), *matched).group_by(*matched)
-    return Keyed(statement, len(values), key_filter, entities)
+    return Keyed(statement, behind(len(values), key_filter), key_filter, entities)
 
 
 def _value(part: _Part, column: Any, where: Sequence[Any]) -> Any:

@@ -213,9 +213,12 @@ def equals_as_python(kind: TypeEngine[Any]) -> bool:
         return True
     if isinstance(kind, sa.String):
         return kind.collation is None and kind.__class__.__visit_name__.lower() != "citext"
-    return isinstance(
-        kind, sa.Integer | sa.Uuid | sa.Boolean | sa.Date | sa.DateTime | sa.Time | sa.LargeBinary
-    )
+    if isinstance(kind, sa.DateTime | sa.Time):
+        # SQLite drops time zones, and a value with one never equals a value without.
+        return not kind.timezone
+    if isinstance(kind, sa.Uuid):
+        return kind.as_uuid  # as texts, one UUID has several spellings
+    return isinstance(kind, sa.Integer | sa.Boolean | sa.Date | sa.LargeBinary)
 
 
 class _BpChar(UserDefinedType[str]):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -11,6 +12,7 @@ from sqlalchemy.sql.elements import BindParameter
 
 from batchrepo.declare.orders import OrderTerm, total_order
 from batchrepo.errors import InvalidArgument
+from batchrepo.mapping.entity import column_of
 from batchrepo.sql.guarding import guard_all
 from batchrepo.sql.keys import KeyFilter, KeyTable, key_dialect
 
@@ -70,15 +72,15 @@ class Keyed:
     """A built statement for a batch of keys.
 
     Attributes:
-        statement: selects what was asked for, then the match columns.
-        width: how many columns come before the match columns.
+        statement: selects what was asked for, then the match columns that are not among it.
+        match: the places of the match columns in a row.
         filter: how keys go in and how rows are matched to them.
         entities: whose criteria are in it.
         single: a simpler statement for a batch of one key, or None.
     """
 
     statement: Statement
-    width: int
+    match: tuple[int, ...]
     filter: KeyFilter
     entities: tuple[EntityInfo, ...]
     single: Keyed | None = None
@@ -145,23 +147,38 @@ def keyed_rows(lookup: Lookup, selected: Sequence[Any] | None, guards: Guards, d
     entities = (lookup.entity, *reached, *in_order, *in_columns)
     if relation is not None and relation.may_repeat:
         statement = _each_once(lookup, selected, key_filter, (*fixed, *conditions))
-        return Keyed(statement, len(whole), key_filter, entities)
+        return Keyed(statement, behind(len(whole), key_filter), key_filter, entities)
+    match, extra = _places(whole, key_filter)
     plain = (
-        sa.select(*whole, *_labelled(key_filter.match))
+        sa.select(*whole, *extra)
         .where(*key_filter.conditions, *fixed, *conditions)
         .select_from(lookup.entity.cls)
     )
     if lookup.first is None:
         statement = plain.order_by(*(term.element for term in lookup.order))
-        return Keyed(statement, len(whole), key_filter, entities)
+        return Keyed(statement, match, key_filter, entities)
     order = total_order(lookup.order, lookup.entity)
     for_one = plain.order_by(*(term.element for term in order)).limit(lookup.first)
-    single = Keyed(for_one, len(whole), key_filter, entities)
+    single = Keyed(for_one, match, key_filter, entities)
     if dialect.name == "postgresql" and relation is not None and relation.indexed:
         statement, key_filter = _lateral(lookup, relation, selected, conditions, dialect)
     else:
         statement = _ranked(lookup, selected, key_filter, (*fixed, *conditions))
-    return Keyed(statement, len(whole), key_filter, entities, single)
+    return Keyed(statement, behind(len(whole), key_filter), key_filter, entities, single)
+
+
+def _places(selected: Sequence[Any], key_filter: KeyFilter) -> tuple[tuple[int, ...], list[Any]]:
+    """Where the match columns are in a row, and those that must be selected besides."""
+    known = {column_of(column): i for i, column in enumerate(selected) if not isinstance(column, type)}
+    places: list[int] = []
+    extra: list[Any] = []
+    for i, column in enumerate(key_filter.match):
+        found = known.get(column_of(column))
+        if found is None:
+            found = len(selected) + len(extra)
+            extra.append(column.label(f"match_{i}"))
+        places.append(found)
+    return tuple(places), extra
 
 
 def _guarded_order(lookup: Lookup, guards: Guards) -> tuple[Lookup, tuple[EntityInfo, ...]]:
@@ -287,10 +304,14 @@ def match_rows(keyed: Keyed, keys: Sequence[Key], rows: Sequence[Sequence[Any]])
 
 def row_keys(keyed: Keyed, keys: Sequence[Key], rows: Sequence[Sequence[Any]]) -> list[Key]:
     """For each row, the key that it belongs to."""
-    width = keyed.width
     first = keyed.filter.first_ordinal
     if first is not None:
-        return [keys[row[width] - first] for row in rows]
-    if len(keyed.filter.match) == 1:
-        return [row[width] for row in rows]
-    return [tuple(row[width:]) for row in rows]
+        (place,) = keyed.match
+        return [keys[row[place] - first] for row in rows]
+    # One place gives values, several give tuples: what a key is in either case.
+    return list(map(itemgetter(*keyed.match), rows))
+
+
+def behind(width: int, key_filter: KeyFilter) -> tuple[int, ...]:
+    """The places of match columns that come after `width` selected ones."""
+    return tuple(range(width, width + len(key_filter.match)))

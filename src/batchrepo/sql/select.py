@@ -27,7 +27,7 @@ def select_rows(
     *,
     where: Sequence[ColumnElement[bool]] = (),
     order: Sequence[OrderTerm] = (),
-    limit: int | None = None,
+    limit: Any = None,
 ) -> tuple[Statement, tuple[EntityInfo, ...]]:
     """Read `selected` from the rows of `entity` that the guards allow.
 

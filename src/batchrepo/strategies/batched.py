@@ -12,7 +12,7 @@ from batchrepo.sql.aggregates import keyed_aggregates
 from batchrepo.sql.rows import Keyed, Lookup, keyed_rows, row_keys
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Sequence
+    from collections.abc import Callable, Coroutine, Iterable, Sequence
 
     from batchrepo.declare.repository_info import Catalog
     from batchrepo.mapping import EntityInfo
@@ -166,9 +166,7 @@ class _Run:
 
     async def _fetch(self, fetch: Fetch) -> None:
         wanted = {attach: self._keys(attach) for attach in fetch.attaches}
-        keys = list(
-            dict.fromkeys(key for found in wanted.values() for key in found if _present(key, fetch.lookup))
-        )
+        keys = _distinct(wanted.values(), fetch.lookup)
         if fetch.by_key:
             await self._fetch_by_key(fetch, keys, wanted)
             return
@@ -254,9 +252,7 @@ class _Run:
 
     async def _aggregate(self, fetch: AggregateFetch) -> None:
         wanted = {attach: self._keys(attach) for attach in fetch.attaches}
-        keys = list(
-            dict.fromkeys(key for found in wanted.values() for key in found if _present(key, fetch.lookup))
-        )
+        keys = _distinct(wanted.values(), fetch.lookup)
         by_key = await aggregate_rows(fetch, keys, self.context)
         for attach in fetch.attaches:
             name, index, default = attach.name, attach.index, attach.default
@@ -307,11 +303,18 @@ async def together(work: Sequence[Callable[[], Coroutine[Any, Any, None]]], *, p
         raise errors.exceptions[0] from None
 
 
-def _present(key: Key, lookup: Lookup) -> bool:
-    """Whether a key can find rows: a NULL part equals nothing; other conditions decide for themselves."""
+def _distinct(wanted: Iterable[Sequence[Key]], lookup: Lookup) -> list[Key]:
+    """Each key once, without those that can find no row: a NULL part equals nothing."""
+    keys: dict[Key, None] = {}
+    for found in wanted:
+        keys.update(dict.fromkeys(found))
     if lookup.relation is not None and lookup.relation.remote is None:
-        return True
-    return not (key is None or (type(key) is tuple and None in key))
+        # Its condition is more than equality, and may hold for NULL.
+        return list(keys)
+    keys.pop(None, None)
+    if keys and type(next(iter(keys))) is tuple:
+        return [key for key in keys if None not in key]
+    return list(keys)
 
 
 def _complete(key: Key, plain: bool) -> bool:
