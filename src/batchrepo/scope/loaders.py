@@ -138,13 +138,25 @@ class Loaders:
         """Lists of views by the keys of any lookup."""
 
         async def load(keys: list[Any]) -> list[list[Any]]:
-            groups = await find_by_keys(compiled, lookup, keys, self.context)
-            views = iter(delivery.views([item for group in groups.values() for item in group]))
-            made = {key: [next(views) for _ in group] for key, group in groups.items()}
-            return [made.get(key, []) for key in keys]
+            dicts, matched = await find_by_keys(compiled, lookup, keys, self.context)
+            return _grouped(keys, delivery.views(dicts), matched)
 
         name = f"{lookup} as {delivery.view.__name__}"
         return self._made(("view", lookup.same, delivery), name, load)
+
+    def view_by_key(
+        self, entity: EntityInfo, compiled: CompiledPlan, delivery: Delivery[Any]
+    ) -> BatchLoader[Any, Any]:
+        """Views by primary key; None for a key without a row."""
+
+        async def load(keys: list[Any]) -> list[Any]:
+            lookup = Lookup(entity, columns=entity.key)
+            dicts, matched = await find_by_keys(compiled, lookup, keys, self.context)
+            found = dict(zip(matched, delivery.views(dicts), strict=True))
+            return list(map(found.get, keys))
+
+        name = f"{entity.name} as {delivery.view.__name__}"
+        return self._made(("view", entity, delivery), name, load)
 
     def batched(self, source: BatchSource) -> BatchLoader[Any, Any]:
         """The loader of a batched function."""

@@ -72,11 +72,16 @@ class Related:
         loaders = self._loaders_of(state)
         if view is not None:
             delivery, compiled = self._scope.reading.views(view, relation.target)
-            loader = loaders.view(lookup_of(relation), compiled, delivery)
+            if relation.key_order is not None:
+                loader = loaders.view_by_key(relation.target, compiled, delivery)
+            else:
+                loader = loaders.view(lookup_of(relation), compiled, delivery)
             names = relation_names(relation)
             wanted = Wanted((relation, view), str(relation), names, loader, relation)
             found = await self._with_peers(state, wanted, mode)
-            return (found or []) if relation.many else (found[0] if found else None)
+            if relation.many:
+                return found or []
+            return found if relation.key_order is not None or found is None else (found or [None])[0]
         if relation.name in state.dict and self._may_trust(relation):
             return state.dict[relation.name]
         value = await self.load_relation(state, relation, mode)

@@ -72,7 +72,7 @@ async def complete(compiled: CompiledPlan, rows: Sequence[Row], context: ReadCon
 
 async def find_by_keys(
     compiled: CompiledPlan, lookup: Lookup, keys: Sequence[Key], context: ReadContext
-) -> dict[Key, Dicts]:
+) -> tuple[Dicts, list[Key]]:
     """Read the plan for the rows that a batch of keys finds.
 
     Args:
@@ -82,15 +82,11 @@ async def find_by_keys(
         context: the scope's door, guards and batched functions.
 
     Returns:
-        The dicts of each key, in the lookup's order; keys without rows are absent.
+        The dicts in the lookup's order, and for each the key that it belongs to.
     """
     async with context.door.hold():
         rows, matched = await fetch_rows(lookup, compiled.root.source.columns, keys, context)
-        dicts = await complete(compiled, rows, context)
-    groups: dict[Key, Dicts] = {}
-    for key, item in zip(matched, dicts, strict=True):
-        groups.setdefault(key, []).append(item)
-    return groups
+        return await complete(compiled, rows, context), matched
 
 
 async def fetch_rows(
