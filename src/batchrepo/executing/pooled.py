@@ -62,7 +62,8 @@ class PooledDoor(Door):
         self._engine = engine.sync_engine
         self._leases = Leases(read_connections)
         self._shared = SharedConnection.of(self._engine)
-        self._most = 1 if self._shared is not None else read_connections
+        # SQLite runs in this process: its statements are work, and not a wait that others could fill.
+        self._most = 1 if engine.dialect.name == "sqlite" else read_connections
 
     @property
     def parallel(self) -> int:  # type: ignore[override]
