@@ -9,15 +9,26 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar, overload
 
-from batchrepo.declare.orders import OrderTerm, parse_order, total_order
+import sqlalchemy as sa
+
+from batchrepo.declare.elements import (
+    declared_conditions,
+    declared_first,
+    related_sources,
+    sql_of,
+    why_foreign,
+    why_no_expression,
+)
+from batchrepo.declare.orders import OrderTerm, declared_order, parse_order, total_order
 from batchrepo.errors import DeclarationError, did_you_mean
-from batchrepo.mapping.entity import attribute_owner
+from batchrepo.mapping.entity import attribute_owner, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Set as AbstractSet
 
     from sqlalchemy.orm import QueryableAttribute
     from sqlalchemy.sql.elements import ColumnElement, SQLCoreOperations
+    from sqlalchemy.sql.selectable import FromClause
 
     from batchrepo.mapping import EntityInfo, RelationInfo
 
@@ -46,6 +57,22 @@ class Computed(Generic[T]):
         """The entity it is computed for, where the declaration itself says so."""
         return None
 
+    def check(self, entity: EntityInfo) -> None:
+        """Check the whole declaration, as one of a repository of `entity`.
+
+        What a declaration was given is looked at here (or when it is first used), not in its constructor: in
+        the class body neither its name nor the mapped classes are known yet.
+
+        Raises:
+            DeclarationError: something of it is wrong; the message names repository and attribute.
+        """
+        owner = self.entity()
+        if owner is not None and owner not in entity.ancestors:
+            raise DeclarationError(
+                f"{self} is computed from {owner.name}, but the repository's entity is {entity.name}. "
+                f"Declare it on the repository of {owner.name}."
+            )
+
     def __str__(self) -> str:
         return f"{self.owner.__name__}.{self.name}" if self.owner else type(self).__name__.lower()
 
@@ -56,7 +83,7 @@ class Computed(Generic[T]):
 class _OverRelation(Computed[T]):
     def __init__(self, relation: QueryableAttribute[Any], where: Any) -> None:
         self._relation_attribute = relation
-        self.where: tuple[ColumnElement[bool], ...] = _conditions(where)
+        self._where = where
 
     @cached_property
     def relation(self) -> RelationInfo:
@@ -65,7 +92,7 @@ class _OverRelation(Computed[T]):
         Raises:
             DeclarationError: the attribute is not a to-many relationship.
         """
-        entity, name = attribute_owner(self._relation_attribute)
+        entity, name = attribute_owner(self._relation_attribute, str(self))
         relation = entity.relations.get(name)
         if relation is None:
             raise DeclarationError(
@@ -73,10 +100,32 @@ class _OverRelation(Computed[T]):
             )
         if relation.refused:
             raise DeclarationError(f"{self}: {relation.refused}.")
+        if not relation.many:
+            raise DeclarationError(
+                f"{self}: {relation} leads to one {relation.target.name}, but a list is needed here. "
+                f"Use a to-many relationship."
+            )
         return relation
+
+    @cached_property
+    def where(self) -> tuple[ColumnElement[bool], ...]:
+        """Conditions on the related rows.
+
+        Raises:
+            DeclarationError: one is no condition, or has columns of another table.
+        """
+        return declared_conditions(self._where, str(self), self._sources, str(self.relation.target.name))
+
+    @property
+    def _sources(self) -> AbstractSet[FromClause]:
+        return related_sources(self.relation)
 
     def entity(self) -> EntityInfo | None:
         return self.relation.parent
+
+    def check(self, entity: EntityInfo) -> None:
+        super().check(entity)
+        _ = self.where
 
 
 class Aggregate(_OverRelation[T]):
@@ -87,12 +136,44 @@ class Aggregate(_OverRelation[T]):
     ) -> None:
         super().__init__(relation, where)
         self.function: AggregateFunction = function
-        self.column = column
+        self._column = column
+
+    @cached_property
+    def column(self) -> Any:
+        """What is added up or compared; None for `count` and `exists`.
+
+        Raises:
+            DeclarationError: it is no expression over the related rows, or no number where one is needed.
+        """
+        if self.function in ("count", "exists"):
+            return None
+        column, target = self._column, self.relation.target
+        refusal = why_no_expression(column) or why_foreign(column, self._sources, target.name, value=True)
+        if refusal is not None:
+            raise DeclarationError(f"{self}: {refusal}.")
+        kind = sql_of(column).type  # type: ignore[union-attr]
+        if self.function in ("total", "average") and not _may_be_number(kind):
+            raise DeclarationError(
+                f"{self}: {self.function}() needs numbers, but {shown(column)} has the type {kind!r}."
+            )
+        return column
 
     @property
     def empty(self) -> Any:
         """The value for a parent without related rows."""
         return {"count": 0, "exists": False, "total": 0}.get(self.function)
+
+    def check(self, entity: EntityInfo) -> None:
+        """As `Computed.check`: relation, conditions and column."""
+        super().check(entity)
+        _ = self.column
+
+
+def _may_be_number(kind: Any) -> bool:
+    unknown = isinstance(kind, sa.types.TypeDecorator | sa.types.NullType) and not isinstance(
+        kind, sa.Interval
+    )
+    return unknown or isinstance(kind, sa.Integer | sa.Numeric | sa.Float)
 
 
 class Top(_OverRelation[T]):
@@ -101,24 +182,53 @@ class Top(_OverRelation[T]):
     def __init__(
         self,
         relation: QueryableAttribute[Any],
-        first: int,
+        first: Any,
         order_by: Any,
         where: Any,
         *,
-        single: bool,
+        extreme: Literal["latest", "earliest"] | None = None,
     ) -> None:
         super().__init__(relation, where)
-        if first < 1:
-            raise DeclarationError(f"top({relation}, {first}): expected at least 1 row per parent.")
-        self.first = first
-        self.single = single
+        self._first = first
         self._order_by = order_by
+        self._extreme = extreme
+
+    @property
+    def single(self) -> bool:
+        """Whether it is one row (or None) instead of a list."""
+        return self._extreme is not None
+
+    @cached_property
+    def first(self) -> int:
+        """At most so many rows for each parent.
+
+        Raises:
+            DeclarationError: it is no number of rows.
+        """
+        return declared_first(self._first, f"{self}: top({shown(self._relation_attribute)}, ...)")
 
     @cached_property
     def order(self) -> tuple[OrderTerm, ...]:
-        """The order, with the target's primary key as tie-breaker."""
-        terms = parse_order(self._order_by) or parse_order(self.relation.order_by)
-        return total_order(terms, self.relation.target)
+        """The order, with the target's primary key as tie-breaker.
+
+        Raises:
+            DeclarationError: it is no order of the related rows.
+        """
+        target = self.relation.target
+        terms = declared_order(self._order_by, str(self), self._sources, target.name)
+        if self._extreme is not None:
+            if not terms:
+                raise DeclarationError(
+                    f"{self}: {self._extreme}() needs by=, the column that decides; got {self._order_by!r}."
+                )
+            descending = self._extreme == "latest"
+            terms = tuple(OrderTerm(term.expression, descending, "last") for term in terms)
+        return total_order(terms or parse_order(self.relation.order_by), target)
+
+    def check(self, entity: EntityInfo) -> None:
+        """As `Computed.check`: relation, conditions, number and order."""
+        super().check(entity)
+        _ = self.first, self.order
 
 
 class Expression(Computed[T]):
@@ -126,6 +236,15 @@ class Expression(Computed[T]):
 
     def __init__(self, expression: SQLCoreOperations[T]) -> None:
         self.expression: Any = expression
+
+    def check(self, entity: EntityInfo) -> None:
+        """As `Computed.check`: the expression has columns of this entity only."""
+        super().check(entity)
+        refusal = why_no_expression(self.expression) or why_foreign(
+            self.expression, entity.sources, entity.name, value=True
+        )
+        if refusal is not None:
+            raise DeclarationError(f"{self}: {refusal}.")
 
 
 class BatchSource(Protocol):
@@ -147,13 +266,26 @@ class Fetched(Computed[T]):
 
     @cached_property
     def key(self) -> str:
-        """The name of the column whose value is the key."""
-        entity, name = attribute_owner(self._key_attribute)
-        return entity.column(name).name
+        """The name of the column whose value is the key.
+
+        Raises:
+            DeclarationError: the attribute is not a column.
+        """
+        entity, name = attribute_owner(self._key_attribute, str(self))
+        return entity.column(name, str(self)).name
 
     def entity(self) -> EntityInfo | None:
         """The entity whose column is the key."""
-        return attribute_owner(self._key_attribute)[0]
+        return attribute_owner(self._key_attribute, str(self))[0]
+
+    def check(self, entity: EntityInfo) -> None:
+        """As `Computed.check`: the batched function and the key's column."""
+        if not callable(getattr(self.source, "make_loader", None)):
+            raise DeclarationError(
+                f"{self}: fetched() expects a function decorated with @batched; got {shown(self.source)}."
+            )
+        super().check(entity)
+        _ = self.key
 
 
 def count(relation: QueryableAttribute[Any], *, where: Any = None) -> Computed[int]:
@@ -210,7 +342,7 @@ def top(
         order_by: default: the relationship's own order. The primary key breaks ties.
         where: takes only the rows that meet this condition.
     """
-    return Top(relation, first, order_by, where, single=False)
+    return Top(relation, first, order_by, where)
 
 
 @overload
@@ -222,8 +354,7 @@ def latest(relation: QueryableAttribute[Any], by: Any, *, where: Any = None) -> 
 
     Returns None for a parent without related rows.
     """
-    order = tuple(OrderTerm(term.expression, True, "last") for term in parse_order(by))
-    return Top(relation, 1, order, where, single=True)
+    return Top(relation, 1, by, where, extreme="latest")
 
 
 @overload
@@ -232,8 +363,7 @@ def earliest(relation: QueryableAttribute[list[C]], by: Any, *, where: Any = Non
 def earliest(relation: QueryableAttribute[Any], by: Any, *, where: Any = None) -> Computed[Any]: ...
 def earliest(relation: QueryableAttribute[Any], by: Any, *, where: Any = None) -> Computed[Any]:
     """The related row with the smallest `by`; equal ones by the smallest key; NULL comes last."""
-    order = tuple(OrderTerm(term.expression, False, "last") for term in parse_order(by))
-    return Top(relation, 1, order, where, single=True)
+    return Top(relation, 1, by, where, extreme="earliest")
 
 
 def expression(sql: SQLCoreOperations[T]) -> Computed[T]:
@@ -249,15 +379,3 @@ def fetched(source: BatchSource, *, key: QueryableAttribute[Any]) -> Computed[An
         key: the column whose value is the key, such as ``Album.id``. A NULL gives None.
     """
     return Fetched(source, key)
-
-
-def _conditions(where: Any) -> tuple[ColumnElement[bool], ...]:
-    if where is None:
-        return ()
-    conditions: Sequence[Any] = where if isinstance(where, tuple | list) else (where,)
-    for condition in conditions:
-        if not hasattr(condition, "compile"):
-            raise DeclarationError(
-                f"where= expects a SQL condition such as Track.milliseconds > 1000; got {condition!r}."
-            )
-    return tuple(conditions)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from batchrepo.errors import InvalidArgument, MissingContext
+from batchrepo.declare.elements import why_foreign, why_no_condition
+from batchrepo.errors import DeclarationError, InvalidArgument, MissingContext
 from batchrepo.mapping.entity import attribute_owner
 
 if TYPE_CHECKING:
@@ -46,6 +47,22 @@ class Match:
         """The condition, its value a parameter that each statement is given."""
         return self.attribute == sa.bindparam(self.parameter, type_=self.attribute.type)  # type: ignore[no-any-return]
 
+    def check(self, entity: EntityInfo, where: str) -> None:
+        """Check the declaration as one of the repository of `entity`; `where` names it, for messages.
+
+        Raises:
+            DeclarationError: `attribute` is no column of the entity, or `value` no function.
+        """
+        owner, name = attribute_owner(self.attribute, f"{where}: match()")
+        if owner is not entity:
+            raise DeclarationError(f"{where}: {owner.name}.{name} is not a column of {entity.name}.")
+        entity.column(name, f"{where}: match()")
+        if not callable(self.value):
+            raise DeclarationError(
+                f"{where}: match({owner.name}.{name}, ...) expects a function from the scope's context to the "
+                f"value, such as lambda context: context.{name}; got {self.value!r:.200}."
+            )
+
 
 @dataclass(frozen=True, eq=False)
 class Predicate:
@@ -59,6 +76,20 @@ class Predicate:
     def per_scope(self) -> bool:
         """Whether the condition is made anew for each scope, from its context."""
         return callable(self.condition) and not hasattr(self.condition, "compile")
+
+    def check(self, entity: EntityInfo, where: str) -> None:
+        """Check the declaration as one of the repository of `entity`; `where` names it, for messages.
+
+        A condition that a function makes from the context is not known yet.
+
+        Raises:
+            DeclarationError: the condition is none, or has columns of another entity.
+        """
+        if self.per_scope:
+            return
+        refusal = why_no_condition(self.condition) or why_foreign(self.condition, entity.sources, entity.name)
+        if refusal is not None:
+            raise DeclarationError(f"{where}: {self.name}: {refusal}.")
 
 
 Criterion = Match | Predicate

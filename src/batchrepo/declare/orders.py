@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any, Literal
 from sqlalchemy.sql import operators
 from sqlalchemy.sql.elements import UnaryExpression
 
-from batchrepo.errors import InvalidArgument
+from batchrepo.declare.elements import sql_of, why_foreign, why_no_expression
+from batchrepo.errors import DeclarationError, InvalidArgument
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from collections.abc import Set as AbstractSet
 
     from sqlalchemy.sql.elements import ColumnElement
+    from sqlalchemy.sql.selectable import FromClause
 
     from batchrepo.mapping import EntityInfo
 
@@ -41,11 +44,10 @@ class OrderTerm:
         """
         if isinstance(element, OrderTerm):
             return element
-        expression = element.__clause_element__() if hasattr(element, "__clause_element__") else element
-        if not hasattr(expression, "compile"):
-            raise InvalidArgument(
-                f"Cannot order by {element!r}. Expected a column or an expression such as Album.title.desc()."
-            )
+        refusal = why_no_expression(element)
+        if refusal is not None:
+            raise InvalidArgument(f"Cannot order by it: {refusal}.")
+        expression: Any = sql_of(element)
         descending = False
         nulls: Literal["first", "last"] | None = None
         while isinstance(expression, UnaryExpression):
@@ -82,6 +84,31 @@ def parse_order(order_by: Any) -> tuple[OrderTerm, ...]:
         return ()
     elements: Iterable[Any] = order_by if isinstance(order_by, tuple | list) else (order_by,)
     return tuple(OrderTerm.parse(element) for element in elements)
+
+
+def declared_order(
+    order_by: Any, where: str, sources: AbstractSet[FromClause], what: str
+) -> tuple[OrderTerm, ...]:
+    """Read an order that is part of a declaration.
+
+    Args:
+        order_by: one element, or a tuple or list of elements, or None.
+        where: names the declaration, such as ``AlbumRepository.default_order``, for messages.
+        sources: the tables whose columns it may name.
+        what: whose tables they are, for messages.
+
+    Raises:
+        DeclarationError: an element is no SQL expression, or has columns of another table.
+    """
+    try:
+        terms = parse_order(order_by)
+    except InvalidArgument as error:
+        raise DeclarationError(f"{where}: {error}") from None
+    for term in terms:
+        refusal = why_foreign(term.expression, sources, what, value=True)
+        if refusal is not None:
+            raise DeclarationError(f"{where}: {refusal}.")
+    return terms
 
 
 def total_order(terms: tuple[OrderTerm, ...], entity: EntityInfo) -> tuple[OrderTerm, ...]:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from batchrepo.declare.computed import Aggregate, Computed, Expression, Fetched, Top
 from batchrepo.declare.criteria import Criterion, Match, Predicate
-from batchrepo.declare.orders import OrderTerm, parse_order
+from batchrepo.declare.orders import OrderTerm, declared_order
 from batchrepo.errors import DeclarationError, did_you_mean
 from batchrepo.mapping import EntityInfo, RelationInfo, entity_info
-from batchrepo.mapping.entity import attribute_owner
+from batchrepo.mapping.entity import attribute_owner, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
 Policy = Literal["batch", "join", "select_in", "single", "forbid"]
 """How a relation is loaded with its parent: by the scope's loaders when asked for (batch, the default);
@@ -57,109 +59,114 @@ def read_repository(cls: type[Any], base: type[Any]) -> RepositoryInfo:
     Raises:
         DeclarationError: something is declared wrongly; the message names class and attribute.
     """
+    entity = _entity_of(cls)
+    computed = {name: value for name in dir(cls) if isinstance(value := getattr(cls, name, None), Computed)}
+    for name, value in computed.items():
+        _check_name(cls, entity, name, base)
+        value.check(entity)
+    order = declared_order(
+        _listed(cls, "default_order", cls.default_order, "(Album.title,)", single=True),
+        f"{cls.__name__}.default_order",
+        entity.sources,
+        entity.name,
+    )
+    return RepositoryInfo(
+        cls, entity, computed, _read_criteria(cls, entity), _read_policies(cls, entity), order
+    )
+
+
+def _entity_of(cls: type[Any]) -> EntityInfo:
     model = getattr(cls, "entity_class", None)
     if model is None:
         raise DeclarationError(
             f"{cls.__name__} does not name its entity. Write class {cls.__name__}(Repository[Album])."
         )
-    entity = entity_info(model)
-    computed = {name: value for name in dir(cls) if isinstance(value := getattr(cls, name, None), Computed)}
-    for name, value in computed.items():
-        _check_computed(cls, entity, name, value, base)
-    criteria = tuple(cls.criteria)
-    for criterion in criteria:
-        _check_criterion(cls, entity, criterion)
-    return RepositoryInfo(
-        cls, entity, computed, criteria, _read_policies(cls, entity), parse_order(cls.default_order)
-    )
+    try:
+        return entity_info(model)
+    except DeclarationError as error:
+        raise DeclarationError(f"{cls.__name__}: {error}") from None
 
 
-def _check_computed(
-    cls: type[Any], entity: EntityInfo, name: str, value: Computed[Any], base: type[Any]
-) -> None:
+def _check_name(cls: type[Any], entity: EntityInfo, name: str, base: type[Any]) -> None:
     where = f"{cls.__name__}.{name}"
-    if hasattr(base, name):
+    if hasattr(base, name) or name in _INSTANCE_NAMES:
         raise DeclarationError(
-            f"{where} would replace the method {base.__name__}.{name}. Give the computed attribute another "
+            f"{where} would replace {base.__name__}.{name}. Give the computed attribute another "
             f"name, such as {name}_of_{entity.name.lower()}."
+        )
+    if name.startswith("_"):
+        raise DeclarationError(
+            f"{where} starts with an underscore; such names are the repository's own. Write {name.lstrip('_')}."
         )
     if name in entity.columns or name in entity.relations:
         raise DeclarationError(
             f"{where} has the name of an attribute of {entity.name}. Give the computed attribute another name."
         )
-    owner = value.entity()
-    if owner is not None and owner not in entity.ancestors:
-        raise DeclarationError(
-            f"{where} is computed from {owner.name}, but the repository's entity is {entity.name}. "
-            f"Declare it on the repository of {owner.name}."
-        )
-    if isinstance(value, Aggregate | Top) and not value.relation.many:
-        raise DeclarationError(
-            f"{where}: {value.relation} leads to one {value.relation.target.name}, but a list is needed here. "
-            f"Use a to-many relationship."
-        )
-    if isinstance(value, Aggregate) and value.column is not None:
-        owner, column = attribute_owner(value.column)
-        if (
-            value.relation.target not in (owner, *owner.ancestors)
-            and owner not in value.relation.target.ancestors
-        ):
-            raise DeclarationError(
-                f"{where}: {owner.name}.{column} is not a column of {value.relation.target.name}, "
-                f"to which {value.relation} leads."
-            )
-    if isinstance(value, Fetched):
-        _ = value.key
-    if isinstance(value, Top):
-        _ = value.order
 
 
-def _check_criterion(cls: type[Any], entity: EntityInfo, criterion: object) -> None:
-    if not isinstance(criterion, Match | Predicate):
-        raise DeclarationError(
-            f"{cls.__name__}.criteria has {criterion!r}. Expected match(...) or predicate(...)."
-        )
-    if len(entity.ancestors) > 1:
-        raise DeclarationError(
-            f"{cls.__name__}.criteria: {entity.name} inherits from {entity.ancestors[-1].name}, so that its rows "
-            f"are also read as {entity.ancestors[-1].name}. Declare criteria on the repository of "
-            f"{entity.ancestors[-1].name}."
-        )
-    if isinstance(criterion, Match):
-        owner, name = attribute_owner(criterion.attribute)
-        if owner is not entity:
+_INSTANCE_NAMES = frozenset({"scope"})
+"""Public names that a repository has from its constructor."""
+
+
+def _listed(cls: type[Any], name: str, value: Any, example: str, *, single: bool = False) -> Any:
+    """A setting that is a tuple or list; with `single`, one element will do too."""
+    if isinstance(value, tuple | list):
+        return value
+    if single and value is not None and not isinstance(value, str | AbstractSet | Mapping | Computed):
+        return value
+    raise DeclarationError(f"{cls.__name__}.{name} expects a tuple, such as {example}; got {shown(value)}.")
+
+
+def _read_criteria(cls: type[Any], entity: EntityInfo) -> tuple[Criterion, ...]:
+    example = f"(match({entity.name}.tenant_id, lambda context: context.tenant),)"
+    criteria = tuple(_listed(cls, "criteria", cls.criteria, example))
+    where = f"{cls.__name__}.criteria"
+    for criterion in criteria:
+        if not isinstance(criterion, Match | Predicate):
+            raise DeclarationError(f"{where} has {shown(criterion)}. Expected match(...) or predicate(...).")
+        if len(entity.ancestors) > 1:
+            root = entity.ancestors[-1].name
             raise DeclarationError(
-                f"{cls.__name__}.criteria: {owner.name}.{name} is not a column of {entity.name}."
+                f"{where}: {entity.name} inherits from {root}, so that its rows are also read as {root}. "
+                f"Declare criteria on the repository of {root}."
             )
-        entity.column(name)
+        criterion.check(entity, where)
+    return criteria
 
 
 def _read_policies(cls: type[Any], entity: EntityInfo) -> dict[str, Policy]:
-    policies: dict[str, Policy] = {}
-    for key, policy in cls.loading.items():
-        owner, name = attribute_owner(key)
-        if owner not in entity.ancestors or name not in entity.relations:
-            raise DeclarationError(
-                f"{cls.__name__}.loading: {owner.name}.{name} is not a relationship of {entity.name}."
-                f"{did_you_mean(name, entity.relations)}"
-            )
-        if policy not in get_args(Policy):
-            raise DeclarationError(
-                f"{cls.__name__}.loading: {policy!r} for {owner.name}.{name} is not a policy. "
-                f"Expected one of {', '.join(get_args(Policy))}."
-            )
-        if policy == "single":
-            raise DeclarationError(
-                f"{cls.__name__}.loading: the policy 'single' for {owner.name}.{name} is not available yet. "
-                f"Use 'batch', 'join' or 'select_in'."
-            )
-        if policy == "join" and entity.relations[name].many:
-            raise DeclarationError(
-                f"{cls.__name__}.loading: {owner.name}.{name} holds a list, and joining lists multiplies rows. "
-                f"Use 'select_in' or 'batch'."
-            )
-        policies[name] = policy
-    return policies
+    where = f"{cls.__name__}.loading"
+    if not isinstance(cls.loading, Mapping):
+        raise DeclarationError(
+            f'{where} expects a mapping from relationships to policies, such as {{Album.artist: "join"}}; '
+            f"got {cls.loading!r:.200}."
+        )
+    return dict(_read_policy(where, entity, key, policy) for key, policy in cls.loading.items())
+
+
+def _read_policy(where: str, entity: EntityInfo, key: Any, policy: Any) -> tuple[str, Policy]:
+    owner, name = attribute_owner(key, where)
+    if owner not in entity.ancestors or name not in entity.relations:
+        raise DeclarationError(
+            f"{where}: {owner.name}.{name} is not a relationship of {entity.name}."
+            f"{did_you_mean(name, entity.relations)}"
+        )
+    if policy not in get_args(Policy):
+        raise DeclarationError(
+            f"{where}: {policy!r} for {owner.name}.{name} is not a policy. "
+            f"Expected one of {', '.join(get_args(Policy))}."
+        )
+    if policy == "single":
+        raise DeclarationError(
+            f"{where}: the policy 'single' for {owner.name}.{name} is not available yet. "
+            f"Use 'batch', 'join' or 'select_in'."
+        )
+    if policy == "join" and entity.relations[name].many:
+        raise DeclarationError(
+            f"{where}: {owner.name}.{name} holds a list, and joining lists multiplies rows. "
+            f"Use 'select_in' or 'batch'."
+        )
+    return name, policy
 
 
 class Catalog:

@@ -13,14 +13,14 @@ from sqlalchemy.ext.hybrid import HybridExtensionType
 from sqlalchemy.orm import QueryableAttribute
 from sqlalchemy.orm.attributes import instance_state
 
-from batchrepo.errors import DeclarationError, did_you_mean
-from batchrepo.mapping.keys import checked_python_type
+from batchrepo.errors import BatchRepoError, DeclarationError, did_you_mean
 from batchrepo.mapping.relation import RelationInfo
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sqlalchemy.sql.elements import ColumnElement
+    from sqlalchemy.sql.selectable import FromClause
     from sqlalchemy.types import TypeEngine
 
 
@@ -38,7 +38,7 @@ class ColumnInfo:
         type: SQLAlchemy type.
         nullable: whether it may be NULL; True where the mapper cannot know.
         deferred: whether the mapper leaves it out of an entity's row until it is asked for.
-        is_table_column: False for expressions.
+        is_table_column: False for expressions, and for columns of a class that is mapped to a query or join.
     """
 
     name: str
@@ -51,18 +51,7 @@ class ColumnInfo:
     @property
     def python_type(self) -> Kind | None:
         """The Python type of its values, or None where SQLAlchemy does not know."""
-        try:
-            return self.type.python_type
-        except NotImplementedError:
-            return None
-
-    @cached_property
-    def checked_type(self) -> Kind | None:
-        """The type that a key of this column must have, or None where several will do."""
-        if isinstance(self.type, sa.types.TypeDecorator):
-            return None
-        found: Kind | None = checked_python_type(self.python_type)
-        return found
+        return python_type_of(self.type)
 
     def __repr__(self) -> str:
         return f"<ColumnInfo {self.name}>"
@@ -99,10 +88,9 @@ class EntityInfo:
                 continue
             is_hybrid = descriptor.extension_type is HybridExtensionType.HYBRID_PROPERTY
             is_synonym = key in self.mapper.synonyms and self.mapper.synonyms[key].name in self.columns
-            if is_hybrid or is_synonym:
-                attribute = getattr(self.cls, key)
-                kind = getattr(attribute, "type", sa.types.NULLTYPE)
-                found[key] = ColumnInfo(key, attribute, kind, True, False, False)
+            element = _sql_of(self.cls, key) if is_hybrid or is_synonym else None
+            if element is not None:
+                found[key] = ColumnInfo(key, getattr(self.cls, key), element.type, True, False, False)
         return found
 
     @cached_property
@@ -121,6 +109,14 @@ class EntityInfo:
         return tuple(entity_info(mapper.class_) for mapper in self.mapper.iterate_to_root())
 
     @cached_property
+    def sources(self) -> frozenset[FromClause]:
+        """The tables whose columns a condition on its rows may name, link tables of its relations included."""
+        mapper = self.mapper
+        own = {*mapper.tables, *mapper.persist_selectable._from_objects, *mapper.selectable._from_objects}
+        links = {prop.secondary for prop in mapper.relationships if prop.secondary is not None}
+        return frozenset(table._deannotate() for table in own | links)
+
+    @cached_property
     def row_names(self) -> frozenset[str]:
         """The attributes that reading an entity's row gives: all columns but the deferred ones."""
         return frozenset(name for name, column in self.columns.items() if not column.deferred)
@@ -130,16 +126,30 @@ class EntityInfo:
         """The attribute names of the primary key."""
         return tuple(column.name for column in self.key)
 
-    def column(self, name: str) -> ColumnInfo:
+    def column(
+        self, name: str, where: str = "", error: type[BatchRepoError] = DeclarationError
+    ) -> ColumnInfo:
         """The column, hybrid or synonym called `name`.
 
+        Args:
+            name: of the attribute.
+            where: names what it was given to, such as ``AlbumRepository.duration``, for the message.
+            error: what to raise.
+
         Raises:
-            DeclarationError: there is none; the message has the nearest names.
+            DeclarationError: there is none; the message has the nearest names (or `error`, where given).
         """
         found = self.columns.get(name) or self.expressions.get(name)
         if found is None:
+            place = f"{where}: " if where else ""
+            if name in self.relations:
+                keys = ", ".join(f"{self.name}.{column.name}" for column in self.relations[name].local)
+                raise error(
+                    f"{place}{self.name}.{name} is a relationship, not a column."
+                    f"{f' Its key is {keys}.' if keys else ''}"
+                )
             known = [*self.columns, *self.expressions]
-            raise DeclarationError(f"{self.name} has no column {name!r}.{did_you_mean(name, known)}")
+            raise error(f"{place}{self.name} has no column {name!r}.{did_you_mean(name, known)}")
         return found
 
     def key_of(self, entity: object) -> Any:
@@ -165,9 +175,29 @@ class EntityInfo:
 
 def _column_info(cls: type[Any], prop: orm.ColumnProperty[Any]) -> ColumnInfo:
     column = prop.columns[0]
-    is_table_column = isinstance(column, sa.Column)
-    nullable = bool(column.nullable) if isinstance(column, sa.Column) else True
+    # A class may be mapped to an outer join or to a query, whose columns are NULL where the table's are not.
+    of_tables = all(isinstance(mapper.local_table, sa.Table) for mapper in prop.parent.iterate_to_root())
+    is_table_column = isinstance(column, sa.Column) and of_tables
+    nullable = bool(column.nullable) if isinstance(column, sa.Column) and of_tables else True
     return ColumnInfo(prop.key, getattr(cls, prop.key), column.type, nullable, prop.deferred, is_table_column)
+
+
+def _sql_of(cls: type[Any], name: str) -> ColumnElement[Any] | None:
+    """The SQL of a hybrid or synonym; None for a hybrid that works on instances only."""
+    try:
+        element = getattr(cls, name).__clause_element__()
+    except Exception:  # noqa: BLE001  the user's function runs with columns where it may expect values
+        return None
+    return element if isinstance(element, sa.ColumnElement) else None
+
+
+def python_type_of(kind: TypeEngine[Any]) -> Kind | None:
+    """The Python type of the values of a SQLAlchemy type, or None where SQLAlchemy does not know."""
+    try:
+        found = kind.python_type
+    except NotImplementedError:
+        return None
+    return None if found is object else found
 
 
 _known: WeakKeyDictionary[orm.Mapper[Any], EntityInfo] = WeakKeyDictionary()
@@ -191,22 +221,44 @@ def entity_info(cls: type[Any]) -> EntityInfo:
     return info
 
 
-def attribute_owner(attribute: object) -> tuple[EntityInfo, str]:
+def attribute_owner(
+    attribute: object, where: str = "", error: type[BatchRepoError] = DeclarationError
+) -> tuple[EntityInfo, str]:
     """The entity and the name of a mapped attribute such as ``Album.title``.
 
+    Args:
+        attribute: what was given for it.
+        where: names what it was given to, such as ``AlbumRepository.duration``, for the message.
+        error: what to raise.
+
     Raises:
-        DeclarationError: `attribute` is not an attribute of a mapped class.
+        DeclarationError: `attribute` is not an attribute of a mapped class (or `error`, where given).
     """
-    if isinstance(attribute, QueryableAttribute):
-        parent: Any = attribute.parent
-        if parent.is_aliased_class:
-            raise DeclarationError(
-                f"{attribute} belongs to an alias. Expected the attribute of the mapped class itself."
-            )
-        return entity_info(parent.class_), attribute.key
-    raise DeclarationError(
-        f"Expected an attribute of a mapped class, such as Album.title; got {attribute!r}."
-    )
+    place = f"{where}: " if where else ""
+    if not isinstance(attribute, QueryableAttribute):
+        raise error(
+            f"{place}Expected an attribute of a mapped class, such as Album.title; got {shown(attribute)}."
+        )
+    parent: Any = attribute.parent
+    if parent.is_aliased_class:
+        raise error(
+            f"{place}{attribute} belongs to an alias. Expected the attribute of the mapped class itself."
+        )
+    return entity_info(parent.class_), attribute.key
+
+
+def is_relationship(attribute: object) -> bool:
+    """Whether `attribute` is a relationship of a mapped class, such as ``Album.tracks``."""
+    if not isinstance(attribute, QueryableAttribute):
+        return False
+    return attribute.key in sa.inspect(attribute.parent.class_).relationships
+
+
+def shown(value: object) -> str:
+    """A value in messages: attributes and classes by their names."""
+    if isinstance(value, QueryableAttribute):
+        return str(value)
+    return value.__name__ if isinstance(value, type) else f"{value!r:.200}"
 
 
 def column_of(element: object) -> ColumnElement[Any]:

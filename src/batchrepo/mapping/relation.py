@@ -15,7 +15,13 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 from sqlalchemy.orm import interfaces
 from sqlalchemy.sql import operators, visitors
-from sqlalchemy.sql.elements import BinaryExpression, BindParameter, BooleanClauseList, Grouping
+from sqlalchemy.sql.elements import (
+    BinaryExpression,
+    BindParameter,
+    BooleanClauseList,
+    Grouping,
+    UnaryExpression,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +30,9 @@ if TYPE_CHECKING:
     from sqlalchemy.sql.elements import ColumnElement
 
     from batchrepo.mapping.entity import ColumnInfo, EntityInfo
+
+_DIRECTIONS = (operators.asc_op, operators.desc_op, operators.nulls_first_op, operators.nulls_last_op)
+"""What a column of an index may be wrapped in without being an expression."""
 
 
 class RelationInfo:
@@ -95,8 +104,13 @@ class RelationInfo:
 
     @cached_property
     def enforced(self) -> bool:
-        """Whether a foreign key constraint of the schema promises that a non-NULL key has its row."""
-        if self.key_order is None or self.remote is None:
+        """Whether a foreign key constraint of the schema promises that a non-NULL key has its row.
+
+        A constraint on the table of a base class promises a row of that class only, not of the subclass to
+        which the relation leads.
+        """
+        target = self.target.mapper
+        if self.key_order is None or self.remote is None or target.single:
             return False
         pairs = set(zip(map(_plain, self._local_columns), map(_plain, self.remote), strict=True))
         return any(
@@ -104,6 +118,7 @@ class RelationInfo:
             for table in self.parent.mapper.tables
             if isinstance(table, sa.Table)
             for constraint in table.foreign_key_constraints
+            if constraint.referred_table is target.local_table
         )
 
     @cached_property
@@ -117,10 +132,10 @@ class RelationInfo:
         columns = {_plain(column) for column in self.remote}
         tables = {getattr(column, "table", None) for column in columns}
         return any(
-            len(leading) == len(columns) and leading == columns
+            set(index[: len(columns)]) == columns
             for table in tables
             if isinstance(table, sa.Table)
-            for leading in (set(index[: len(columns)]) for index in _indexes(table))
+            for index in _indexes(table)
         )
 
     @cached_property
@@ -132,9 +147,12 @@ class RelationInfo:
         linked |= {
             _plain(column) for pair in self.prop.secondary_synchronize_pairs or () for column in pair[1:]
         }
-        unique = [set(self.secondary.primary_key.columns)]
-        unique += [set(c.columns) for c in self.secondary.constraints if isinstance(c, sa.UniqueConstraint)]
-        unique += [set(index.columns) for index in self.secondary.indexes if index.unique]
+        unique = [set(columns) for columns in _keys(self.secondary)]
+        unique += [
+            set(_leading(index))
+            for index in self.secondary.indexes
+            if index.unique and len(_leading(index)) == len(index.expressions)
+        ]
         return not any(columns and columns <= linked for columns in unique)
 
     @property
@@ -206,9 +224,33 @@ def _plain(column: Any) -> Any:
 
 
 def _indexes(table: sa.Table) -> Iterator[tuple[Any, ...]]:
-    yield tuple(table.primary_key.columns)
+    """The leading plain columns of every index that can find all rows of a value."""
+    yield from _keys(table)
     for index in table.indexes:
-        yield tuple(index.columns)
+        yield _leading(index)
+
+
+def _keys(table: sa.Table) -> Iterator[tuple[Any, ...]]:
+    yield tuple(table.primary_key.columns)
     for constraint in table.constraints:
         if isinstance(constraint, sa.UniqueConstraint):
             yield tuple(constraint.columns)
+
+
+def _leading(index: sa.Index) -> tuple[Any, ...]:
+    """The columns of an index before its first expression; none of a partial index, which has not all rows.
+
+    ``Index.columns`` would not do: it also has the columns inside of expressions such as ``lower(name)``.
+    """
+    settings = {name.split("_", 1)[1]: value for name, value in index.dialect_kwargs.items()}
+    if settings.get("where") is not None or settings.get("using", "btree") not in ("btree", "hash"):
+        return ()
+    columns: list[Any] = []
+    for expression in index.expressions:
+        element: Any = expression
+        while isinstance(element, UnaryExpression) and element.modifier in _DIRECTIONS:
+            element = element.element
+        if not isinstance(element, sa.Column):
+            break
+        columns.append(element)
+    return tuple(columns)

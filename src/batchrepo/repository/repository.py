@@ -5,13 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, get_args, get_origin, overload
 
 from pydantic import BaseModel
-from sqlalchemy.sql import roles
 
 from batchrepo.declare.orders import parse_order, total_order
 from batchrepo.errors import DeclarationError, InvalidArgument, NotFound
-from batchrepo.mapping.entity import attribute_owner
-from batchrepo.mapping.keys import check_key
+from batchrepo.mapping.entity import shown
+from batchrepo.mapping.keys import key_values
+from batchrepo.repository.arguments import (
+    check_chunk_size,
+    check_conditions,
+    check_include,
+    check_limit,
+    check_view,
+    lookup_columns,
+    view_first,
+)
 from batchrepo.repository.finding import Finder
+from batchrepo.sql.key_checks import check_keys
 from batchrepo.sql.rows import Lookup
 
 if TYPE_CHECKING:
@@ -22,6 +31,7 @@ if TYPE_CHECKING:
 
     from batchrepo.declare.criteria import Criterion
     from batchrepo.declare.repository_info import Policy, RepositoryInfo
+    from batchrepo.mapping import ColumnInfo
     from batchrepo.scope import Scope
 
 E = TypeVar("E")
@@ -59,10 +69,15 @@ class Repository(Generic[E]):
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        for base in getattr(cls, "__orig_bases__", ()):
+        for base in cls.__dict__.get("__orig_bases__", ()):
             origin, args = get_origin(base), get_args(base)
             if isinstance(origin, type) and issubclass(origin, Repository) and isinstance(args[0], type):
+                _check_entity_class(cls, args[0])
                 cls.entity_class = args[0]
+        for base in cls.__bases__:
+            inherited = getattr(base, "entity_class", None)
+            if inherited is not None:
+                _check_entity_class(cls, inherited)
 
     def __init__(self, scope: Scope) -> None:
         scope.check_open()
@@ -104,10 +119,9 @@ class Repository(Generic[E]):
     async def get_or_none(self, key: Any, view: type[V]) -> V | None: ...
     async def get_or_none(self, key: Any, view: type[V] | None = None) -> E | V | None:
         """As `get`, but None where there is no such row."""
-        checked = check_key(self._entity.name, self._entity.key, key)
+        (checked,) = self._checked([key])
         if view is not None:
-            rows = await self._view_loader(view).load(checked)
-            return rows[0] if rows else None
+            return await self._view_loader(view).load(checked)  # type: ignore[no-any-return]
         found: E | None = self.scope.loaders.known(self._entity, checked)
         if found is None:
             found = await self.scope.loaders.entity(self._entity).load(checked)
@@ -125,14 +139,11 @@ class Repository(Generic[E]):
             InvalidArgument: a key has the wrong shape or type.
         """
         asked = list(keys)
-        found: list[Any] = (
-            await self.get_many_or_none(asked, view)
-            if view is not None
-            else await self.get_many_or_none(asked)
-        )
-        missing = [key for key, row in zip(asked, found, strict=True) if row is None]
+        checked = self._checked(asked)
+        found = await self._by_keys(checked, view)
+        missing = {key: given for key, given, row in zip(checked, asked, found, strict=True) if row is None}
         if missing:
-            raise NotFound(self._entity.name, list(dict.fromkeys(missing)))
+            raise NotFound(self._entity.name, list(missing.values()))
         return found
 
     @overload
@@ -143,11 +154,7 @@ class Repository(Generic[E]):
         self, keys: Iterable[Any], view: type[V] | None = None
     ) -> list[E | None] | list[V | None]:
         """As `get_many`, with None for each key that has no row."""
-        checked = [check_key(self._entity.name, self._entity.key, key) for key in keys]
-        if view is not None:
-            rows = await self._view_loader(view).load_many(checked)
-            return [group[0] if group else None for group in rows]
-        return await self.scope.loaders.entity(self._entity).load_many(checked)
+        return await self._by_keys(self._checked(keys), view)
 
     @overload
     async def find_by(
@@ -179,15 +186,13 @@ class Repository(Generic[E]):
         self, columns: Any, keys: Iterable[Any], view: type[V] | None = None
     ) -> list[list[E]] | list[list[V]]:
         """As `find_by` for many keys: a list of rows for each, in the order of the keys."""
-        names = [attribute_owner(c)[1] for c in (columns if isinstance(columns, tuple) else (columns,))]
-        infos = [self._entity.column(name) for name in names]
-        asked = list(keys)
-        complete = [key for key in asked if key is not None and not (isinstance(key, tuple) and None in key)]
-        checked = [check_key(self._entity.name, infos, key) for key in complete]
-        loader = self._column_loader(infos, view)
-        found = iter(await loader.load_many(checked))
-        known = [key is not None and not (isinstance(key, tuple) and None in key) for key in asked]
-        return [list(next(found)) if present else [] for present in known]
+        infos = lookup_columns(self._entity, columns)
+        values = [key_values(self._entity.name, infos, key) for key in keys]
+        complete = [all(part is not None for part in value) for value in values]
+        present = [value for value, whole in zip(values, complete, strict=True) if whole]
+        checked = self._checked([value[0] for value in present] if len(infos) == 1 else present, infos)
+        found = iter(await self._column_loader(infos, view).load_many(checked))
+        return [list(next(found)) if whole else [] for whole in complete]
 
     # --- by condition ---------------------------------------------------------------------------
 
@@ -226,10 +231,20 @@ class Repository(Generic[E]):
             include: relations to read with the entities.
             strategy: for a view, the name of a strategy instead of the planner's choice.
         """
-        view, conditions = _view_first(where)
-        if view is not None:
-            return await self._finder.views(view, conditions, order_by, limit, strategy)
-        return await self._finder.entities(conditions, order_by, limit, include)
+        view, conditions = view_first(where)
+        check_conditions(self._entity, conditions, order_by)
+        check_limit(limit)
+        if view is None:
+            if strategy is not None:
+                raise InvalidArgument(f"strategy={strategy!r} goes with a view; entities have none.")
+            check_include(self._entity, include)
+            return await self._finder.entities(conditions, order_by, limit, include)
+        if include:
+            raise InvalidArgument(
+                f"include= goes with entities; {view.__name__} says itself which relations are read. "
+                f"Add a field for the relation to it."
+            )
+        return await self._finder.views(view, conditions, order_by, limit, strategy)
 
     async def find_json(
         self,
@@ -245,7 +260,9 @@ class Repository(Generic[E]):
 
         Views whose values need no validation (plain fields of the columns' own types) are not made at all.
         """
-        return await self._finder.json(view, where, order_by, limit, by_alias, strategy)
+        check_conditions(self._entity, where, order_by)
+        check_limit(limit)
+        return await self._finder.json(check_view(view), where, order_by, limit, by_alias, strategy)
 
     @overload
     async def first(self, *where: ColumnElement[bool], order_by: Any = None) -> E | None: ...
@@ -255,7 +272,8 @@ class Repository(Generic[E]):
     ) -> V | None: ...
     async def first(self, *where: Any, order_by: Any = None) -> Any:
         """The first row that meets all conditions, or None."""
-        view, conditions = _view_first(where)
+        view, conditions = view_first(where)
+        check_conditions(self._entity, conditions, order_by)
         order = total_order(parse_order(order_by) or self._info.default_order, self._entity)
         if view is not None:
             rows: list[Any] = await self._finder.views(view, conditions, order, 1, None)
@@ -265,10 +283,12 @@ class Repository(Generic[E]):
 
     async def count(self, *where: ColumnElement[bool]) -> int:
         """How many rows meet all conditions."""
+        check_conditions(self._entity, where)
         return await self._finder.count(where)
 
     async def exists(self, *where: ColumnElement[bool]) -> bool:
         """Whether any row meets all conditions."""
+        check_conditions(self._entity, where)
         return await self._finder.exists(where)
 
     @overload
@@ -301,16 +321,31 @@ class Repository(Generic[E]):
             chunk_size: rows in a chunk, 1 or more.
             progress: called with the number of rows so far, after each chunk.
         """
-        view, conditions = _view_first(where)
+        view, conditions = view_first(where)
+        check_conditions(self._entity, conditions)
+        check_chunk_size(chunk_size)
         return self._finder.stream(view, conditions, chunk_size, progress)
 
-    def _view_loader(self, view: type[V]) -> Any:
+    def _checked(self, keys: Iterable[Any], columns: Sequence[ColumnInfo] | None = None) -> list[Any]:
+        return check_keys(
+            self._entity.name, columns or self._entity.key, keys, self.scope.reading.engine.dialect
+        )
+
+    async def _by_keys(self, checked: list[Any], view: type[BaseModel] | None) -> list[Any]:
+        if view is not None:
+            return await self._view_loader(view).load_many(checked)  # type: ignore[no-any-return]
+        found: list[Any] = await self.scope.loaders.entity(self._entity).load_many(checked)
+        return found
+
+    def _view_loader(self, view: type[BaseModel]) -> Any:
+        check_view(view)
         delivery, compiled = self.scope.reading.views(view, self._entity, self._info)
-        return self.scope.loaders.view(Lookup(self._entity, columns=self._entity.key), compiled, delivery)
+        return self.scope.loaders.view_by_key(self._entity, compiled, delivery)
 
     def _column_loader(self, columns: Sequence[Any], view: type[BaseModel] | None) -> Any:
         if view is None:
             return self.scope.loaders.columns(self._entity, columns)
+        check_view(view)
         delivery, compiled = self.scope.reading.views(view, self._entity, self._info)
         lookup = Lookup(self._entity, columns=tuple(columns), order=self._finder.key_order)
         return self.scope.loaders.view(lookup, compiled, delivery)
@@ -319,19 +354,17 @@ class Repository(Generic[E]):
         return f"<{type(self).__name__} of {self._entity.name}>"
 
 
-def _view_first(where: Sequence[Any]) -> tuple[type[BaseModel] | None, Sequence[ColumnElement[bool]]]:
-    view: type[BaseModel] | None = None
-    if where and isinstance(where[0], type):
-        if not issubclass(where[0], BaseModel):
-            raise InvalidArgument(f"Expected a view (a Pydantic model) or a condition; got {where[0]!r}.")
-        view, where = where[0], where[1:]
-    for condition in where:
-        if not isinstance(condition, roles.WhereHavingRole) and not hasattr(condition, "__clause_element__"):
-            raise InvalidArgument(
-                f"Expected a SQL condition such as Album.title == 'x'; got {condition!r}."
-                f"{' A Python comparison gave it: compare with a mapped attribute.' if isinstance(condition, bool) else ''}"
-            )
-    return view, where
+def _check_entity_class(cls: type[Any], entity: type[Any]) -> None:
+    """Refuse an ``entity_class`` that is neither the parameter's nor a subclass of it."""
+    own = getattr(cls, "entity_class", None)
+    written = "entity_class" in cls.__dict__
+    if own is entity or (not written and own is None):
+        return
+    if not (isinstance(own, type) and issubclass(own, entity)):
+        raise DeclarationError(
+            f"{cls.__name__}.entity_class is {shown(own)}, but the class is a repository of {shown(entity)}. "
+            f"Leave entity_class out."
+        )
 
 
 __all__ = ["DeclarationError", "Repository"]

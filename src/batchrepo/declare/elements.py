@@ -1,0 +1,167 @@
+"""What SQL may stand in a declaration or a call: conditions and expressions over an entity's tables.
+
+The functions called ``why_...`` give the reason against an element, or None; whoever asks knows which error
+to raise.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import QueryableAttribute
+from sqlalchemy.sql.elements import UnaryExpression
+
+from batchrepo.errors import DeclarationError
+from batchrepo.mapping.entity import is_relationship, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from collections.abc import Set as AbstractSet
+
+    from sqlalchemy.sql.elements import ColumnElement
+    from sqlalchemy.sql.selectable import FromClause
+
+    from batchrepo.mapping import RelationInfo
+
+
+def sql_of(element: Any) -> ColumnElement[Any] | None:
+    """The SQL expression that `element` is or stands for; None for anything else (texts, tables, queries)."""
+    found: Any = element
+    if hasattr(element, "__clause_element__"):
+        try:
+            found = element.__clause_element__()
+        except SQLAlchemyError:  # a hybrid without SQL form
+            return None
+    if not isinstance(found, sa.ColumnElement):
+        return None
+    inner: Any = found
+    while isinstance(inner, UnaryExpression):
+        inner = inner.element
+    # desc("title") is a text in disguise, which means nothing inside of a sub-select.
+    return None if inner.__visit_name__ == "textual_label_reference" else found
+
+
+def why_no_expression(element: Any) -> str | None:
+    """Why `element` is no SQL expression with a value."""
+    if is_relationship(element):
+        return f"{element} is a relationship, which has no value in SQL. Use one of its entity's columns"
+    if sql_of(element) is None:
+        return (
+            f"{_described(element)} is not a SQL expression. "
+            f"Use a mapped attribute such as Album.title, or a function of one"
+        )
+    return None
+
+
+def why_no_condition(element: Any) -> str | None:
+    """Why `element` is no SQL condition."""
+    if isinstance(element, bool):
+        return (
+            f"{element!r} is not a SQL condition: a comparison of Python values gave it. "
+            f"Compare with a mapped attribute, such as Album.title == 'x'"
+        )
+    if is_relationship(element):
+        return (
+            f"{element} is a relationship, not a condition. Use {element}.has(...) or .any(...), "
+            f"or compare it with an entity"
+        )
+    sql = sql_of(element)
+    if sql is None:
+        return (
+            f"{_described(element)} is not a SQL condition. "
+            f"Use a comparison with a mapped attribute, such as Album.title == 'x'"
+        )
+    is_bare = isinstance(element, QueryableAttribute | sa.Column)
+    if is_bare and not isinstance(sql.type, sa.Boolean | sa.types.NullType):
+        return f"{shown(element)} is a column without a comparison. Write a condition, such as {shown(element)} == ..."
+    return None
+
+
+def foreign_tables(element: Any, sources: AbstractSet[FromClause]) -> list[str]:
+    """The names of tables whose columns `element` uses although they are not among `sources`.
+
+    Related rows in ``has()``, ``any()`` and sub-queries do not count: those bring their own FROM.
+    """
+    return sorted(str(getattr(table, "description", None) or table) for table in tables_in(element) - sources)
+
+
+def tables_in(element: Any) -> frozenset[FromClause]:
+    """The tables whose columns `element` uses, those of sub-queries left out."""
+    sql = sql_of(element)
+    found: Sequence[Any] = sql._from_objects if sql is not None else ()
+    return frozenset(source._deannotate() for source in found)
+
+
+def why_foreign(
+    element: Any, sources: AbstractSet[FromClause], what: str, *, value: bool = False
+) -> str | None:
+    """Why `element` cannot be computed from rows of `what`, whose tables are `sources`.
+
+    Args:
+        element: a condition, or with `value` an expression or an order.
+        sources: the tables whose columns it may name.
+        what: whose tables they are, for the message.
+        value: changes the advice.
+    """
+    foreign = foreign_tables(element, sources)
+    if not foreign:
+        return None
+    return (
+        f"{_described(element)} has columns of {', '.join(foreign)}, where only columns of {what} can be used. "
+        + (
+            "A value of related rows is written as a correlated sub-query, with .scalar_subquery()"
+            if value
+            else "A condition on related rows is written with .has(...) or .any(...)"
+        )
+    )
+
+
+def declared_conditions(
+    where: Any, place: str, sources: AbstractSet[FromClause], what: str
+) -> tuple[ColumnElement[bool], ...]:
+    """Read the conditions of a declaration: none, one, or a tuple or list of several.
+
+    Args:
+        where: what was declared.
+        place: names the declaration, such as ``ArtistRepository.album_count``, for messages.
+        sources: the tables whose columns a condition may name.
+        what: whose tables they are, for messages.
+
+    Raises:
+        DeclarationError: one is no condition, or has columns of another table.
+    """
+    if where is None:
+        return ()
+    conditions: Sequence[Any] = where if isinstance(where, tuple | list) else (where,)
+    for condition in conditions:
+        refusal = why_no_condition(condition) or why_foreign(condition, sources, what)
+        if refusal is not None:
+            raise DeclarationError(f"{place}: {refusal}.")
+    return tuple(conditions)
+
+
+def declared_first(first: Any, place: str) -> int:
+    """Read the number of rows per parent of a declaration; `place` names it, for messages.
+
+    Raises:
+        DeclarationError: it is not an integer of 1 or more.
+    """
+    if not isinstance(first, int) or isinstance(first, bool) or first < 1:
+        raise DeclarationError(f"{place} expects a number of rows per parent, 1 or more; got {first!r}.")
+    return first
+
+
+def related_sources(relation: RelationInfo) -> AbstractSet[FromClause]:
+    """The tables whose columns a condition on the rows of a relation may name: its link table's too."""
+    own = relation.target.sources
+    return own if relation.secondary is None else own | {relation.secondary}
+
+
+def _described(element: Any) -> str:
+    if isinstance(element, QueryableAttribute | type):
+        return shown(element)
+    if isinstance(element, sa.TextClause):
+        return f"text({element.text!r:.200})"
+    return f"{element!s:.200}" if isinstance(element, sa.ClauseElement) else shown(element)

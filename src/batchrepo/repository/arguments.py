@@ -1,0 +1,146 @@
+"""Checking what callers pass to a repository, before anything is read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel
+from sqlalchemy.sql import roles
+
+from batchrepo.declare.elements import foreign_tables, tables_in, why_no_condition
+from batchrepo.declare.orders import parse_order
+from batchrepo.errors import InvalidArgument, did_you_mean
+from batchrepo.mapping.entity import attribute_owner, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from batchrepo.mapping import ColumnInfo, EntityInfo
+
+_LARGEST = 2**63 - 1
+
+
+def view_first(where: Sequence[Any]) -> tuple[type[BaseModel] | None, Sequence[Any]]:
+    """The view, if the first argument is one, and the conditions.
+
+    Raises:
+        InvalidArgument: the first argument is a class but no view.
+    """
+    if where and isinstance(where[0], type):
+        return check_view(where[0]), where[1:]
+    return None, where
+
+
+def check_view(view: Any) -> type[BaseModel]:
+    """A view.
+
+    Raises:
+        InvalidArgument: `view` is something else than a Pydantic model.
+    """
+    if isinstance(view, type) and issubclass(view, BaseModel):
+        return view
+    raise InvalidArgument(f"Expected a view (a Pydantic model) or a condition; got {shown(view)}.")
+
+
+def check_conditions(entity: EntityInfo, where: Sequence[Any], order_by: Any = None) -> None:
+    """Check the conditions and the order of a read of `entity`.
+
+    Conditions may name another table if they also join it; one that does not would pair every row of the
+    entity with every row of the other table.
+
+    Raises:
+        InvalidArgument: something is no condition or no order, or names a table that nothing joins.
+    """
+    for condition in where:
+        # A text is the caller's own affair: nothing is known about it.
+        refusal = None if _is_text(condition) else why_no_condition(condition)
+        if refusal is not None:
+            raise InvalidArgument(f"{refusal}.")
+    terms = parse_order(order_by)
+    if not any(
+        foreign_tables(element, entity.sources) for element in (*where, *(t.expression for t in terms))
+    ):
+        return
+    joined = set(entity.sources)
+    groups = [tables_in(condition) for condition in where]
+    while found := [group for group in groups if group & joined and not group <= joined]:
+        joined.update(*found)
+    for element in (*where, *(term.expression for term in terms)):
+        foreign = foreign_tables(element, joined)
+        if foreign:
+            raise InvalidArgument(
+                f"{element} has columns of {', '.join(foreign)}, which this read of {entity.name} does not join. "
+                f"Write a condition on related rows with .has(...) or .any(...), such as "
+                f"Album.artist.has(Artist.name == 'x')."
+            )
+
+
+def _is_text(condition: Any) -> bool:
+    return isinstance(condition, roles.WhereHavingRole) and not hasattr(condition, "type")
+
+
+def check_limit(limit: Any) -> None:
+    """Check a limit.
+
+    Raises:
+        InvalidArgument: it is neither None nor an integer of 0 or more.
+    """
+    if limit is None or (_is_integer(limit) and 0 <= limit <= _LARGEST):
+        return
+    raise InvalidArgument(f"limit= expects a number of rows, 0 or more, or None; got {limit!r:.100}.")
+
+
+def check_chunk_size(size: Any) -> None:
+    """Check the size of chunks.
+
+    Raises:
+        InvalidArgument: it is not an integer of 1 or more.
+    """
+    if not _is_integer(size) or not 1 <= size <= _LARGEST:
+        raise InvalidArgument(f"chunk_size= expects a number of rows, 1 or more; got {size!r:.100}.")
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def check_include(entity: EntityInfo, include: Any) -> None:
+    """Check the relations that are to be read with entities.
+
+    Raises:
+        InvalidArgument: it is not a sequence of relationships of the entity.
+    """
+    if not isinstance(include, tuple | list | set | frozenset):
+        raise InvalidArgument(
+            f"include= expects a list of relationships, such as [Album.artist]; got {shown(include)}."
+        )
+    for attribute in include:
+        owner, name = attribute_owner(attribute, "include=", InvalidArgument)
+        if owner not in entity.ancestors or name not in entity.relations:
+            raise InvalidArgument(
+                f"include= names {owner.name}.{name}, which is not a relationship of {entity.name}."
+                f"{did_you_mean(name, entity.relations)}"
+            )
+
+
+def lookup_columns(entity: EntityInfo, columns: Any) -> list[ColumnInfo]:
+    """The columns of a lookup: one attribute, or a tuple of them.
+
+    Raises:
+        InvalidArgument: there are none, or one is not a column of the entity.
+    """
+    given = columns if isinstance(columns, tuple | list) else (columns,)
+    if not given:
+        raise InvalidArgument(
+            f"A lookup of {entity.name} needs a column, such as {entity.name}.{entity.key_names[0]}."
+        )
+    found: list[ColumnInfo] = []
+    for attribute in given:
+        owner, name = attribute_owner(attribute, f"A lookup of {entity.name}", InvalidArgument)
+        if owner not in entity.ancestors:
+            raise InvalidArgument(
+                f"{owner.name}.{name} is not a column of {entity.name}, which this repository reads. "
+                f"Ask the repository of {owner.name}."
+            )
+        found.append(entity.column(name, f"A lookup of {entity.name}", InvalidArgument))
+    return found
