@@ -118,6 +118,7 @@ class Finder(Generic[E]):
         key = [column.attribute for column in self.entity.key]
         done = 0
         behind: tuple[Any, ...] = ()
+        row: Any = None
         while True:
             if view is None:
                 # Loaders of its own, so that what is loaded for a chunk goes with it.
@@ -136,7 +137,9 @@ class Finder(Generic[E]):
                 return
             last = keys[-1] if isinstance(keys[-1], tuple) else (keys[-1],)
             behind = (_behind(key, last),)
-            del row, rows, keys
+            # Nothing of this chunk may live on while the next one is read.
+            row = None
+            del rows, keys
 
     async def _chunk(
         self, view: type[BaseModel], where: Sequence[Any], size: int
