@@ -9,6 +9,7 @@ import os
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress
 
 from benchmarks.data import Dataset, fill
@@ -58,15 +59,24 @@ def _run(console: Console, workload: Workload, dataset: Dataset, effort: Effort)
         measured = asyncio.run(
             measure(workload, dataset, effort, lambda done: progress.update(task, completed=done))
         )
-    if not effort.counted:
-        return measured
+    if effort.counted:
+        try:
+            _count(console, workload, dataset, effort, measured)
+        except RuntimeError as error:
+            console.print(f"[bold white on red] Instructions could not be counted: {escape(str(error))} [/]")
+    return measured
+
+
+def _count(
+    console: Console, workload: Workload, dataset: Dataset, effort: Effort, measured: dict[str, Measured]
+) -> None:
+    """Complete what was measured with the instructions of every stack that is not slow."""
     with console.status("") as status:
         for stack in workload.stacks:
             if not stack.slow:
                 status.update(f"{workload.name}: counting instructions of {stack.name} ...")
                 counted = count_instructions(workload, stack, dataset, effort.counted)
                 measured[stack.name] = dataclasses.replace(measured[stack.name], instructions=counted)
-    return measured
 
 
 def _options() -> argparse.Namespace:

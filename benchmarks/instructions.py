@@ -12,13 +12,18 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
+from typing import IO
 
 from benchmarks.data import Dataset
 from benchmarks.workload import Stack, Workload
 
 WARM_UP = 40
 """Requests before counting starts."""
+
+LIMIT_SECONDS = 300
+"""When a child that says nothing any more is killed."""
 
 
 def valgrind_missing() -> str | None:
@@ -56,33 +61,37 @@ def count_instructions(
         ]
         environment = {**os.environ, "PYTHONHASHSEED": "0", "PYTHONWARNINGS": "ignore"}
         with (Path(folder) / "errors").open("w+") as errors:
-            child = subprocess.Popen(
-                command,
-                env=environment,
-                text=True,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-            )
             try:
-                _expect(child, "ready")
-                _switch(child.pid, "on")
-                _tell(child, "go")
-                _expect(child, "done")
-                _switch(child.pid, "off")
-                _tell(child, "end")
-                child.communicate(timeout=120)
+                _converse(command, environment, errors)
             except (RuntimeError, subprocess.SubprocessError, OSError) as error:
-                child.kill()
-                child.wait()
                 errors.seek(0)
-                raise RuntimeError(
-                    f"{workload.name}/{stack.name} under valgrind: {error}\n{errors.read()}"
-                ) from error
+                said = errors.read()[-3_000:]
+                raise RuntimeError(f"{workload.name}/{stack.name} under valgrind: {error}\n{said}") from error
         found = re.search(r"^totals: (\d+)", output.read_text(), re.MULTILINE)
     if found is None:
         raise RuntimeError(f"{workload.name}/{stack.name}: callgrind wrote no total.")
     return int(found.group(1)) / requests / 1e6
+
+
+def _converse(command: list[str], environment: dict[str, str], errors: IO[str]) -> None:
+    """Run the child and switch counting on while it answers requests."""
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        command, env=environment, text=True, stdin=pipe, stdout=pipe, stderr=errors
+    ) as child:
+        watchdog = threading.Timer(LIMIT_SECONDS, child.kill)
+        watchdog.start()
+        try:
+            _expect(child, "ready")
+            _switch(child.pid, "on")
+            _tell(child, "go")
+            _expect(child, "done")
+            _switch(child.pid, "off")
+            _tell(child, "end")
+            child.wait()
+        finally:
+            watchdog.cancel()
+            child.kill()
 
 
 def _expect(child: subprocess.Popen[str], word: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, contextmanager
 
@@ -13,11 +14,13 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from benchmarks.data import Dataset, fill
+from benchmarks.instructions import count_instructions, valgrind_missing
 from benchmarks.measure import Effort, check_equal, measure
 from benchmarks.models import Comment, Post
 from benchmarks.report import records
 from benchmarks.workload import Measured, Stack, Target, Workload
 from benchmarks.workloads import WORKLOADS, workload
+from tests.support.services import service_missing
 
 STATEMENTS = {
     "nested_list": {
@@ -172,3 +175,28 @@ async def test_measuring_gives_times_of_every_stack_and_judges_targets(dataset: 
 def test_a_target_is_met_up_to_its_bound(at_most, at_least, value, met) -> None:
     target = Target("t", lambda measured: value, at_most=at_most, at_least=at_least)
     assert target.met(target.value({"a": Measured([1.0], [1.0])})) is met
+
+
+async def test_instructions_per_request_do_not_depend_on_how_many_requests_are_counted(
+    dataset: Dataset,
+) -> None:
+    if missing := valgrind_missing():
+        service_missing("valgrind", missing)
+    item = workload("thousand_keys")
+    few, many = [
+        await asyncio.to_thread(count_instructions, item, item.stack("core"), dataset, requests)
+        for requests in (3, 9)
+    ]
+    assert few == pytest.approx(many, rel=0.1)
+    assert many > 0.5, "SQLAlchemy alone takes more for one statement"
+
+
+async def test_a_child_that_fails_under_valgrind_is_an_error_with_its_output(dataset: Dataset) -> None:
+    if missing := valgrind_missing():
+        service_missing("valgrind", missing)
+    item = workload("thousand_keys")
+    url = sa.make_url(dataset.url).set(database="nowhere").render_as_string(hide_password=False)
+    with pytest.raises(
+        RuntimeError, match=r'thousand_keys/core under valgrind: (?s:.*)"nowhere" does not exist'
+    ):
+        await asyncio.to_thread(count_instructions, item, item.stack("core"), Dataset(url), 1)
