@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -124,6 +125,11 @@ class ReadPlan:
     def includes(self) -> tuple[Include, ...]:
         """The relations among the fields."""
         return tuple(f for f in self.fields if isinstance(f, Include))
+
+    @cached_property
+    def calls_out(self) -> bool:
+        """Whether any batched function takes part, at any depth: then no connection may be held meanwhile."""
+        return any(isinstance(f, FetchedField) for plan in self.walk() for f in plan.fields)
 
     def body(self) -> str:
         """The fields in braces, then the includes, as in ``{id, title} > artist{name}``."""

@@ -12,7 +12,7 @@ from batchrepo.errors import InvalidArgument, LazyLoad
 from batchrepo.mapping.entity import attribute_owner
 from batchrepo.sql.guarding import guard_all
 from batchrepo.sql.select import check_own_columns, select_rows
-from batchrepo.strategies.batched import complete
+from batchrepo.strategies.batched import complete, holding
 from batchrepo.strategies.deliver import field_name, output_name
 from batchrepo.strategies.eager import complete_entities, joinable, related
 from batchrepo.strategies.entities import find_entities
@@ -147,7 +147,7 @@ class Finder(Generic[E]):
         delivery, compiled = self.scope.reading.views(view, self.entity, self.info)
         columns = compiled.root.source.columns
         key = [column.attribute for column in self.entity.key]
-        async with self.scope.door.hold():
+        async with holding(compiled.plan, self.scope):
             rows = await find_rows(
                 self.entity,
                 [*columns, *key],
@@ -176,7 +176,7 @@ class Finder(Generic[E]):
         choice = reading.planner.choose(compiled.plan, "views", strategy)
         if choice.strategy == "eager":
             return await self._eager_dicts(compiled.plan, where, order, limit, names)
-        async with self.scope.door.hold():
+        async with holding(compiled.plan, self.scope):
             rows = await find_rows(
                 self.entity,
                 compiled.root.source.columns,
@@ -191,7 +191,7 @@ class Finder(Generic[E]):
     async def _eager_dicts(
         self, plan: Any, where: Sequence[Any], order: Any, limit: int | None, names: Names
     ) -> list[dict[str, Any]]:
-        async with self.scope.door.hold():
+        async with holding(plan, self.scope):
             rows = await find_entities(
                 self.entity,
                 self.scope,

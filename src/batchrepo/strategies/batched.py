@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from batchrepo.sql.rows import Keyed, Lookup, keyed_rows, row_keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Sequence
+    from contextlib import AbstractAsyncContextManager
 
     from batchrepo.declare.repository_info import Catalog
     from batchrepo.mapping import EntityInfo
@@ -70,6 +72,11 @@ async def complete(compiled: CompiledPlan, rows: Sequence[Row], context: ReadCon
     return dicts
 
 
+def holding(plan: ReadPlan, context: ReadContext) -> AbstractAsyncContextManager[None]:
+    """Keep connections for the next statement of a plan, unless it calls out to somebody slow in between."""
+    return nullcontext() if plan.calls_out else context.door.hold()
+
+
 async def find_by_keys(
     compiled: CompiledPlan, lookup: Lookup, keys: Sequence[Key], context: ReadContext
 ) -> tuple[Dicts, list[Key]]:
@@ -84,7 +91,7 @@ async def find_by_keys(
     Returns:
         The dicts in the lookup's order, and for each the key that it belongs to.
     """
-    async with context.door.hold():
+    async with holding(compiled.plan, context):
         rows, matched = await fetch_rows(lookup, compiled.root.source.columns, keys, context)
         return await complete(compiled, rows, context), matched
 
@@ -144,7 +151,7 @@ class _Run:
     async def descend(self, compiled: CompiledPlan, rows: Sequence[Row], dicts: Dicts) -> None:
         self.rows[compiled.root] = rows
         self.dicts[compiled.root] = dicts
-        async with self.context.door.hold():
+        async with holding(compiled.plan, self.context):
             for level in compiled.levels:
                 await self._level(level)
         for flattened in compiled.flattened:
