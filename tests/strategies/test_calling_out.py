@@ -28,7 +28,7 @@ async def test_no_connection_is_held_while_a_plan_calls_out(chinook_url: str, st
         asked.append(keys)
         pool = scope.reading.engine.sync_engine.pool
         async with asyncio.timeout(10):
-            while pool.checkedout():  # a statement of the same level may still run beside the call
+            while pool.checkedout():  # noqa: ASYNC110  a statement of the same level may still run
                 await asyncio.sleep(0)
         in_use.append(pool.checkedout())
         return {key: key * 2 for key in keys}
