@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from batchrepo.declare.repository_info import Catalog, RepositoryInfo, read_repository
 from batchrepo.errors import DeclarationError, InvalidArgument
 from batchrepo.events import EventLog
 from batchrepo.executing import Health, check, describe, make_engine, read_engine
+from batchrepo.mapping.entity import shown
+from batchrepo.plan.slots import affinity
 from batchrepo.repository import Repository
 from batchrepo.scope import Scope
 from batchrepo.scope.peers import PEERS, FetchMode
@@ -17,11 +21,10 @@ from batchrepo.strategies.explaining import explain_view
 from batchrepo.strategies.reading import Reading
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
     from types import TracebackType
     from typing import Self
 
-    from pydantic import BaseModel
     from sqlalchemy.engine import URL
     from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -60,7 +63,8 @@ class Database:
         max_statements: int | None = None,
         **pool: Any,
     ) -> None:
-        catalog = Catalog([_read(repository) for repository in repositories])
+        declared = _listed("repositories", repositories, "[AlbumRepository]")
+        catalog = Catalog([_read(repository) for repository in declared])
         self._owns_engine = not isinstance(url_or_engine, AsyncEngine)
         if isinstance(url_or_engine, AsyncEngine):
             if pool:
@@ -78,7 +82,7 @@ class Database:
         self.mode = mode
         self.max_statements = max_statements
         self._listeners: list[Callable[[Event], None]] = []
-        for view in views:
+        for view in _listed("views", views, "[AlbumView]"):
             self._check_view(view)
 
     async def __aenter__(self) -> Self:
@@ -182,16 +186,17 @@ class Database:
             raise InvalidArgument(f"{view.__name__} fits several repositories ({names}): name one.")
         return fitting[0]
 
-    def _check_view(self, view: type[BaseModel]) -> list[RepositoryInfo]:
+    def _check_view(self, view: Any) -> list[RepositoryInfo]:
         """The repositories that a view fits; it must fit one."""
+        if not (isinstance(view, type) and issubclass(view, BaseModel)):
+            raise DeclarationError(f"Expected a view, which is a Pydantic model; got {shown(view)}.")
         fitting: list[RepositoryInfo] = []
-        errors: list[tuple[int, RepositoryInfo, DeclarationError]] = []
+        errors: list[tuple[float, RepositoryInfo, DeclarationError]] = []
         for info in self._reading.catalog.by_class.values():
             try:
                 self._reading.plans.plan(view, info.entity, info)
             except DeclarationError as error:
-                known = {*info.entity.columns, *info.entity.relations, *info.computed}
-                errors.append((len(known & set(view.model_fields)), info, error))
+                errors.append((affinity(view, info.entity, info.computed), info, error))
             else:
                 fitting.append(info)
         if fitting:
@@ -207,7 +212,13 @@ class Database:
         return f"<Database {describe(self.engine)}, {len(self._reading.catalog.by_class)} repositories>"
 
 
+def _listed(name: str, given: Any, example: str) -> list[Any]:
+    if isinstance(given, str | type) or not isinstance(given, Iterable):
+        raise DeclarationError(f"{name}= expects a list, such as {example}; got {shown(given)}.")
+    return list(given)
+
+
 def _read(repository: Any) -> RepositoryInfo:
     if not (isinstance(repository, type) and issubclass(repository, Repository)):
-        raise DeclarationError(f"repositories= expects Repository classes; got {repository!r}.")
+        raise DeclarationError(f"repositories= expects Repository classes; got {shown(repository)}.")
     return read_repository(repository, Repository)

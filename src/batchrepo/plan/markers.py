@@ -1,14 +1,13 @@
 """Markers for view fields whose name alone does not say what to read.
 
-They go into ``Annotated``: ``artist_name: Annotated[str, column(Album.artist, Artist.name)]``.
+They go into ``Annotated``: ``artist_name: Annotated[str, column(Album.artist, Artist.name)]``. What they were
+given is checked when the view is planned, where view and field can be named.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
-
-from batchrepo.errors import DeclarationError
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,8 +44,6 @@ def column(*path: Any) -> ColumnMarker:
         path: to-one relationships that lead to the column, then the column:
             ``column(Album.title)``, ``column(Album.artist, Artist.name)``.
     """
-    if not path:
-        raise DeclarationError("column() needs a column, such as column(Album.artist, Artist.name).")
     return ColumnMarker(path)
 
 
@@ -61,8 +58,6 @@ def include(
         where: a condition on the related rows (or a sequence of conditions, all of which must hold).
         order_by: default: the relationship's own order; the primary key breaks ties where `first` is given.
     """
-    if first is not None and first < 1:
-        raise DeclarationError(f"include({relation}, first={first}): expected at least 1 row per parent.")
     return IncludeMarker(relation, first, where, order_by)
 
 

@@ -52,7 +52,7 @@ class AggregateField:
 
     def __str__(self) -> str:
         a = self.aggregate
-        column = f".{a.column.key}" if a.column is not None else ""
+        column = f".{getattr(a.column, 'key', None) or f'({a.column})'}" if a.column is not None else ""
         return f"{self.name}={a.function}({a.relation.name}{column}{' where ...' if a.where else ''})"
 
 

@@ -1,23 +1,41 @@
 """From a view (a Pydantic model) to its ReadPlan, checked against the mapper and the repositories.
 
 A field is resolved by its marker, else by its name: a column, a relation, a computed attribute, a
-hybrid or synonym; else by a ``validation_alias`` that is such a name.
+hybrid or synonym; else by a ``validation_alias`` that is such a name, or an ``AliasPath`` along to-one
+relations to a column.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pydantic import BaseModel, RootModel
+from pydantic.errors import PydanticUndefinedAnnotation, PydanticUserError
+
 from batchrepo.declare.computed import Aggregate, Computed, Expression, Fetched, Top
-from batchrepo.declare.orders import parse_order
+from batchrepo.declare.criteria import Predicate
+from batchrepo.declare.elements import declared_conditions, declared_first, related_sources, sql_of
+from batchrepo.declare.orders import declared_order
 from batchrepo.errors import DeclarationError, did_you_mean
-from batchrepo.mapping.entity import attribute_owner
-from batchrepo.plan.annotations import FieldType, can_hold, read_type
-from batchrepo.plan.markers import ColumnMarker, IncludeMarker, Marker, UnmappedMarker
+from batchrepo.mapping.entity import attribute_owner, python_type_of
+from batchrepo.plan.fitting import (
+    check_column,
+    check_list,
+    check_optional,
+    check_value,
+    shape,
+    shown,
+    why_none,
+)
+from batchrepo.plan.markers import (
+    ColumnMarker,
+    IncludeMarker,
+    UnmappedMarker,
+)
 from batchrepo.plan.read import AggregateField, ColumnField, FetchedField, Field, FlatField, Include, ReadPlan
+from batchrepo.plan.slots import Slot, alias_paths, marker_of, read_slot
 
 if TYPE_CHECKING:
-    from pydantic import BaseModel
     from pydantic.fields import FieldInfo
 
     from batchrepo.declare.repository_info import Catalog, RepositoryInfo
@@ -39,12 +57,20 @@ def plan_view(
         DeclarationError: a field of the view cannot be read; the message names view, field and the
             nearest right names.
     """
-    return _Reader(catalog, ()).read(view, entity, repository)
+    hidden = frozenset(
+        guarded
+        for guarded, criteria in catalog.criteria.items()
+        if any(isinstance(criterion, Predicate) for criterion in criteria)
+    )
+    return _Reader(catalog, hidden, ()).read(view, entity, repository)
 
 
 class _Reader:
-    def __init__(self, catalog: Catalog, above: tuple[type[BaseModel], ...]) -> None:
+    def __init__(
+        self, catalog: Catalog, hidden: frozenset[EntityInfo], above: tuple[type[BaseModel], ...]
+    ) -> None:
         self.catalog = catalog
+        self.hidden = hidden
         self.above = above
 
     def read(self, view: type[BaseModel], entity: EntityInfo, repository: RepositoryInfo | None) -> ReadPlan:
@@ -54,14 +80,19 @@ class _Reader:
                 f"{view.__name__} contains itself ({chain}), so that its plan has no end. "
                 f"Write a view for each level, the last one without the relation."
             )
-        if not view.__pydantic_complete__:
-            view.model_rebuild()
-        inner = _Reader(self.catalog, (*self.above, view))
+        if issubclass(view, RootModel):
+            raise DeclarationError(
+                f"{view.__name__} is a RootModel, which has no fields to read. Write a BaseModel, and lists as fields."
+            )
+        _complete(view)
+        inner = _Reader(self.catalog, self.hidden, (*self.above, view))
         fields = [
             field
             for name, info in view.model_fields.items()
             if (field := inner._field(view, entity, name, info, repository)) is not None
         ]
+        if not fields:
+            raise DeclarationError(f"{view.__name__} has no field that is read from {entity.name}. Add one.")
         return ReadPlan(entity, tuple(fields), view)
 
     def _field(
@@ -72,160 +103,150 @@ class _Reader:
         info: FieldInfo,
         repository: RepositoryInfo | None,
     ) -> Field | None:
-        where = f"{view.__name__}.{name}"
-        declared = read_type(info.annotation)
-        markers = [item for item in info.metadata if isinstance(item, Marker)]
-        if len(markers) > 1:
-            raise DeclarationError(f"{where} has {len(markers)} markers. Expected at most one.")
-        checked = not _has_validator(view, name, info)
-        match markers[0] if markers else None:
+        slot = read_slot(view, name, info)
+        match marker_of(slot):
             case UnmappedMarker():
-                _check_filled(where, info)
+                if info.is_required():
+                    raise DeclarationError(
+                        f"{slot.where} is unmapped() and has no default, so nothing would fill it."
+                    )
                 return None
             case ColumnMarker(path):
-                return self._flat(where, name, entity, path, declared, checked)
+                return self._flat(slot, entity, path)
             case IncludeMarker() as marker:
-                relation = self._relation(where, entity, marker.relation)
-                return self._include(where, name, relation, declared, checked, marker)
+                relation = self._relation(slot.where, entity, marker.relation)
+                return self._include(slot, relation, marker)
             case _:
-                return self._by_name(where, name, info, entity, declared, checked, repository)
+                return self._by_name(slot, entity, repository)
 
-    def _by_name(
-        self,
-        where: str,
-        name: str,
-        info: FieldInfo,
-        entity: EntityInfo,
-        declared: FieldType,
-        checked: bool,
-        repository: RepositoryInfo | None,
-    ) -> Field:
+    def _by_name(self, slot: Slot, entity: EntityInfo, repository: RepositoryInfo | None) -> Field:
         computed = self.catalog.computed(entity, repository)
-        names = [name]
-        if isinstance(info.validation_alias, str):
-            names.append(info.validation_alias)
-        for candidate in names:
-            found = entity.columns.get(candidate)
+        for path in ((slot.name,), *alias_paths(slot.info)):
+            found = self._along(slot, entity, path, computed)
             if found is not None:
-                return _column(where, name, found, declared, checked)
-            if candidate in entity.relations:
-                relation = entity.relations[candidate]
-                return self._include(where, name, relation, declared, checked, None)
-            if candidate in computed:
-                return self._computed(where, name, computed[candidate], entity, declared, checked)
-            if candidate in entity.expressions:
-                return _column(where, name, entity.expressions[candidate], declared, checked)
+                return found
         known = [*entity.columns, *entity.relations, *computed, *entity.expressions]
+        if slot.name in entity.mapper.all_orm_descriptors:
+            raise DeclarationError(
+                f"{slot.where}: {entity.name}.{slot.name} has no SQL form: it works on instances only. "
+                f"Give it an expression, or compute it in the view."
+            )
         raise DeclarationError(
-            f"{where}: {entity.name} has no attribute {name!r}.{did_you_mean(name, known)} "
+            f"{slot.where}: {entity.name} has no attribute {slot.name!r}.{did_you_mean(slot.name, known)} "
             f"(A field that is not read from the database is marked with unmapped().)"
         )
 
-    def _computed(
-        self,
-        where: str,
-        name: str,
-        computed: Computed[Any],
-        entity: EntityInfo,
-        declared: FieldType,
-        checked: bool,
-    ) -> Field:
+    def _along(
+        self, slot: Slot, entity: EntityInfo, path: tuple[str, ...], computed: dict[str, Computed[Any]]
+    ) -> Field | None:
+        """The field that a path of names leads to; nearly always it is one name."""
+        name = path[0]
+        relation = entity.relations.get(name)
+        if len(path) > 1:
+            steps = _attributes(entity, path)
+            return None if steps is None else self._flat(slot, entity, steps)
+        if name in entity.columns:
+            return _column(slot, entity.columns[name])
+        if relation is not None:
+            return self._include(slot, relation, None)
+        if name in computed:
+            return self._computed(slot, computed[name], entity)
+        if name in entity.expressions:
+            return _column(slot, entity.expressions[name])
+        return None
+
+    def _computed(self, slot: Slot, computed: Computed[Any], entity: EntityInfo) -> Field:
+        where, declared = slot.where, slot.declared
         match computed:
             case Expression(expression=sql):
-                return ColumnField(name, sql, None)
+                if slot.checked:
+                    kind = python_type_of(sql_of(sql).type)  # type: ignore[union-attr]
+                    check_value(where, str(computed), kind, declared, slot.settings)
+                return ColumnField(slot.name, sql, None)
             case Aggregate():
-                may_be_none = computed.empty is None
-                if checked and may_be_none and not declared.optional:
-                    raise DeclarationError(
-                        f"{where}: {computed} is None for a {entity.name} without {computed.relation.name}, but "
-                        f"the field does not allow None. Write {_shown(declared.item)} | None."
-                    )
-                return AggregateField(name, computed)
+                if slot.checked:
+                    check_value(where, str(computed), _aggregate_type(computed), declared, slot.settings)
+                    if computed.empty is None:
+                        check_optional(
+                            where, f"{computed} is None where {computed.relation} is empty", declared
+                        )
+                return AggregateField(slot.name, computed)
             case Fetched():
-                return FetchedField(name, computed)
-            case Top():
-                if checked and declared.many == computed.single:
+                return FetchedField(slot.name, computed)
+            case Top(relation=relation, single=single):
+                if slot.checked and declared.many == single:
                     raise DeclarationError(
-                        f"{where}: {computed} gives {'one' if computed.single else 'a list of'} "
-                        f"{computed.relation.target.name}, but the field is {_shape(declared)}."
+                        f"{where}: {computed} gives {'one' if single else 'a list of'} "
+                        f"{relation.target.name}, but the field is {shape(declared)}."
                     )
-                if checked and computed.single and not declared.optional:
-                    raise DeclarationError(
-                        f"{where}: {computed} is None for a {entity.name} without {computed.relation.name}, but "
-                        f"the field does not allow None. Write {_shown(declared.item)} | None."
-                    )
-                plan = self._nested(where, computed.relation, declared)
+                if slot.checked and single:
+                    check_optional(where, f"{computed} is None where {relation} is empty", declared)
+                plan = self._nested(slot, relation)
                 return Include(
-                    name,
-                    computed.relation,
-                    plan,
-                    computed.where,
-                    computed.order,
-                    computed.first,
-                    not computed.single,
+                    slot.name, relation, plan, computed.where, computed.order, computed.first, not single
                 )
         raise DeclarationError(f"{where}: {computed!r} cannot be read in a view.")
 
-    def _include(
-        self,
-        where: str,
-        name: str,
-        relation: RelationInfo,
-        declared: FieldType,
-        checked: bool,
-        marker: IncludeMarker | None,
-    ) -> Include:
+    def _include(self, slot: Slot, relation: RelationInfo, marker: IncludeMarker | None) -> Include:
+        where, declared = slot.where, slot.declared
         if relation.refused:
             raise DeclarationError(f"{where}: {relation.refused}.")
         if self.catalog.policy(relation) == "forbid":
             raise DeclarationError(
                 f"{where}: {relation} has the policy 'forbid' and may not be read. Remove the field or the policy."
             )
-        if checked and declared.many != relation.many:
+        if slot.checked and declared.many != relation.many:
             expected = "a list" if relation.many else "one, not a list"
             raise DeclarationError(
-                f"{where}: {relation} leads to {expected}, but the field is {_shape(declared)}."
+                f"{where}: {relation} leads to {expected}, but the field is {shape(declared)}."
             )
-        if checked and not relation.many and relation.nullable and not declared.optional:
-            raise DeclarationError(
-                f"{where}: {relation} may be None (its key is nullable, or no foreign key promises the row), but "
-                f"the field does not allow None. Write {_shown(declared.item)} | None."
-            )
-        plan = self._nested(where, relation, declared)
+        if slot.checked and not relation.many:
+            self._check_nullable(slot, relation)
+        plan = self._nested(slot, relation)
         if marker is None:
-            required = checked and not relation.many and not declared.optional
-            return Include(name, relation, plan, many=relation.many, required=required)
-        conditions = marker.where
-        if conditions is None:
-            conditions = ()
-        elif not isinstance(conditions, tuple | list):
-            conditions = (conditions,)
-        if not relation.many and (marker.first or marker.order_by is not None):
+            return Include(slot.name, relation, plan, many=relation.many)
+        sources, target = related_sources(relation), relation.target.name
+        conditions = declared_conditions(marker.where, where, sources, target)
+        order = declared_order(marker.order_by, where, sources, target)
+        first = None if marker.first is None else declared_first(marker.first, f"{where}: first=")
+        if not relation.many and (first is not None or order):
             raise DeclarationError(
                 f"{where}: {relation} leads to one row, so first= and order_by= mean nothing."
             )
-        if not relation.many and conditions and not declared.optional:
-            raise DeclarationError(f"{where}: where= may leave nothing, so that the field must allow None.")
-        order = parse_order(marker.order_by)
-        return Include(name, relation, plan, tuple(conditions), order, marker.first, relation.many)
+        if not relation.many and conditions and slot.checked:
+            check_optional(where, "where= may leave nothing", declared)
+        return Include(slot.name, relation, plan, conditions, order, first, relation.many)
 
-    def _nested(self, where: str, relation: RelationInfo, declared: FieldType) -> ReadPlan:
-        if declared.model is None:
-            raise DeclarationError(
-                f"{where}: {relation} leads to {relation.target.name}, so the field's type must be a view (a "
-                f"Pydantic model){' in a list' if relation.many else ''}; got {_shown(declared.item)}."
+    def _check_nullable(self, slot: Slot, relation: RelationInfo) -> None:
+        if relation.nullable:
+            check_optional(slot.where, why_none(relation), slot.declared)
+        if self._may_be_hidden(relation):
+            check_optional(
+                slot.where,
+                f"{relation} is None where row criteria hide the {relation.target.name}",
+                slot.declared,
             )
-        return self.read(declared.model, relation.target, None)
 
-    def _flat(
-        self,
-        where: str,
-        name: str,
-        entity: EntityInfo,
-        path: tuple[Any, ...],
-        declared: FieldType,
-        checked: bool,
-    ) -> Field:
+    def _may_be_hidden(self, relation: RelationInfo) -> bool:
+        return not self.hidden.isdisjoint(relation.target.ancestors)
+
+    def _nested(self, slot: Slot, relation: RelationInfo) -> ReadPlan:
+        model = slot.declared.model
+        if model is None:
+            raise DeclarationError(
+                f"{slot.where}: {relation} leads to {relation.target.name}, so the field's type must be a view (a "
+                f"Pydantic model){' in a list' if relation.many else ''}; got {shown(slot.declared.item)}."
+            )
+        if slot.checked and slot.declared.many:
+            check_list(slot.where, slot.declared, slot.settings)
+        return self.read(model, relation.target, None)
+
+    def _flat(self, slot: Slot, entity: EntityInfo, path: tuple[Any, ...]) -> Field:
+        where = slot.where
+        if not path:
+            raise DeclarationError(
+                f"{where}: column() needs a column, such as column(Album.artist, Artist.name)."
+            )
         relations: list[RelationInfo] = []
         current = entity
         for step in path[:-1]:
@@ -235,25 +256,29 @@ class _Reader:
                     f"{where}: {relation} leads to a list; column() follows to-one relations only. "
                     f"Use a list of views, or a computed attribute."
                 )
+            if relation.refused:
+                raise DeclarationError(f"{where}: {relation.refused}.")
             relations.append(relation)
             current = relation.target
         last = path[-1]
         if isinstance(last, Computed):
             raise DeclarationError(f"{where}: column() ends with a column; {last} is a computed attribute.")
-        owner, attribute = attribute_owner(last)
+        owner, attribute = attribute_owner(last, where)
         if owner not in current.ancestors:
             raise DeclarationError(
                 f"{where}: {owner.name}.{attribute} is not an attribute of {current.name}."
             )
-        found = current.column(attribute)
+        found = current.column(attribute, where)
         if not relations:
-            return _column(where, name, found, declared, checked)
-        nullable = found.nullable or any(relation.nullable for relation in relations)
-        _check_column(where, found, declared, checked, nullable)
-        return FlatField(name, tuple(relations), found)
+            return _column(slot, found)
+        if slot.checked:
+            check_column(where, found, slot.declared, slot.settings, nullable=found.nullable)
+            for relation in relations:
+                self._check_nullable(slot, relation)
+        return FlatField(slot.name, tuple(relations), found)
 
     def _relation(self, where: str, entity: EntityInfo, attribute: Any) -> RelationInfo:
-        owner, name = attribute_owner(attribute)
+        owner, name = attribute_owner(attribute, where)
         if owner not in entity.ancestors or name not in entity.relations:
             raise DeclarationError(
                 f"{where}: {owner.name}.{name} is not a relationship of {entity.name}."
@@ -262,52 +287,43 @@ class _Reader:
         return entity.relations[name]
 
 
-def _check_filled(where: str, info: FieldInfo) -> None:
-    if info.is_required():
-        raise DeclarationError(f"{where} is unmapped() and has no default, so nothing would fill it.")
-
-
-def _column(where: str, name: str, column: ColumnInfo, declared: FieldType, checked: bool) -> ColumnField:
-    _check_column(where, column, declared, checked, column.nullable and column.is_table_column)
-    return ColumnField(name, column.attribute, column)
-
-
-def _check_column(where: str, column: ColumnInfo, declared: FieldType, checked: bool, nullable: bool) -> None:
-    if not checked:
+def _complete(view: type[BaseModel]) -> None:
+    """Let Pydantic finish a model whose annotations name classes that were defined after it."""
+    if view.__pydantic_complete__:
         return
-    if declared.model is not None and column.python_type not in (dict, list, None):
-        raise DeclarationError(f"{where}: {column.name!r} is a column, but the field's type is a view.")
-    if nullable and not declared.optional:
+    try:
+        view.model_rebuild()
+    except PydanticUndefinedAnnotation as error:
         raise DeclarationError(
-            f"{where}: {column.name!r} may be NULL, but the field does not allow None. "
-            f"Write {_shown(declared.item)} | None."
-        )
-    if not declared.many and not can_hold(declared.item, column.python_type):
-        raise DeclarationError(
-            f"{where}: {column.name!r} holds {_shown(column.python_type)} values, which a field of type "
-            f"{_shown(declared.item)} does not take."
-        )
+            f"{view.__name__}: the type {error.name!r} of a field is not defined where the view is. "
+            f"Define or import it there."
+        ) from error
+    except PydanticUserError as error:
+        raise DeclarationError(f"{view.__name__} is no complete Pydantic model: {error.message}") from error
 
 
-def _has_validator(view: type[BaseModel], name: str, info: FieldInfo) -> bool:
-    """Whether the user's own code turns the read value into something else first."""
-    decorators = view.__pydantic_decorators__
-    own = any(
-        name in d.info.fields or "*" in d.info.fields
-        for d in decorators.field_validators.values()
-        if d.info.mode in ("before", "wrap", "plain")
-    )
-    wrapping = any(
-        type(item).__name__ in ("BeforeValidator", "WrapValidator", "PlainValidator")
-        for item in info.metadata
-    )
-    root = any(d.info.mode in ("before", "wrap") for d in decorators.model_validators.values())
-    return own or wrapping or root
+def _attributes(entity: EntityInfo, path: tuple[str, ...]) -> tuple[Any, ...] | None:
+    """The attributes along to-one relations to a column, or None if the names lead elsewhere."""
+    found: list[Any] = []
+    current = entity
+    for name in path[:-1]:
+        relation = current.relations.get(name)
+        if relation is None or relation.many:
+            return None
+        found.append(relation.attribute)
+        current = relation.target
+    last = current.columns.get(path[-1]) or current.expressions.get(path[-1])
+    return None if last is None else (*found, last.attribute)
 
 
-def _shown(kind: Any) -> str:
-    return kind.__name__ if isinstance(kind, type) else str(kind)
+def _column(slot: Slot, found: ColumnInfo) -> ColumnField:
+    if slot.checked:
+        nullable = found.nullable and found.is_table_column
+        check_column(slot.where, found, slot.declared, slot.settings, nullable=nullable)
+    return ColumnField(slot.name, found.attribute, found)
 
 
-def _shape(declared: FieldType) -> str:
-    return f"a list of {_shown(declared.item)}" if declared.many else _shown(declared.item)
+def _aggregate_type(aggregate: Aggregate[Any]) -> type[Any] | None:
+    fixed: dict[str, type[Any]] = {"count": int, "exists": bool, "average": float}
+    found = fixed.get(aggregate.function)
+    return found if found is not None else python_type_of(sql_of(aggregate.column).type)  # type: ignore[union-attr]
