@@ -51,13 +51,16 @@ class Lookup:
 
     @property
     def same(self) -> tuple[Any, ...]:
-        """Equal for two lookups that find the same rows for the same key."""
+        """Equal for two lookups that find the same rows for the same key.
+
+        Holds as long as both exist: expressions are told apart by their ids.
+        """
         return (
             self.entity,
             tuple(column.name for column in self.columns),
             self.relation,
             tuple(id(condition) for condition in self.where),
-            tuple(id(term.expression) for term in self.order),
+            tuple((id(term.expression), term.descending, term.nulls) for term in self.order),
             self.first,
         )
 

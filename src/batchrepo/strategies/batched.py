@@ -114,8 +114,8 @@ def keyed_statement(lookup: Lookup, columns: Sequence[Any], context: ReadContext
     cache_key = (lookup.same, tuple(map(id, columns)), dialect.name)
     cached = context.guards.statements.get(cache_key)
     if cached is None:
-        # The columns stay referenced, so that their ids stay theirs.
-        cached = (keyed_rows(lookup, columns, context.guards, dialect), tuple(columns))
+        # Lookup and columns stay referenced, so that the ids in the key stay theirs.
+        cached = (keyed_rows(lookup, columns, context.guards, dialect), lookup, tuple(columns))
         context.guards.statements[cache_key] = cached
     return cached[0]
 
