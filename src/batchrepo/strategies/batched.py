@@ -190,25 +190,25 @@ class _Run:
 
     async def _fetch_by_key(self, fetch: Fetch, keys: Sequence[Key], wanted: dict[Attach, list[Key]]) -> None:
         remembered = self.remembered[fetch.lookup.entity]
-        missing = [key for key in keys if key not in remembered]
+        missing = [key for key in keys if key not in remembered] if remembered else keys
         rows, matched = await self._rows(fetch, missing)
-        if missing:
-            remembered.update(dict.fromkeys(missing))
-            remembered.update(zip(matched, rows, strict=True))
+        all_fresh = len(missing) == len(keys)
+        remembered.update(zip(matched, rows, strict=True))
+        if len(rows) < len(missing):
+            for key in missing:
+                remembered.setdefault(key, None)
         for attach in fetch.attaches:
             child = attach.child
             assert child is not None
-            found = [
-                (key, row)
-                for key in dict.fromkeys(wanted[attach])
-                if (row := remembered.get(key)) is not None
-            ]
-            child_rows = [row for _, row in found]
+            if all_fresh and len(fetch.attaches) == 1:
+                child_keys, child_rows = matched, rows
+            else:
+                known = [(key, remembered.get(key)) for key in dict.fromkeys(wanted[attach])]
+                child_keys = [key for key, row in known if row is not None]
+                child_rows = [row for _, row in known if row is not None]
             child_dicts = child.assemble(child_rows)
             self.rows[child], self.dicts[child] = child_rows, child_dicts
-            self._attach_one(
-                attach, wanted[attach], dict(zip((key for key, _ in found), child_dicts, strict=True))
-            )
+            self._attach_one(attach, wanted[attach], dict(zip(child_keys, child_dicts, strict=True)))
 
     def _attach_groups(
         self, attach: Attach, wanted: list[Key], rows: Sequence[Row], matched: Sequence[Key]
@@ -236,7 +236,7 @@ class _Run:
         get = found.get
         for key, parent in zip(wanted, self.dicts[attach.parent], strict=True):
             parent[name] = get(key)
-        if attach.required is not None and not all(key in found for key in wanted):
+        if attach.required is not None and len(found) < len(set(wanted)):
             key = next(key for key in wanted if key not in found)
             raise MissingRelated(
                 f"{attach.required} does not allow None, but its row with key {key!r} does not exist, or this scope "
