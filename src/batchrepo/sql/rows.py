@@ -7,6 +7,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
+from sqlalchemy import orm
 from sqlalchemy.sql import visitors
 from sqlalchemy.sql.elements import BindParameter
 
@@ -223,10 +224,15 @@ def _lateral(
     assert table is not None
     terms = total_order(lookup.order, lookup.entity)
     sorted_by = [term.expression.label(f"order_{i}") for i, term in enumerate(terms)]
+    rows: Any = lookup.entity.cls
+    if relation.secondary is not None:
+        # Written as a join, though WHERE says it all: of a LATERAL with two tables in its FROM, SQLAlchemy
+        # warns that nothing joins them.
+        rows = orm.join(rows, relation.secondary, sa.true())
     inner = (
         sa.select(*_inner(lookup, selected), *sorted_by)
         .where(on_key_table(relation, table), *conditions)
-        .select_from(lookup.entity.cls)
+        .select_from(rows)
         .order_by(*(term.element for term in terms))
         .limit(lookup.first)
         .correlate(table.source)
