@@ -9,6 +9,10 @@ COVERAGE := 95
 # What is type-checked, as far as it exists: mypy refuses a folder without Python files.
 TYPED := $(foreach folder,src examples benchmarks tests/typing,$(if $(wildcard $(folder)/*.py $(folder)/*/*.py),$(folder)))
 
+# A worker for each processor, each with a PostgreSQL of its own. worksteal keeps the order of the tests, so that
+# those that share a database stay together until a worker has nothing left to do.
+PARALLEL := -n logical --maxprocesses 8 --dist worksteal
+
 # Tests to run: `make test T=tests/loading` runs a part, without asking for coverage.
 T :=
 
@@ -27,7 +31,9 @@ serve: $(STAMP) ## Start the REST and the GraphQL example
 test: $(STAMP) ## Run the tests; T=path runs a part
 ifeq ($(strip $(T)),)
 	@# `coverage run` and not pytest-cov: our own pytest plugin is imported before pytest-cov starts to measure.
-	@$(BIN)/coverage run -m pytest
+	@$(BIN)/coverage erase
+	@$(BIN)/coverage run -m pytest $(PARALLEL)
+	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report --fail-under=$(COVERAGE)
 else
 	@$(BIN)/python -m pytest $(T)
@@ -47,7 +53,7 @@ bench: $(STAMP) ## Measure batchrepo side by side with its peers
 	@$(BIN)/python -m benchmarks
 
 wheel-test: $(STAMP) ## Build the wheel and run the tests against it, without src
-	@scripts/wheel-test $(BIN)/python $(WHEEL)
+	@scripts/wheel-test $(BIN)/python $(WHEEL) $(PARALLEL)
 
 clean: ## Remove environments, caches and builds
 	@rm -rf $(VENV) $(WHEEL) build dist .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

@@ -46,14 +46,14 @@ def postgres_server() -> Iterator[PostgresServer]:
 @pytest.fixture
 def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
     """An empty PostgreSQL database of the test's own, through asyncpg."""
-    with postgres_server.database() as url:
+    with postgres_server.empty_database() as url:
         yield _text(url)
 
 
 @pytest.fixture
 def psycopg_url(postgres_server: PostgresServer) -> Iterator[str]:
     """An empty PostgreSQL database of the test's own, through psycopg."""
-    with postgres_server.database(driver="psycopg") as url:
+    with postgres_server.empty_database(driver="psycopg") as url:
         yield _text(url)
 
 
@@ -79,7 +79,7 @@ def module_database_url(
         return
     server: PostgresServer = request.getfixturevalue("postgres_server")
     driver = "psycopg" if request.param == "psycopg" else "asyncpg"
-    with server.database(driver=driver) as url:
+    with server.empty_database(driver=driver) as url:
         yield _text(url)
 
 

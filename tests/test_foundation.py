@@ -35,6 +35,49 @@ def test_a_dropped_database_takes_its_connections_along(postgres_server: Postgre
         left.execute("SELECT 1")
 
 
+def test_a_database_that_is_lent_again_is_as_new(postgres_server: PostgresServer):
+    """Whatever a test left: tables, types, schemas, settings, an open transaction that holds locks."""
+    import psycopg
+
+    def plain(url) -> str:
+        return url.set(drivername="postgresql").render_as_string(hide_password=False)
+
+    def state(connection) -> list[object]:
+        return [
+            connection.execute(query).fetchall()
+            for query in (
+                "SELECT nspname FROM pg_namespace ORDER BY 1",
+                "SELECT oid::regclass::text FROM pg_class WHERE relnamespace = 'public'::regnamespace",
+                "SELECT typname FROM pg_type WHERE typnamespace = 'public'::regnamespace",
+                "SHOW work_mem",
+            )
+        ]
+
+    with postgres_server.database() as fresh, psycopg.connect(plain(fresh)) as connection:
+        expected = state(connection)
+    with postgres_server.empty_database() as used:
+        left = psycopg.connect(plain(used), autocommit=True)
+        left.execute(
+            "CREATE TYPE color AS ENUM ('red'); CREATE SCHEMA more; CREATE TABLE more.mark (n color)"
+        )
+        left.execute(f"ALTER DATABASE {used.database} SET work_mem = '1MB'")
+        left.execute("CREATE TABLE mark (n integer); BEGIN; LOCK TABLE mark")
+    with left, pytest.raises(psycopg.OperationalError):
+        left.execute("SELECT 1")
+    with (
+        postgres_server.empty_database(driver="psycopg") as again,
+        psycopg.connect(plain(again)) as connection,
+    ):
+        assert again.database == used.database
+        assert again.drivername == "postgresql+psycopg"
+        assert state(connection) == expected
+
+
+def test_two_databases_at_once_are_two(postgres_server: PostgresServer):
+    with postgres_server.empty_database() as first, postgres_server.empty_database() as second:
+        assert first.database != second.database
+
+
 def test_the_server_of_a_url_is_used_and_left_running(postgres_server: PostgresServer):
     url = postgres_server.url.set(drivername="postgresql+asyncpg").render_as_string(hide_password=False)
     with running_server(url) as same, same.database() as database:

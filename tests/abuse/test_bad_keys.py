@@ -271,7 +271,9 @@ async def test_a_key_of_the_right_type_without_a_row_is_no_error(db: Database, n
         ("utc", MOMENT.replace(tzinfo=EAST).astimezone(UTC)),
         ("money", 1.5),
     ],
-    ids=lambda value: value if isinstance(value, str) else type(value).__name__,  # no addresses: workers compare
+    ids=lambda value: (
+        value if isinstance(value, str) else type(value).__name__
+    ),  # no addresses: workers compare
 )
 async def test_another_spelling_of_a_key_finds_its_row(db: Database, name: str, key: Any):
     _, good, _ = CASES[name]

@@ -108,7 +108,7 @@ async def test_the_nested_answer_has_what_makes_it_hard(dataset: Dataset) -> Non
 
 @pytest_asyncio.fixture
 async def two_databases(postgres_server) -> AsyncIterator[tuple[Dataset, Dataset]]:
-    with postgres_server.database() as first, postgres_server.database() as second:
+    with postgres_server.empty_database() as first, postgres_server.empty_database() as second:
         filled = [Dataset(url.render_as_string(hide_password=False), scale=0.001) for url in (first, second)]
         for item in filled:
             await fill(item)
