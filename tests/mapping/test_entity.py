@@ -20,7 +20,7 @@ from sqlalchemy.types import TypeDecorator
 
 from batchrepo import DeclarationError, InvalidArgument
 from batchrepo.mapping import entity_info
-from batchrepo.mapping.entity import attribute_owner, is_relationship, shown
+from batchrepo.mapping.entity import Sources, attribute_owner, is_relationship, shown
 
 
 class Base(DeclarativeBase):
@@ -119,8 +119,17 @@ def test_hybrids_and_synonyms_are_readable_where_they_have_sql():
 
 
 def test_sources_are_the_own_tables_and_the_link_tables_of_relations():
-    assert entity_info(User).sources == {User.__table__, link}
-    assert entity_info(Group).sources == {Group.__table__}
+    assert entity_info(User).sources == Sources(frozenset({User.__table__}), frozenset({link}))
+    assert entity_info(Group).sources == Sources(frozenset({Group.__table__}), frozenset())
+
+
+def test_a_condition_may_bring_an_alias_of_a_link_table_but_of_no_other():
+    sources = entity_info(User).sources
+    assert User.__table__ in sources
+    assert link in sources
+    assert link.alias() in sources
+    assert User.__table__.alias() not in sources
+    assert Group.__table__ not in sources
 
 
 def test_an_attribute_has_an_owner():

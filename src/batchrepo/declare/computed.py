@@ -24,13 +24,11 @@ from batchrepo.errors import DeclarationError, did_you_mean
 from batchrepo.mapping.entity import attribute_owner, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Set as AbstractSet
-
     from sqlalchemy.orm import QueryableAttribute
     from sqlalchemy.sql.elements import ColumnElement, SQLCoreOperations
-    from sqlalchemy.sql.selectable import FromClause
 
     from batchrepo.mapping import EntityInfo, RelationInfo
+    from batchrepo.mapping.entity import Sources
 
 T = TypeVar("T")
 C = TypeVar("C")
@@ -117,7 +115,7 @@ class _OverRelation(Computed[T]):
         return declared_conditions(self._where, str(self), self._sources, str(self.relation.target.name))
 
     @property
-    def _sources(self) -> AbstractSet[FromClause]:
+    def _sources(self) -> Sources:
         return related_sources(self.relation)
 
     def entity(self) -> EntityInfo | None:

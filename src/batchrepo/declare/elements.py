@@ -14,11 +14,10 @@ from sqlalchemy.orm import QueryableAttribute
 from sqlalchemy.sql.elements import UnaryExpression
 
 from batchrepo.errors import DeclarationError
-from batchrepo.mapping.entity import is_relationship, shown
+from batchrepo.mapping.entity import Sources, is_relationship, shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from collections.abc import Set as AbstractSet
 
     from sqlalchemy.sql.elements import ColumnElement
     from sqlalchemy.sql.selectable import FromClause
@@ -79,12 +78,13 @@ def why_no_condition(element: Any) -> str | None:
     return None
 
 
-def foreign_tables(element: Any, sources: AbstractSet[FromClause]) -> list[str]:
+def foreign_tables(element: Any, sources: Sources) -> list[str]:
     """The names of tables whose columns `element` uses although they are not among `sources`.
 
     Related rows in ``has()``, ``any()`` and sub-queries do not count: those bring their own FROM.
     """
-    return sorted(str(getattr(table, "description", None) or table) for table in tables_in(element) - sources)
+    foreign = (table for table in tables_in(element) if table not in sources)
+    return sorted(str(getattr(table, "description", None) or table) for table in foreign)
 
 
 def tables_in(element: Any) -> frozenset[FromClause]:
@@ -94,9 +94,7 @@ def tables_in(element: Any) -> frozenset[FromClause]:
     return frozenset(source._deannotate() for source in found)
 
 
-def why_foreign(
-    element: Any, sources: AbstractSet[FromClause], what: str, *, value: bool = False
-) -> str | None:
+def why_foreign(element: Any, sources: Sources, what: str, *, value: bool = False) -> str | None:
     """Why `element` cannot be computed from rows of `what`, whose tables are `sources`.
 
     Args:
@@ -119,7 +117,7 @@ def why_foreign(
 
 
 def declared_conditions(
-    where: Any, place: str, sources: AbstractSet[FromClause], what: str
+    where: Any, place: str, sources: Sources, what: str
 ) -> tuple[ColumnElement[bool], ...]:
     """Read the conditions of a declaration: none, one, or a tuple or list of several.
 
@@ -153,10 +151,10 @@ def declared_first(first: Any, place: str) -> int:
     return first
 
 
-def related_sources(relation: RelationInfo) -> AbstractSet[FromClause]:
+def related_sources(relation: RelationInfo) -> Sources:
     """The tables whose columns a condition on the rows of a relation may name: its link table's too."""
     own = relation.target.sources
-    return own if relation.secondary is None else own | {relation.secondary}
+    return own if relation.secondary is None else Sources(own.own, own.links | {relation.secondary})
 
 
 def _described(element: Any) -> str:

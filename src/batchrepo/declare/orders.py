@@ -13,12 +13,11 @@ from batchrepo.errors import DeclarationError, InvalidArgument
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from collections.abc import Set as AbstractSet
 
     from sqlalchemy.sql.elements import ColumnElement
-    from sqlalchemy.sql.selectable import FromClause
 
     from batchrepo.mapping import EntityInfo
+    from batchrepo.mapping.entity import Sources
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,9 +85,7 @@ def parse_order(order_by: Any) -> tuple[OrderTerm, ...]:
     return tuple(OrderTerm.parse(element) for element in elements)
 
 
-def declared_order(
-    order_by: Any, where: str, sources: AbstractSet[FromClause], what: str
-) -> tuple[OrderTerm, ...]:
+def declared_order(order_by: Any, where: str, sources: Sources, what: str) -> tuple[OrderTerm, ...]:
     """Read an order that is part of a declaration.
 
     Args:

@@ -57,6 +57,24 @@ class ColumnInfo:
         return f"<ColumnInfo {self.name}>"
 
 
+@dataclass(frozen=True)
+class Sources:
+    """Tables that a statement over an entity's rows has, or can join by a condition alone.
+
+    Attributes:
+        own: the tables of the rows themselves.
+        links: link tables of relations; ``Post.tags.contains(tag)`` joins an alias of one.
+    """
+
+    own: frozenset[FromClause]
+    links: frozenset[FromClause]
+
+    def __contains__(self, table: object) -> bool:
+        if isinstance(table, sa.Alias) and table.element in self.links:
+            return True
+        return table in self.own or table in self.links
+
+
 class EntityInfo:
     """What the mapper says of one mapped class. Made once per class by `entity_info`.
 
@@ -109,12 +127,12 @@ class EntityInfo:
         return tuple(entity_info(mapper.class_) for mapper in self.mapper.iterate_to_root())
 
     @cached_property
-    def sources(self) -> frozenset[FromClause]:
-        """The tables whose columns a condition on its rows may name, link tables of its relations included."""
+    def sources(self) -> Sources:
+        """The tables whose columns a condition on its rows may name."""
         mapper = self.mapper
         own = {*mapper.tables, *mapper.persist_selectable._from_objects, *mapper.selectable._from_objects}
         links = {prop.secondary for prop in mapper.relationships if prop.secondary is not None}
-        return frozenset(table._deannotate() for table in own | links)
+        return Sources(frozenset(table._deannotate() for table in own), frozenset(links))
 
     @cached_property
     def row_names(self) -> frozenset[str]:

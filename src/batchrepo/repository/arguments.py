@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+import sqlalchemy as sa
 from pydantic import BaseModel
-from sqlalchemy.sql import roles
 
-from batchrepo.declare.elements import foreign_tables, tables_in, why_no_condition
+from batchrepo.declare.elements import why_no_condition
 from batchrepo.declare.orders import parse_order
 from batchrepo.errors import InvalidArgument, did_you_mean
 from batchrepo.mapping.entity import attribute_owner, shown
@@ -42,41 +43,29 @@ def check_view(view: Any) -> type[BaseModel]:
     raise InvalidArgument(f"Expected a view (a Pydantic model) or a condition; got {shown(view)}.")
 
 
-def check_conditions(entity: EntityInfo, where: Sequence[Any], order_by: Any = None) -> None:
-    """Check the conditions and the order of a read of `entity`.
-
-    Conditions may name another table if they also join it; one that does not would pair every row of the
-    entity with every row of the other table.
+def check_conditions(where: Sequence[Any], order_by: Any = None) -> None:
+    """Check the conditions and the order of a read.
 
     Raises:
-        InvalidArgument: something is no condition or no order, or names a table that nothing joins.
+        InvalidArgument: something is no condition or no order.
     """
     for condition in where:
         # A text is the caller's own affair: nothing is known about it.
-        refusal = None if _is_text(condition) else why_no_condition(condition)
+        refusal = None if isinstance(condition, sa.TextClause) else why_no_condition(condition)
         if refusal is not None:
             raise InvalidArgument(f"{refusal}.")
-    terms = parse_order(order_by)
-    if not any(
-        foreign_tables(element, entity.sources) for element in (*where, *(t.expression for t in terms))
-    ):
-        return
-    joined = set(entity.sources)
-    groups = [tables_in(condition) for condition in where]
-    while found := [group for group in groups if group & joined and not group <= joined]:
-        joined.update(*found)
-    for element in (*where, *(term.expression for term in terms)):
-        foreign = foreign_tables(element, joined)
-        if foreign:
-            raise InvalidArgument(
-                f"{element} has columns of {', '.join(foreign)}, which this read of {entity.name} does not join. "
-                f"Write a condition on related rows with .has(...) or .any(...), such as "
-                f"Album.artist.has(Artist.name == 'x')."
-            )
+    parse_order(order_by)
 
 
-def _is_text(condition: Any) -> bool:
-    return isinstance(condition, roles.WhereHavingRole) and not hasattr(condition, "type")
+def check_many(keys: Any) -> list[Any]:
+    """The keys of a call that takes many.
+
+    Raises:
+        InvalidArgument: it is no iterable, or one text.
+    """
+    if isinstance(keys, str | bytes) or not isinstance(keys, Iterable):
+        raise InvalidArgument(f"Expected keys, such as [1, 2]; got {shown(keys)}.")
+    return list(keys)
 
 
 def check_limit(limit: Any) -> None:

@@ -15,6 +15,7 @@ from batchrepo.repository.arguments import (
     check_conditions,
     check_include,
     check_limit,
+    check_many,
     check_view,
     lookup_columns,
     view_first,
@@ -138,7 +139,7 @@ class Repository(Generic[E]):
             NotFound: some keys have no row; it names them all.
             InvalidArgument: a key has the wrong shape or type.
         """
-        asked = list(keys)
+        asked = check_many(keys)
         checked = self._checked(asked)
         found = await self._by_keys(checked, view)
         missing = {key: given for key, given, row in zip(checked, asked, found, strict=True) if row is None}
@@ -154,7 +155,7 @@ class Repository(Generic[E]):
         self, keys: Iterable[Any], view: type[V] | None = None
     ) -> list[E | None] | list[V | None]:
         """As `get_many`, with None for each key that has no row."""
-        return await self._by_keys(self._checked(keys), view)
+        return await self._by_keys(self._checked(check_many(keys)), view)
 
     @overload
     async def find_by(
@@ -187,7 +188,7 @@ class Repository(Generic[E]):
     ) -> list[list[E]] | list[list[V]]:
         """As `find_by` for many keys: a list of rows for each, in the order of the keys."""
         infos = lookup_columns(self._entity, columns)
-        values = [key_values(self._entity.name, infos, key) for key in keys]
+        values = [key_values(self._entity.name, infos, key) for key in check_many(keys)]
         complete = [all(part is not None for part in value) for value in values]
         present = [value for value, whole in zip(values, complete, strict=True) if whole]
         checked = self._checked([value[0] for value in present] if len(infos) == 1 else present, infos)
@@ -232,7 +233,7 @@ class Repository(Generic[E]):
             strategy: for a view, the name of a strategy instead of the planner's choice.
         """
         view, conditions = view_first(where)
-        check_conditions(self._entity, conditions, order_by)
+        check_conditions(conditions, order_by)
         check_limit(limit)
         if view is None:
             if strategy is not None:
@@ -260,7 +261,7 @@ class Repository(Generic[E]):
 
         Views whose values need no validation (plain fields of the columns' own types) are not made at all.
         """
-        check_conditions(self._entity, where, order_by)
+        check_conditions(where, order_by)
         check_limit(limit)
         return await self._finder.json(check_view(view), where, order_by, limit, by_alias, strategy)
 
@@ -273,7 +274,7 @@ class Repository(Generic[E]):
     async def first(self, *where: Any, order_by: Any = None) -> Any:
         """The first row that meets all conditions, or None."""
         view, conditions = view_first(where)
-        check_conditions(self._entity, conditions, order_by)
+        check_conditions(conditions, order_by)
         order = total_order(parse_order(order_by) or self._info.default_order, self._entity)
         if view is not None:
             rows: list[Any] = await self._finder.views(view, conditions, order, 1, None)
@@ -283,12 +284,12 @@ class Repository(Generic[E]):
 
     async def count(self, *where: ColumnElement[bool]) -> int:
         """How many rows meet all conditions."""
-        check_conditions(self._entity, where)
+        check_conditions(where)
         return await self._finder.count(where)
 
     async def exists(self, *where: ColumnElement[bool]) -> bool:
         """Whether any row meets all conditions."""
-        check_conditions(self._entity, where)
+        check_conditions(where)
         return await self._finder.exists(where)
 
     @overload
@@ -322,7 +323,7 @@ class Repository(Generic[E]):
             progress: called with the number of rows so far, after each chunk.
         """
         view, conditions = view_first(where)
-        check_conditions(self._entity, conditions)
+        check_conditions(conditions)
         check_chunk_size(chunk_size)
         return self._finder.stream(view, conditions, chunk_size, progress)
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from batchrepo.declare.elements import why_foreign
 from batchrepo.errors import InvalidArgument
 from batchrepo.sql.guarding import guard_all
 
@@ -57,16 +58,7 @@ def check_own_columns(entity: EntityInfo, written: Sequence[Any]) -> None:
     Raises:
         InvalidArgument: naming the table.
     """
-    own = set(entity.mapper.tables) | {
-        table for mapper in entity.mapper.self_and_descendants for table in mapper.tables
-    }
-    for condition in written:
-        clause = condition.__clause_element__() if hasattr(condition, "__clause_element__") else condition
-        for source in getattr(clause, "_from_objects", ()):
-            for table in source._from_objects:
-                plain = table._deannotate()
-                if isinstance(plain, sa.Table) and plain not in own:
-                    raise InvalidArgument(
-                        f"A condition or order for {entity.name} uses a column of the table {plain.name!r} without "
-                        f"saying how to get there: {clause!s:.80}. Write it with has() or any() of a relationship."
-                    )
+    for element in written:
+        refusal = why_foreign(element, entity.sources, entity.name)
+        if refusal is not None:
+            raise InvalidArgument(f"{refusal}.")
