@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import FunctionType
+
 # a database, its scopes and repositories
 from batchrepo.database import Database
 from batchrepo.declare.computed import (
@@ -103,3 +105,14 @@ __all__ = [
     "total",
     "unmapped",
 ]
+
+
+def _show_public_paths() -> None:
+    """Let tracebacks and documentation name the place that users import from."""
+    for name in __all__:
+        value = globals()[name]
+        if isinstance(value, type | FunctionType):  # not aliases: they pass it on to what they are made of
+            value.__module__ = __name__
+
+
+_show_public_paths()

@@ -63,8 +63,8 @@ class NotFound(BatchRepoError, LookupError):
         what = "key" if len(self.keys) == 1 else "keys"
         super().__init__(f"{entity} has no row for {what} {shown}{more}.")
 
-
-    """One row was asked for and several matched."""
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.entity, self.keys)
 
 
 class ScopeError(BatchRepoError):
