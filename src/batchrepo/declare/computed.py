@@ -6,6 +6,7 @@ with ``scope.related(entity, ArtistRepository.album_count)``.
 
 from __future__ import annotations
 
+from decimal import Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar, overload
 
@@ -21,7 +22,7 @@ from batchrepo.declare.elements import (
 )
 from batchrepo.declare.orders import OrderTerm, declared_order, parse_order, total_order
 from batchrepo.errors import DeclarationError, did_you_mean
-from batchrepo.mapping.entity import attribute_owner, shown
+from batchrepo.mapping.entity import attribute_owner, python_type_of, shown
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import QueryableAttribute
@@ -156,10 +157,13 @@ class Aggregate(_OverRelation[T]):
             )
         return column
 
-    @property
+    @cached_property
     def empty(self) -> Any:
-        """The value for a parent without related rows."""
-        return {"count": 0, "exists": False, "total": 0}.get(self.function)
+        """The value for a parent without related rows; a total is a zero of its column's type."""
+        if self.function == "total":
+            kind = python_type_of(sql_of(self.column).type)  # type: ignore[union-attr]
+            return kind(0) if kind in (Decimal, float) else 0
+        return {"count": 0, "exists": False}.get(self.function)
 
     def check(self, entity: EntityInfo) -> None:
         """As `Computed.check`: relation, conditions and column."""
@@ -304,7 +308,7 @@ def exists(relation: QueryableAttribute[Any], *, where: Any = None) -> Computed[
 def total(
     relation: QueryableAttribute[Any], column: SQLCoreOperations[T], *, where: Any = None
 ) -> Computed[T]:
-    """The sum of `column` over the related rows; 0 for none. NULLs are left out."""
+    """The sum of `column` over the related rows; a zero of its type for none. NULLs are left out."""
     return Aggregate("total", relation, column, where)
 
 
