@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from batchrepo.declare.repository_info import Catalog, RepositoryInfo, read_repository
-from batchrepo.errors import DeclarationError, InvalidArgument
+from batchrepo.errors import BatchRepoError, DeclarationError, InvalidArgument
 from batchrepo.events import EventLog
 from batchrepo.executing import Health, check, describe, make_engine, read_engine
 from batchrepo.mapping.entity import shown
@@ -75,8 +75,9 @@ class Database:
             engine = read_engine(url_or_engine)
         else:
             engine = self.engine = make_engine(url_or_engine, **pool)
-        if read_connections < 1:
-            raise DeclarationError(f"read_connections must be 1 or more, got {read_connections}.")
+        if not _is_number(read_connections, 1):
+            raise DeclarationError(f"read_connections= expects 1 or more; got {read_connections!r}.")
+        _check_settings(mode, max_statements, DeclarationError)
         self._reading = Reading(engine, catalog, read_connections)
         self.resources: dict[str, Any] = dict(resources or {})
         self.mode = mode
@@ -118,7 +119,11 @@ class Database:
             mode: another fetch mode than the Database's.
             max_statements: another budget than the Database's.
             manual: nothing is loaded until ``scope.scheduler.flush()``, for tests of batching.
+
+        Raises:
+            InvalidArgument: the arguments contradict each other, or one is of another kind.
         """
+        _check_settings(mode or self.mode, max_statements, InvalidArgument)
         if session is not None and snapshot:
             raise InvalidArgument(
                 "snapshot=True has no meaning with session=: the session's transaction decides what is seen."
@@ -210,6 +215,17 @@ class Database:
 
     def __repr__(self) -> str:
         return f"<Database {describe(self.engine)}, {len(self._reading.catalog.by_class)} repositories>"
+
+
+def _is_number(value: Any, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def _check_settings(mode: Any, max_statements: Any, error: type[BatchRepoError]) -> None:
+    if not isinstance(mode, FetchMode):
+        raise error(f"mode= expects PEERS, ONE, RAISE, WARN or a FetchMode of your own; got {shown(mode)}.")
+    if max_statements is not None and not _is_number(max_statements, 0):
+        raise error(f"max_statements= expects a number of 0 or more, or None; got {max_statements!r}.")
 
 
 def _listed(name: str, given: Any, example: str) -> list[Any]:

@@ -73,9 +73,15 @@ class Album(Base):
     tracks: Mapped[list[Track]] = relationship(back_populates="album")
     labels: Mapped[list[Label]] = relationship(secondary=album_label)
 
+    readers = relationship("Track", lazy="write_only", viewonly=True)
+
     @hybrid_property
     def is_loud(self) -> bool:
         return self.title == sa.func.upper(self.title)
+
+    @hybrid_property
+    def only_in_python(self) -> str:
+        return f"{self.title}!"
 
 
 class LiveAlbum(Album):
@@ -152,7 +158,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     # loading
     "loading: a list": ({"loading": [Album.artist]}, 'R.loading expects a mapping from relationships to policies, such as {Album.artist: "join"}; got ['),
     "loading: a name": ({"loading": {"artist": "join"}}, f"R.loading: {NO_ATTRIBUTE} 'artist'."),
-    "loading: a column": ({"loading": {Album.title: "join"}}, "R.loading: Album.title is not a relationship of Album. It has: artist, labels, tracks."),
+    "loading: a column": ({"loading": {Album.title: "join"}}, "R.loading: Album.title is not a relationship of Album. It has: artist, labels, readers, tracks."),
     "loading: another entity": ({"loading": {Track.album: "join"}}, "R.loading: Track.album is not a relationship of Album."),
     "loading: no policy": ({"loading": {Album.artist: "joined"}}, "R.loading: 'joined' for Album.artist is not a policy. Expected one of batch, join, select_in, single, forbid."),
     "loading: a list of policies": ({"loading": {Album.artist: ["join"]}}, "R.loading: ['join'] for Album.artist is not a policy."),
@@ -178,7 +184,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     # aggregates
     "count: a name": ({"n": count("tracks")}, f"R.n: {NO_ATTRIBUTE} 'tracks'."),
     "count: a class": ({"n": count(Track)}, f"R.n: {NO_ATTRIBUTE} Track."),
-    "count: a column": ({"n": count(Album.title)}, "R.n: Album.title is not a relationship. It has: artist, labels, tracks."),
+    "count: a column": ({"n": count(Album.title)}, "R.n: Album.title is not a relationship. It has: artist, labels, readers, tracks."),
     "count: one": ({"n": count(Album.artist)}, "R.n: Album.artist leads to one Artist, but a list is needed here. Use a to-many relationship."),
     "count: another entity": ({"n": count(Artist.albums)}, "R.n is computed from Artist, but the repository's entity is Album. Declare it on the repository of Artist."),
     "count: an alias": ({"n": count(aliased(Album).tracks)}, "R.n: aliased(Album).tracks belongs to an alias. Expected the attribute of the mapped class itself."),
@@ -215,6 +221,9 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "expression: another entity": ({"n": expression(Artist.name)}, f"R.n: Artist.name has columns of artist, where only columns of Album can be used. {BY_QUERY}"),
     "expression: a subclass": ({"n": expression(LiveAlbum.venue)}, f"R.n: LiveAlbum.venue has columns of live_album, where only columns of Album can be used. {BY_QUERY}"),
     "expression: a relationship": ({"n": expression(Album.artist)}, "R.n: Album.artist is a relationship, which has no value in SQL. Use one of its entity's columns."),
+    "expression: a hybrid without SQL": ({"n": expression(Album.only_in_python)}, f"R.n: Album.only_in_python {NO_EXPRESSION}"),
+    "count: a write-only relation": ({"n": count(Album.readers)}, "R.n: Album.readers is a write_only relationship, whose attribute holds no rows."),
+    "criteria: of a subclass": ({"base": Repository[LiveAlbum], "criteria": (predicate(LiveAlbum.venue == "x"),)}, "R.criteria: LiveAlbum inherits from Album, so that its rows are also read as Album. Declare criteria on the repository of Album."),
     "fetched: no function": ({"n": fetched(5, key=Album.id)}, "R.n: fetched() expects a function decorated with @batched; got 5."),
     "fetched: a plain function": ({"n": fetched(len, key=Album.id)}, "R.n: fetched() expects a function decorated with @batched; got <built-in function len>."),
     "fetched: by a name": ({"n": fetched(covers, key="id")}, f"R.n: {NO_ATTRIBUTE} 'id'."),
@@ -323,7 +332,7 @@ RIGHT: dict[str, dict[str, Any]] = {
     "criteria by everything": {"criteria": (predicate(sa.true()), predicate(lambda context: Album.id > context))},
     "criteria by a function": {"criteria": (predicate(sa.func.is_even(Album.id)),)},
     "one order": {"default_order": Album.title.desc()},
-    "orders": {"default_order": [Album.title.desc().nulls_last(), sa.func.lower(Album.title), sa.desc(Album.id)]},
+    "orders": {"default_order": [Album.title.desc().nulls_last(), sa.func.lower(Album.title), sa.desc(Album.id), Album.id.nulls_first(), Album.title.asc()]},
     "an order by a label": {"default_order": (Album.title.label("t"),)},
     "an order by a sub-query": {"default_order": (sa.select(sa.func.count(Track.id)).where(Track.album_id == Album.id).scalar_subquery(),)},
     "no order": {"default_order": ()},

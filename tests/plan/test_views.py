@@ -19,6 +19,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    RootModel,
     create_model,
     field_validator,
     model_validator,
@@ -184,6 +185,9 @@ TrackViews = TypeAliasType("TrackViews", list[TrackView])
 Note = TypeAliasType("Note", Optional[str])  # noqa: UP045
 
 
+Json = TypeAliasType("Json", "dict[str, Json] | list[Json] | str | int | None")
+
+
 class Data(BaseModel):
     a: int
 
@@ -249,6 +253,7 @@ RIGHT: dict[str, tuple[type[BaseModel], dict[str, Any]]] = {
     "a number to a text": (view(id=(str, Field(coerce_numbers_to_str=True))), {"id": "1"}),
     "a model on a JSON column": (view(data=Data), {"data": {"a": 1}}),
     "a model by a marker on a JSON column": (view(d=Annotated[Data, column(Album.data)]), {"d": {"a": 1}}),
+    "a recursive alias on a JSON column": (view(data=Json), {"data": {"a": 1}}),
     "a list from a decorator": (view(words=list[str]), {"words": ["x", "y"]}),
     "alias": (view(t=(str, Field(alias="title"))), {"t": "T"}),
     "alias choices": (view(t=(str, Field(validation_alias=AliasChoices("nope", "title")))), {"t": "T"}),
@@ -453,6 +458,14 @@ def test_a_forbidden_relation_is_not_read():
         DeclarationError, match=r"^V\.tracks: Album\.tracks has the policy 'forbid' and may not be read\."
     ):
         database(view(tracks=list[TrackView]), repositories=[ForbiddingRepository])
+
+
+def test_a_root_model_has_no_fields_to_read():
+    class Titles(RootModel[str]):
+        pass
+
+    with pytest.raises(DeclarationError, match=r"^Titles is a RootModel, which has no fields to read\."):
+        database(Titles)
 
 
 # --- rows that criteria hide ---------------------------------------------------------------------------
