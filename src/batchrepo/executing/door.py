@@ -276,6 +276,4 @@ def _tuples(session: Session, statement: Executable, params: Mapping[str, Any] |
     context: Any = getattr(result, "context", None)
     if context is not None and getattr(context, "requires_uniquing", False):
         result = result.unique()
-    if len(result.keys()) == 1:
-        return [(value,) for value in result.scalars()]
-    return [tuple(row) for row in result]
+    return list(map(tuple, result))

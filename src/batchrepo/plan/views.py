@@ -204,7 +204,8 @@ class _Reader:
             self._check_nullable(slot, relation)
         plan = self._nested(slot, relation)
         if marker is None:
-            return Include(slot.name, relation, plan, many=relation.many)
+            required = slot.checked and not relation.many and not declared.optional
+            return Include(slot.name, relation, plan, many=relation.many, required=required)
         sources, target = related_sources(relation), relation.target.name
         conditions = declared_conditions(marker.where, where, sources, target)
         order = declared_order(marker.order_by, where, sources, target)

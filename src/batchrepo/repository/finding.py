@@ -14,7 +14,7 @@ from batchrepo.sql.guarding import guard_all
 from batchrepo.sql.select import check_own_columns, select_rows
 from batchrepo.strategies.batched import complete, holding
 from batchrepo.strategies.deliver import field_name, output_name
-from batchrepo.strategies.eager import complete_entities, joinable, related
+from batchrepo.strategies.eager import complete_entities, joinable, related, trusts
 from batchrepo.strategies.entities import find_entities
 from batchrepo.strategies.root import find_rows
 
@@ -198,7 +198,7 @@ class Finder(Generic[E]):
                 where=where,
                 order=order,
                 limit=limit,
-                joined=joinable(plan),
+                joined=joinable(plan, self.scope),
                 cause=f"find {self.entity.name}",
             )
             name_of = field_name if names == "field" else output_name
@@ -249,7 +249,9 @@ class Finder(Generic[E]):
                 joined.append(relation)
             elif policy == "select_in" or (policy is None and relation.name in self.entity.eager_in_mapper):
                 others.append(relation)
-        return joined, others
+        # A join leaves an entity's attribute as it is, if somebody else has loaded it.
+        others += [relation for relation in joined if not trusts(relation, self.scope)]
+        return [relation for relation in joined if relation not in others], others
 
 
 def _check_limit(limit: int | None) -> None:

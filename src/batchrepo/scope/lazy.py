@@ -98,7 +98,8 @@ def _before_flush(session: Session, *_: object) -> None:
 
 
 def _answer(execution: ORMExecuteState, lazy_loads: LazyLoads) -> Any:
-    if execution.execution_options.get(OURS):
+    if execution.execution_options.get(OURS) or execution.session._flushing:
+        # A user's flush reads what it needs to write, all of it, and cannot wait for other statements.
         return None
     if execution.is_relationship_load:
         return _relationship(execution, lazy_loads)

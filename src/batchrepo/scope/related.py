@@ -15,6 +15,7 @@ from batchrepo.mapping.entity import attribute_owner
 from batchrepo.scope.lazy import set_loaded
 from batchrepo.scope.loaders import NULL_KEY
 from batchrepo.strategies.compile import lookup_of
+from batchrepo.strategies.eager import trusts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -82,7 +83,7 @@ class Related:
             if relation.many:
                 return found or []
             return found if relation.key_order is not None or found is None else (found or [None])[0]
-        if relation.name in state.dict and self._may_trust(relation):
+        if relation.name in state.dict and trusts(relation, self._scope):
             return state.dict[relation.name]
         value = await self.load_relation(state, relation, mode)
         if state.session is self._scope.session.sync_session:
@@ -195,10 +196,6 @@ class Related:
         group = self._peers.group(state)
         loaders = group.loaders if group is not None else None
         return loaders if loaders is not None else self._loaders  # new ones are empty, and empty is false
-
-    def _may_trust(self, relation: RelationInfo) -> bool:
-        """Whether a value that the entity already has was read under the scope's row criteria."""
-        return not self._scope.joined or not self._scope.guards.of(relation.target)
 
     def _refuse_forbidden(self, relation: RelationInfo) -> None:
         if self._scope.reading.catalog.policy(relation) == "forbid":

@@ -38,9 +38,9 @@ def keyed_aggregates(
     Different conditions become FILTER clauses, so that siblings share the statement; a condition that all
     of them share limits the rows instead, so that an index can serve it.
     """
-    key_filter, fixed = source_of(lookup, dialect)
+    key_filter, fixed, in_relation = source_of(lookup, guards, dialect)
     parts, reached = _guarded(aggregates, guards)
-    entities = (lookup.entity, *reached)
+    entities = (lookup.entity, *in_relation, *reached)
     conditions = (*key_filter.conditions, *fixed, *guards.conditions(lookup.entity))
     relation = lookup.relation
     if relation is not None and relation.may_repeat:
@@ -70,9 +70,12 @@ def _guarded(
     reached: dict[EntityInfo, None] = {}
     for aggregate in aggregates:
         where, in_where = guard_all(aggregate.where, guards)
-        column, in_column = guard(aggregate.column, guards) if aggregate.column is not None else (None, ())
+        column = aggregate.column
+        if column is not None:
+            column, in_column = guard(column, guards, condition=False)
+            reached |= dict.fromkeys(in_column)
         parts.append(_Part(aggregate.function, column, tuple(where)))
-        reached |= dict.fromkeys((*in_where, *in_column))
+        reached |= dict.fromkeys(in_where)
     return parts, tuple(reached)
 
 

@@ -7,15 +7,15 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
-from sqlalchemy import orm
 from sqlalchemy.sql import visitors
 from sqlalchemy.sql.elements import BindParameter
 
 from batchrepo.declare.orders import OrderTerm, total_order
 from batchrepo.errors import InvalidArgument
 from batchrepo.mapping.entity import column_of
-from batchrepo.sql.guarding import guard_all
+from batchrepo.sql.guarding import guard, guard_all
 from batchrepo.sql.keys import KeyFilter, KeyTable, key_dialect
+from batchrepo.sql.lateral import per_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -95,8 +95,14 @@ class Keyed:
         return replace(self, statement=change(self.statement), single=single)
 
 
-def source_of(lookup: Lookup, dialect: Dialect) -> tuple[KeyFilter, tuple[ColumnElement[bool], ...]]:
-    """How keys limit a lookup, and the conditions that do not depend on the keys.
+def source_of(
+    lookup: Lookup, guards: Guards, dialect: Dialect
+) -> tuple[KeyFilter, tuple[ColumnElement[bool], ...], tuple[EntityInfo, ...]]:
+    """How keys limit a lookup.
+
+    Returns:
+        The limit, the conditions that do not depend on the keys, and the entities whose criteria are in
+        subqueries of the relation's condition.
 
     Raises:
         InvalidArgument: a relation without plain equality has key types that the database cannot take
@@ -105,27 +111,39 @@ def source_of(lookup: Lookup, dialect: Dialect) -> tuple[KeyFilter, tuple[Column
     keys = key_dialect(dialect)
     relation = lookup.relation
     if relation is None:
-        return keys.filter([column.attribute for column in lookup.columns]), ()
+        return keys.filter([column.attribute for column in lookup.columns]), (), ()
     if relation.remote is not None:
-        return keys.filter(relation.remote), relation.extra
+        fixed, reached = guard_all(relation.extra, guards)
+        return keys.filter(relation.remote), tuple(fixed), reached
     table = keys.table([column.type for column in relation.local])
     if table is None:
         raise InvalidArgument(
             f"{relation} has a join condition that is not a plain equality, and {dialect.name} cannot take its "
             f"key columns ({', '.join(c.name for c in relation.local)}) as a table."
         )
-    condition = on_key_table(relation, table)
-    return KeyFilter((condition,), (table.ordinal,), table.first_ordinal, table.encode, table=table), ()
+    condition, reached = on_key_table(relation, table, guards)
+    key_filter = KeyFilter((condition,), (table.ordinal,), table.first_ordinal, table.encode, table=table)
+    return key_filter, (), reached
 
 
-def on_key_table(relation: RelationInfo, table: KeyTable) -> ColumnElement[bool]:
-    """The relation's condition with the parent's values taken from a key table."""
+def on_key_table(
+    relation: RelationInfo, table: KeyTable, guards: Guards
+) -> tuple[ColumnElement[bool], tuple[EntityInfo, ...]]:
+    """The relation's condition with the parent's values taken from a key table, and whose criteria are in it."""
     places = dict(zip(relation.binds, table.columns, strict=True))
 
     def place(element: Any, **_: Any) -> Any:
         return places.get(element.key) if isinstance(element, BindParameter) else None
 
-    return visitors.replacement_traverse(relation.clause, {}, place)
+    def correlate(select: Any) -> None:
+        # A subquery that names what it correlates to means the owner, whose place the keys take.
+        if select._correlate:
+            select._correlate = (*select._correlate, table.source)
+
+    clause, reached = guard(relation.clause, guards)
+    placed = visitors.replacement_traverse(clause, {}, place)
+    visitors.traverse(placed, {}, {"select": correlate})
+    return placed, reached
 
 
 def keyed_rows(lookup: Lookup, selected: Sequence[Any] | None, guards: Guards, dialect: Dialect) -> Keyed:
@@ -139,16 +157,16 @@ def keyed_rows(lookup: Lookup, selected: Sequence[Any] | None, guards: Guards, d
 
     Each child of a link table is given once, also where a pair is linked twice.
     """
-    key_filter, fixed = source_of(lookup, dialect)
-    where, reached = guard_all(lookup.where, guards)
+    key_filter, fixed, in_relation = source_of(lookup, guards, dialect)
+    where, in_where = guard_all(lookup.where, guards)
     conditions = (*where, *guards.conditions(lookup.entity))
     relation = lookup.relation
     lookup, in_order = _guarded_order(lookup, guards)
     in_columns: tuple[EntityInfo, ...] = ()
     if selected is not None:
-        selected, in_columns = guard_all(selected, guards)
+        selected, in_columns = guard_all(selected, guards, conditions=False)
     whole = [lookup.entity.cls] if selected is None else list(selected)
-    entities = (lookup.entity, *reached, *in_order, *in_columns)
+    entities = (lookup.entity, *in_relation, *in_where, *in_order, *in_columns)
     if relation is not None and relation.may_repeat:
         statement = _each_once(lookup, selected, key_filter, (*fixed, *conditions))
         return Keyed(statement, behind(len(whole), key_filter), key_filter, entities)
@@ -165,7 +183,7 @@ def keyed_rows(lookup: Lookup, selected: Sequence[Any] | None, guards: Guards, d
     for_one = plain.order_by(*(term.element for term in order)).limit(lookup.first)
     single = Keyed(for_one, match, key_filter, entities)
     if dialect.name == "postgresql" and relation is not None and relation.indexed:
-        statement, key_filter = _lateral(lookup, relation, selected, conditions, dialect)
+        statement, key_filter = _lateral(lookup, relation, selected, conditions, guards, dialect)
     else:
         statement = _ranked(lookup, selected, key_filter, (*fixed, *conditions))
     return Keyed(statement, behind(len(whole), key_filter), key_filter, entities, single)
@@ -186,7 +204,7 @@ def _places(selected: Sequence[Any], key_filter: KeyFilter) -> tuple[tuple[int, 
 
 
 def _guarded_order(lookup: Lookup, guards: Guards) -> tuple[Lookup, tuple[EntityInfo, ...]]:
-    expressions, reached = guard_all((term.expression for term in lookup.order), guards)
+    expressions, reached = guard_all((term.expression for term in lookup.order), guards, conditions=False)
     if not reached:
         return lookup, ()
     order = tuple(
@@ -217,27 +235,24 @@ def _lateral(
     relation: RelationInfo,
     selected: Sequence[Any] | None,
     conditions: Sequence[Any],
+    guards: Guards,
     dialect: Dialect,
 ) -> tuple[Statement, KeyFilter]:
     """The first rows of each key by a sub-select per key, which an index on the key columns serves."""
     table = key_dialect(dialect).table([column.type for column in relation.local])
     assert table is not None
+    condition, _ = on_key_table(relation, table, guards)
     terms = total_order(lookup.order, lookup.entity)
     sorted_by = [term.expression.label(f"order_{i}") for i, term in enumerate(terms)]
-    rows: Any = lookup.entity.cls
-    if relation.secondary is not None:
-        # Written as a join, though WHERE says it all: of a LATERAL with two tables in its FROM, SQLAlchemy
-        # warns that nothing joins them.
-        rows = orm.join(rows, relation.secondary, sa.true())
-    inner = (
+    firsts = (
         sa.select(*_inner(lookup, selected), *sorted_by)
-        .where(on_key_table(relation, table), *conditions)
-        .select_from(rows)
+        .where(condition, *conditions)
+        .select_from(lookup.entity.cls)
         .order_by(*(term.element for term in terms))
         .limit(lookup.first)
         .correlate(table.source)
-        .lateral("firsts")
     )
+    inner = per_key(firsts, "firsts")
     order = [term.on(inner.c[f"order_{i}"]) for i, term in enumerate(terms)]
     source = table.source.join(inner, sa.true())
     outer = _outer(lookup, selected, inner, [table.ordinal.label("match_0")], source)

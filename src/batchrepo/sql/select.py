@@ -39,9 +39,9 @@ def select_rows(
         InvalidArgument: a condition or an order compares columns of another entity.
     """
     check_own_columns(entity, (*where, *(term.expression for term in order)))
-    columns, reached = guard_all(selected, guards)
+    columns, reached = guard_all(selected, guards, conditions=False)
     conditions, more = guard_all(where, guards)
-    sorted_by, others = guard_all((term.expression for term in order), guards)
+    sorted_by, others = guard_all((term.expression for term in order), guards, conditions=False)
     statement = sa.select(*columns).select_from(entity.cls).where(*conditions, *guards.conditions(entity))
     if order:
         statement = statement.order_by(

@@ -39,3 +39,8 @@ class EntityContext(ReadContext, Protocol):
     def session(self) -> AsyncSession:
         """Where entities live."""
         ...
+
+    @property
+    def joined(self) -> bool:
+        """Whether somebody else reads into that session too, without the row criteria."""
+        ...

@@ -48,13 +48,21 @@ class EagerStrategy:
         return None
 
 
-def joinable(plan: ReadPlan) -> list[RelationInfo]:
+def trusts(relation: RelationInfo, context: EntityContext) -> bool:
+    """Whether what an entity has for a relation was read under the row criteria, and not by somebody else."""
+    return not context.joined or not context.guards.of(relation.target)
+
+
+def joinable(plan: ReadPlan, context: EntityContext) -> list[RelationInfo]:
     """The to-one relations of a plan that can be read by a join with its entity."""
     return list(
         dict.fromkeys(
             include.relation
             for include in plan.includes
-            if not include.relation.many and not include.where and include.relation.key_order is not None
+            if not include.relation.many
+            and not include.where
+            and include.relation.key_order is not None
+            and trusts(include.relation, context)
         )
     )
 
@@ -169,14 +177,25 @@ async def _include(
 
 async def related(relation: RelationInfo, entities: Sequence[Any], context: EntityContext) -> Sequence[Any]:
     """What a relation of many entities is; one statement for those that do not have it, and it stays on them."""
-    lacking = list({id(e): e for e in entities if relation.name not in e.__dict__}.values())
+    trusted = trusts(relation, context)
+    distinct = {id(entity): entity for entity in entities}
+    values = {
+        key: entity.__dict__[relation.name]
+        for key, entity in distinct.items()
+        if trusted and relation.name in entity.__dict__
+    }
+    lacking = [entity for key, entity in distinct.items() if key not in values]
     if lacking:
         groups = await _looked_up(lookup_of(relation), relation, lacking, context)
         for entity, group in zip(lacking, groups, strict=True):
             value = group if relation.many else (group[0] if group else None)
-            if instance_state(entity).session is not None:
+            state = instance_state(entity)
+            # What a user has changed in his own session stays as he has it.
+            if state.session is not None and relation.name not in state.committed_state:
                 set_committed_value(entity, relation.name, value)
-    return [getattr(entity, relation.name) for entity in entities]
+                value = getattr(entity, relation.name)
+            values[id(entity)] = value
+    return [values[id(entity)] for entity in entities]
 
 
 async def _looked_up(

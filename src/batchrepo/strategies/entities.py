@@ -86,11 +86,11 @@ def _keyed(lookup: Lookup, context: EntityContext) -> Keyed:
     """The statement of a lookup, built once for all scopes with the same row criteria."""
     dialect = context.door.dialect
     cache_key = ("entities", lookup.same, dialect.name)
-    cached = context.guards.statements.get(cache_key)
+    cached: tuple[Keyed, Lookup] | None = context.guards.statements.get(cache_key)
     if cached is None:
         keyed = keyed_rows(lookup, None, context.guards, dialect)
         keyed = keyed.mapped(lambda statement: _plain(statement, lookup.entity, ()))
-        # The lookup stays referenced, so that the ids in the key stay theirs.
+        # The lookup stays referenced, so that the ids in its identity stay theirs.
         cached = context.guards.statements[cache_key] = (keyed, lookup)
     return cached[0]
 

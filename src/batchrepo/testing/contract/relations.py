@@ -122,7 +122,7 @@ class RelationContract:
 
     @pytest.mark.parametrize("case", CASES, ids=str)
     @settings(
-        max_examples=max(5, settings().max_examples // 10),
+        max_examples=max(5, settings().max_examples // 20),
         deadline=None,
         suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors],
     )

@@ -1,0 +1,132 @@
+"""Row criteria in a session of the user's, who may have read rows of the other site into it already."""
+
+from __future__ import annotations
+
+import pytest
+import pytest_asyncio
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import joinedload, selectinload
+
+from batchrepo import NotFound
+from tests.criteria.models import Member, Page, Remark
+from tests.criteria.reading import in_a_view, in_an_eager_view, included, related_gathered, related_in_a_loop
+from tests.criteria.repositories import REPOSITORY_OF, Context, MemberRepository, PageRepository
+from tests.criteria.rows import RELATIONS, View, keys_of
+
+SEES = View(site=1)
+EVERYTHING = View(site=None)
+
+
+@pytest_asyncio.fixture
+async def session(db):
+    """A session that holds every row of every class, and keeps them."""
+    async with AsyncSession(db.engine, expire_on_commit=False) as opened:
+        opened.info["kept"] = [(await opened.scalars(select(cls))).all() for cls in REPOSITORY_OF]
+        yield opened
+
+
+@pytest_asyncio.fixture
+async def full_session(db):
+    """A session whose entities have their relations already, hidden rows and all."""
+    async with AsyncSession(db.engine, expire_on_commit=False) as opened:
+        kept = []
+        for relation in RELATIONS:
+            option = selectinload(relation.attribute) if relation.many else joinedload(relation.attribute)
+            kept.append((await opened.scalars(select(relation.owner).options(option))).unique().all())
+        opened.info["kept"] = kept
+        yield opened
+
+
+@pytest_asyncio.fixture
+async def scope(db, session):
+    async with db.scope(Context(site=1), session=session) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize("cls", REPOSITORY_OF, ids=lambda cls: cls.__name__)
+async def test_rows_by_key_are_not_taken_from_the_session(scope, cls):
+    repository = REPOSITORY_OF[cls](scope)
+    keys = EVERYTHING.keys(cls)
+    expected = [key if SEES.sees(cls, key) else None for key in keys]
+    assert [keys_of(cls, one) for one in await repository.get_many_or_none(keys)] == expected
+    assert [keys_of(cls, await repository.get_or_none(key)) for key in keys[:10]] == expected[:10]
+    with pytest.raises(NotFound):
+        await repository.get(next(key for key in keys if not SEES.sees(cls, key)))
+
+
+async def test_the_scope_gives_the_session_s_own_entities(scope, session):
+    (visible, *_) = SEES.keys(Page)
+    assert await PageRepository(scope).get(visible) is await session.get(Page, visible)
+
+
+WAYS = (related_in_a_loop, related_gathered, included, in_a_view, in_an_eager_view)
+
+
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
+async def test_relations_lead_to_visible_rows_only(db, session, way):
+    for relation in RELATIONS:
+        async with db.scope(Context(site=1), session=session) as scope:
+            expected = {key: SEES.related(relation.attribute, key) for key in SEES.keys(relation.owner)}
+            assert await way(scope, relation) == expected, str(relation)
+
+
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
+async def test_relations_that_the_user_has_read_lead_to_visible_rows_only(db, full_session, way):
+    for relation in RELATIONS:
+        async with db.scope(Context(site=1), session=full_session) as scope:
+            expected = {key: SEES.related(relation.attribute, key) for key in SEES.keys(relation.owner)}
+            assert await way(scope, relation) == expected, str(relation)
+
+
+async def test_awaitable_attrs_of_lists_lead_to_visible_rows_only(scope):
+    for relation in RELATIONS:
+        if relation.many:
+            for owner in await REPOSITORY_OF[relation.owner](scope).find():
+                found = await getattr(owner.awaitable_attrs, relation.name)
+                key = keys_of(relation.owner, owner)
+                assert keys_of(relation.target, found) == SEES.related(relation.attribute, key), str(relation)
+
+
+async def test_include_leaves_what_the_user_has_changed(db):
+    """His session, his change: it is neither lost nor flushed by reading."""
+    async with AsyncSession(db.engine, autoflush=False) as session, session.begin() as transaction:
+        page = await session.get(Page, SEES.keys(Page)[0], options=[selectinload(Page.remarks)])
+        page.remarks = []
+        async with db.scope(Context(site=1), session=session) as scope:
+            (found,) = await PageRepository(scope).find(Page.id == page.id, include=[Page.remarks])
+            assert found is page
+        assert page.remarks == []
+        assert page in session.dirty
+        await transaction.rollback()
+
+
+async def test_rows_that_the_user_adds_are_seen_if_the_criteria_allow_it(db):
+    async with AsyncSession(db.engine) as session:
+        session.add_all([Member(id=901, site=1, name="own"), Member(id=902, site=2, name="foreign")])
+        async with db.scope(Context(site=1), session=session) as scope:
+            found = await MemberRepository(scope).get_many_or_none([901, 902])
+            assert [one and one.id for one in found] == [901, None]
+            assert await MemberRepository(scope).count() == len(SEES.keys(Member)) + 1
+        await session.rollback()
+
+
+async def test_two_scopes_of_two_sites_in_one_session(db, session):
+    """One after the other: what the first one has checked, the second one checks again."""
+    for site in (1, 2, 1):
+        async with db.scope(Context(site=site), session=session) as scope:
+            sees = View(site)
+            pages = await PageRepository(scope).get_many_or_none(EVERYTHING.keys(Page))
+            assert [one.id for one in pages if one is not None] == sees.keys(Page)
+            for page in pages:
+                if page is not None:
+                    found = await scope.related(page, Page.remarks)
+                    assert keys_of(Remark, found) == sees.related(Page.remarks, page.id)
+                    author = await scope.related(page, Page.author)
+                    assert keys_of(Member, author) == sees.related(Page.author, page.id)
+
+
+async def test_fetch_in_a_session_that_holds_every_row(scope):
+    for option in (selectinload, joinedload):
+        for page in await scope.fetch(select(Page).options(option(Page.author))):
+            assert keys_of(Member, page.author) == SEES.related(Page.author, page.id)
