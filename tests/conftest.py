@@ -29,7 +29,7 @@ from tests.support.postgres import PostgresServer, running_server
 
 # A machine that others use too is slow at times: a deadline would report the machine, not the code.
 hypothesis.settings.register_profile("default", deadline=None)
-hypothesis.settings.register_profile("ci", deadline=None, max_examples=300, print_blob=True)
+hypothesis.settings.register_profile("thorough", deadline=None, max_examples=1000, print_blob=True)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 # A test run that is told to end stops its server, as it does on Ctrl-C.

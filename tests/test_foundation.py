@@ -46,7 +46,7 @@ def test_a_database_that_is_lent_again_is_as_new(postgres_server: PostgresServer
         return [
             connection.execute(query).fetchall()
             for query in (
-                "SELECT nspname FROM pg_namespace ORDER BY 1",
+                "SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_(toast_)?temp_' ORDER BY 1",
                 "SELECT oid::regclass::text FROM pg_class WHERE relnamespace = 'public'::regnamespace",
                 "SELECT typname FROM pg_type WHERE typnamespace = 'public'::regnamespace",
                 "SHOW work_mem",

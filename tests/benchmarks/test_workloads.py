@@ -177,6 +177,13 @@ def test_a_target_is_met_up_to_its_bound(at_most, at_least, value, met) -> None:
     assert target.met(target.value({"a": Measured([1.0], [1.0])})) is met
 
 
+@pytest.fixture
+def _children_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under valgrind a child takes fifty times as long: it is not measured for coverage too."""
+    monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
+
+
+@pytest.mark.usefixtures("_children_alone")
 async def test_instructions_per_request_do_not_depend_on_how_many_requests_are_counted(
     dataset: Dataset,
 ) -> None:
@@ -191,6 +198,7 @@ async def test_instructions_per_request_do_not_depend_on_how_many_requests_are_c
     assert many > 0.5, "SQLAlchemy alone takes more for one statement"
 
 
+@pytest.mark.usefixtures("_children_alone")
 async def test_a_child_that_fails_under_valgrind_is_an_error_with_its_output(dataset: Dataset) -> None:
     if missing := valgrind_missing():
         service_missing("valgrind", missing)

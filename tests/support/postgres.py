@@ -19,7 +19,6 @@ import psycopg
 from psycopg import sql
 from sqlalchemy import URL, make_url
 
-
 _NUMBERS = itertools.count(1)
 
 

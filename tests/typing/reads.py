@@ -89,7 +89,9 @@ class AlbumView(BaseModel):
     id: int
     title: str
     artist_name: Annotated[str, column(Album.artist, Artist.name)]
-    long_tracks: Annotated[list[TrackView], include(Album.tracks, first=5, where=Track.milliseconds > 300_000)]
+    long_tracks: Annotated[
+        list[TrackView], include(Album.tracks, first=5, where=Track.milliseconds > 300_000)
+    ]
 
 
 @batched
