@@ -18,6 +18,8 @@ from tests.criteria.repositories import (
 )
 from tests.criteria.rows import View, key_names, key_of, keys_of, relation_of
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 SEES = View(site=1)
 
 

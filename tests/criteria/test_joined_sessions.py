@@ -14,11 +14,13 @@ from tests.criteria.reading import in_a_view, in_an_eager_view, included, relate
 from tests.criteria.repositories import REPOSITORY_OF, Context, MemberRepository, PageRepository
 from tests.criteria.rows import RELATIONS, View, keys_of
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 SEES = View(site=1)
 EVERYTHING = View(site=None)
 
 
-@pytest_asyncio.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def session(db):
     """A session that holds every row of every class, and keeps them."""
     async with AsyncSession(db.engine, expire_on_commit=False) as opened:
@@ -26,7 +28,7 @@ async def session(db):
         yield opened
 
 
-@pytest_asyncio.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def full_session(db):
     """A session whose entities have their relations already, hidden rows and all."""
     async with AsyncSession(db.engine, expire_on_commit=False) as opened:
@@ -38,7 +40,7 @@ async def full_session(db):
         yield opened
 
 
-@pytest_asyncio.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def scope(db, session):
     async with db.scope(Context(site=1), session=session) as opened:
         yield opened

@@ -9,15 +9,23 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from batchrepo import InvalidArgument, match
 from batchrepo.events import LiftedEvent
 from tests.criteria.models import Label, Member, Page, Remark
-from tests.criteria.reading import WAYS
+from tests.criteria.reading import (
+    awaitable_attrs_in_a_loop,
+    in_a_view,
+    in_an_eager_view,
+    included,
+    related_gathered,
+    related_in_a_loop,
+)
 from tests.criteria.repositories import (
-    REPOSITORIES,
     Context,
     MemberRepository,
     PageRepository,
     of_site,
 )
 from tests.criteria.rows import RELATIONS, View, keys_of
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SEES = View(site=1)
 EVERYTHING = View(site=None)
@@ -39,6 +47,9 @@ async def test_the_lifted_criterion_does_not_hold(scope):
         assert await pages.count(Page.author.has()) == len(
             [key for key in keys if ALL_PAGES.related(Page.author, key) is not None]
         )
+
+
+WAYS = (related_in_a_loop, related_gathered, awaitable_attrs_in_a_loop, included, in_a_view, in_an_eager_view)
 
 
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
@@ -118,8 +129,3 @@ async def test_a_reason_is_needed(scope, reason):
 async def test_what_no_repository_declares_cannot_be_lifted(scope):
     with pytest.raises(InvalidArgument, match="is not a criterion of a repository"):
         scope.without(match(Page.site, of_site), reason="test")
-
-
-def test_each_repository_s_criterion_is_its_own():
-    criteria = [criterion for repository in REPOSITORIES for criterion in repository.criteria]
-    assert len({criterion.parameter for criterion in criteria}) == len(criteria)

@@ -29,6 +29,8 @@ from tests.criteria.models import Label, Member, Page, Remark
 from tests.criteria.repositories import Context, PageRepository
 from tests.criteria.rows import View
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 EVERYTHING = View(site=None)
 
 
@@ -103,7 +105,7 @@ class FreeMembers(Repository[Member]):
     pass
 
 
-@pytest_asyncio.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def free(db):
     return Database(db.engine, repositories=[FreeLabels, FreeRemarks, FreeMembers, PageRepository])
 

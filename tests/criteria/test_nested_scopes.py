@@ -13,6 +13,8 @@ from tests.criteria.models import Page
 from tests.criteria.repositories import REPOSITORIES, Context, PageRepository
 from tests.criteria.rows import View
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 
 def sees(site):
     return len(View(site).keys(Page))

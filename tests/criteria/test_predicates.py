@@ -22,6 +22,8 @@ from batchrepo import Database, Repository, count, latest, match, predicate
 from tests.criteria.models import Label, Member, Page, Part, Remark
 from tests.criteria.rows import View, keys_of
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 EVERYTHING = View(site=None)
 
 
@@ -149,12 +151,6 @@ async def test_a_predicate_holds_everywhere(db, criterion, oracle):
     for reader in READERS:
         visible = [row["id"] for row in EVERYTHING.rows(Page) if oracle(row, reader)]
         await assert_visible_pages(database, repository, reader, visible)
-
-
-def test_the_predicates_choose():
-    for name, (_, oracle) in PREDICATES.items():
-        seen = [[row["id"] for row in EVERYTHING.rows(Page) if oracle(row, reader)] for reader in READERS]
-        assert any(0 < len(keys) < 30 for keys in seen), name
 
 
 async def test_a_match_and_predicates_hold_together(db):

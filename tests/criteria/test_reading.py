@@ -13,6 +13,8 @@ from tests.criteria.reading import key_view
 from tests.criteria.repositories import REPOSITORY_OF, PageRepository, PictureRepository
 from tests.criteria.rows import View, key_names, key_of, keys_of
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 SEES = View(site=1)
 EVERYTHING = View(site=None)
 
