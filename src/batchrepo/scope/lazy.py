@@ -116,6 +116,11 @@ def _relationship(execution: ORMExecuteState, scope: LazyLoads) -> Any:
     relation = scope.relation_of(state, path[-1].key)
     if relation.refused is not None:
         return None
+    if relation.prop.lazy in ("raise", "raise_on_sql"):
+        raise LazyLoad(
+            f"{relation} was touched, but its mapping says lazy={relation.prop.lazy!r}. Name it in a view or in "
+            f"include=, or ask for it with scope.related()."
+        )
     _must_wait(state, relation.name, is_relation=True)
     value = await_only(scope.load_relation(state, relation))
     found = value if relation.many else ([] if value is None else [value])

@@ -73,7 +73,7 @@ class Loaders:
                 found.update(zip(matched, entities, strict=True))
             return [found.get(key) for key in keys]
 
-        return self._made(("entity", entity), entity.name, load)
+        return self._made(("entity", entity), entity.name, load, values=_WholeRows(entity.row_names))
 
     def known(self, entity: EntityInfo, key: Any) -> Any | None:
         """The entity with this key, if the scope has its full row already."""
@@ -81,7 +81,7 @@ class Loaders:
         found = self.context.session.sync_session.identity_map.get(identity)
         if not isinstance(found, entity.cls) or not entity.row_names <= found.__dict__.keys():
             return None
-        if self.context.guards.of(entity) and self.peers.group(instance_state(found)) is None:
+        if self.context.guards.of(entity) and not self.peers.checked(instance_state(found)):
             # Somebody else put it into the session, and nobody checked the criteria.
             return None
         return found
@@ -198,7 +198,13 @@ class Loaders:
         return self._made(("computed", computed), str(computed), load)
 
     def _made(
-        self, identity: Any, name: str, load: Callable[[list[Any]], Awaitable[Any]], *, cache: bool = True
+        self,
+        identity: Any,
+        name: str,
+        load: Callable[[list[Any]], Awaitable[Any]],
+        *,
+        cache: bool = True,
+        values: dict[Any, Any] | None = None,
     ) -> BatchLoader[Any, Any]:
         found = self._loaders.get(identity)
         if found is None:
@@ -209,12 +215,26 @@ class Loaders:
                 )
 
             found = self._loaders[identity] = BatchLoader(
-                load_keys, name=name, scheduler=self.scheduler, cache=cache
+                load_keys, name=name, scheduler=self.scheduler, cache=cache, cache_map=values
             )
         return found
 
     def __len__(self) -> int:
         return len(self._loaders)
+
+
+class _WholeRows(dict[Any, Any]):
+    """Entities by key, None for a key without a row. One whose row has expired meanwhile is not there."""
+
+    def __init__(self, row_names: frozenset[str]) -> None:
+        super().__init__()
+        self._row_names = row_names
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        found = super().get(key, default)
+        if found is default or found is None or self._row_names <= found.__dict__.keys():
+            return found
+        return default
 
 
 def _grouped(keys: Sequence[Any], entities: Sequence[Any], matched: Sequence[Any]) -> list[list[Any]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary, ref
+from weakref import WeakKeyDictionary, WeakSet, ref
 
 from sqlalchemy.orm.attributes import instance_state
 
@@ -58,24 +58,37 @@ class PeerGroup:
 
 
 class Peers:
-    """Which entities of a scope are peers."""
+    """Which entities of a scope are peers.
 
-    def __init__(self) -> None:
+    Args:
+        shared: whether somebody else reads into the session of the entities too.
+    """
+
+    def __init__(self, *, shared: bool = False) -> None:
         self._groups: WeakKeyDictionary[InstanceState[Any], PeerGroup] = WeakKeyDictionary()
+        self._shared = shared
+        self._unchecked: WeakSet[InstanceState[Any]] = WeakSet()
         self._writes = 0
 
-    def register(self, entities: Sequence[Any], loaders: Loaders | None = None) -> None:
+    def register(
+        self, entities: Sequence[Any], loaders: Loaders | None = None, *, checked: bool = True
+    ) -> None:
         """The entities of one result become peers; an entity stays with the larger of two groups.
 
         Args:
             entities: each once.
             loaders: remember what is loaded for them; default: those of the scope.
+            checked: whether they are rows of a statement with the scope's row criteria.
         """
         for start in range(0, len(entities), PEER_LIMIT):
             states = [instance_state(entity) for entity in entities[start : start + PEER_LIMIT]]
             group = PeerGroup(states, loaders)
             for state in states:
                 known = self._groups.get(state)
+                if not checked and known is None:
+                    self._unchecked.add(state)
+                elif checked and self._unchecked:
+                    self._unchecked.discard(state)
                 if known is None or known.size <= group.size:
                     self._groups[state] = group
 
@@ -83,10 +96,13 @@ class Peers:
         """Make entities peers, and those that were loaded with them (by joins or select-in loads) too."""
         seen: set[int] = set()
         level = list(entities)
+        checked = True
         while level:
             fresh = [entity for entity in {id(e): e for e in level}.values() if id(entity) not in seen]
             seen.update(map(id, fresh))
-            self.register(fresh)
+            self.register(fresh, checked=checked)
+            # What an entity has may be of an earlier statement, of whomever.
+            checked = not self._shared
             by_relation: dict[Any, list[Any]] = {}
             for entity in fresh:
                 state = instance_state(entity)
@@ -100,6 +116,10 @@ class Peers:
     def group(self, state: InstanceState[Any]) -> PeerGroup | None:
         """The group of an entity, or None for an entity that this scope did not read."""
         return self._groups.get(state)
+
+    def checked(self, state: InstanceState[Any]) -> bool:
+        """Whether a statement with the scope's row criteria gave the entity."""
+        return state in self._groups and state not in self._unchecked
 
     def companions(self, state: InstanceState[Any], what: Any) -> Sequence[InstanceState[Any]]:
         """The living peers for which `what` has not been loaded yet. Asking marks it as loaded."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.orm.attributes import instance_state
@@ -18,6 +20,7 @@ from batchrepo.strategies.compile import lookup_of
 from batchrepo.strategies.eager import trusts
 
 if TYPE_CHECKING:
+    from asyncio import Future
     from collections.abc import Callable, Sequence
 
     from pydantic import BaseModel
@@ -128,7 +131,7 @@ class Related:
         return found
 
     async def load_columns(self, state: InstanceState[Any], names: Sequence[str]) -> bool:
-        """Load deferred columns for an entity and its peers of the same class. False if the row is gone."""
+        """Load deferred columns for an entity and its peers that lack them. False if the row is gone."""
         entity = entity_info(state.mapper.class_)
         names = [name for name in names if name in entity.columns]
         if not names:
@@ -137,9 +140,17 @@ class Related:
         what = (entity, tuple(names))
         description = f"{entity.name}.{', '.join(names)}"
         others = self._scope.mode.companions(self._peers, state, what, description)
-        states = [state, *(other for other in others if other.mapper is state.mapper)]
-        entities = [(one, found) for one in states if (found := one.obj()) is not None]
-        rows = await loader.load_many([entity.key_of(found) for _, found in entities])
+        lacking = (
+            other
+            for other in others
+            if other.mapper is state.mapper and any(name not in other.dict for name in names)
+        )
+        entities = [(one, found) for one in (state, *lacking) if (found := one.obj()) is not None]
+        try:
+            rows = await loader.load_many([entity.key_of(found) for _, found in entities])
+        finally:
+            # What failed, and what expires, is loaded for all again.
+            self._peers.not_loaded(state, what)
         for (one, _), row in zip(entities, rows, strict=True):
             if row is not None:
                 for name, value in zip(names, row, strict=True):
@@ -224,20 +235,31 @@ class Related:
         cached = loader.peek(key)
         if cached is not MISSING:
             return cached
-        keys: dict[Any, None] = {key: None}
+        others: dict[Any, None] = {}
         for other in mode.companions(self._peers, state, wanted.what, wanted.description):
             values = other.dict
             if all(name in values for name in names):
                 other_key = _key(values, names)
                 if not (plain and _is_null(other_key)):
-                    keys[as_key(_loadable(other_key))] = None
-        if len(keys) == 1:
-            return await loader.load(key)
+                    others[as_key(_loadable(other_key))] = None
+        others.pop(key, None)
+        found = loader.load(key)
+        if not others:
+            return await found
+        along = loader.load_many(others)
+        along.add_done_callback(partial(self._ended, state, wanted))
         try:
-            return (await loader.load_many(list(keys)))[0]
-        except BaseException:
+            return await found
+        except BaseException as error:
+            if isinstance(error, asyncio.CancelledError):
+                along.cancel()
             self._peers.not_loaded(state, wanted.what)
             raise
+
+    def _ended(self, state: InstanceState[Any], wanted: Wanted, along: Future[Any]) -> None:
+        # A failure of the others is none of this caller's; to ask for it is to take notice of it.
+        if along.cancelled() or along.exception() is not None:
+            self._peers.not_loaded(state, wanted.what)
 
 
 def relation_names(relation: RelationInfo, *, by_key: bool = True) -> tuple[str, ...]:

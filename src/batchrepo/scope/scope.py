@@ -84,7 +84,7 @@ class Scope:
         self._snapshot = snapshot
         self._max_statements = max_statements
         self._manual = manual
-        self._peers = Peers()
+        self._peers = Peers(shared=session is not None)
         self._parent: Scope | None = None
         self._own_session: AsyncSession | None = None
         self._unfiltered: AsyncSession | None = None
