@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import pytest_asyncio
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import joinedload, selectinload
 
 from batchrepo import NotFound
@@ -21,17 +21,25 @@ EVERYTHING = View(site=None)
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def session(db):
+async def engine(db):
+    """An engine of the user's, with transactions; the Database's own commits each statement."""
+    created = create_async_engine(db.engine.url)
+    yield created
+    await created.dispose()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def session(engine):
     """A session that holds every row of every class, and keeps them."""
-    async with AsyncSession(db.engine, expire_on_commit=False) as opened:
+    async with AsyncSession(engine, expire_on_commit=False) as opened:
         opened.info["kept"] = [(await opened.scalars(select(cls))).all() for cls in REPOSITORY_OF]
         yield opened
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def full_session(db):
+async def full_session(engine):
     """A session whose entities have their relations already, hidden rows and all."""
-    async with AsyncSession(db.engine, expire_on_commit=False) as opened:
+    async with AsyncSession(engine, expire_on_commit=False) as opened:
         kept = []
         for relation in RELATIONS:
             option = selectinload(relation.attribute) if relation.many else joinedload(relation.attribute)
@@ -90,9 +98,9 @@ async def test_awaitable_attrs_of_lists_lead_to_visible_rows_only(scope):
                 assert keys_of(relation.target, found) == SEES.related(relation.attribute, key), str(relation)
 
 
-async def test_include_leaves_what_the_user_has_changed(db):
+async def test_include_leaves_what_the_user_has_changed(db, engine):
     """His session, his change: it is neither lost nor flushed by reading."""
-    async with AsyncSession(db.engine, autoflush=False) as session, session.begin() as transaction:
+    async with AsyncSession(engine, autoflush=False) as session, session.begin() as transaction:
         page = await session.get(Page, SEES.keys(Page)[0], options=[selectinload(Page.remarks)])
         page.remarks = []
         async with db.scope(Context(site=1), session=session) as scope:
@@ -103,8 +111,8 @@ async def test_include_leaves_what_the_user_has_changed(db):
         await transaction.rollback()
 
 
-async def test_rows_that_the_user_adds_are_seen_if_the_criteria_allow_it(db):
-    async with AsyncSession(db.engine) as session:
+async def test_rows_that_the_user_adds_are_seen_if_the_criteria_allow_it(db, engine):
+    async with AsyncSession(engine) as session:
         session.add_all([Member(id=901, site=1, name="own"), Member(id=902, site=2, name="foreign")])
         async with db.scope(Context(site=1), session=session) as scope:
             found = await MemberRepository(scope).get_many_or_none([901, 902])
@@ -132,3 +140,27 @@ async def test_fetch_in_a_session_that_holds_every_row(scope):
     for option in (selectinload, joinedload):
         for page in await scope.fetch(select(Page).options(option(Page.author))):
             assert keys_of(Member, page.author) == SEES.related(Page.author, page.id)
+
+
+@pytest.mark.parametrize("how", ["include", "fetch"])
+async def test_rows_that_only_an_attribute_leads_to_are_not_trusted(db, full_session, how):
+    """The user's own loads put them there; that their owner was checked says nothing about them."""
+    async with db.scope(Context(site=1), session=full_session) as scope:
+        if how == "include":
+            await PageRepository(scope).find(include=[Page.labels])
+        else:
+            await scope.fetch(select(Page).options(selectinload(Page.labels)))
+        for cls in (Member, Remark):
+            repository = REPOSITORY_OF[cls](scope)
+            for key in EVERYTHING.keys(cls):
+                assert keys_of(cls, await repository.get_or_none(key)) == (
+                    key if SEES.sees(cls, key) else None
+                )
+
+
+async def test_rows_that_only_an_attribute_leads_to_lead_to_visible_rows_only(db, full_session):
+    async with db.scope(Context(site=1), session=full_session) as scope:
+        for page in await PageRepository(scope).find(include=[Page.readers]):
+            for reader in page.readers:
+                found = await scope.related(reader, Member.read)
+                assert keys_of(Page, found) == SEES.related(Member.read, reader.id)

@@ -236,6 +236,8 @@ class Finder(Generic[E]):
                 raise InvalidArgument(
                     f"include= names {owner.name}.{name}, which is not a relationship of {self.entity.name}."
                 )
+            if relation.refused:
+                raise InvalidArgument(f"include= names a relation that cannot be loaded: {relation.refused}.")
             policy = self.scope.reading.catalog.policy(relation)
             if policy == "forbid":
                 raise LazyLoad(f"{relation} has the policy 'forbid' and may not be loaded.")
