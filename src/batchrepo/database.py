@@ -15,6 +15,7 @@ from batchrepo.executing import Health, check, describe, make_engine, read_engin
 from batchrepo.mapping.entity import shown
 from batchrepo.plan.slots import affinity
 from batchrepo.repository import Repository
+from batchrepo.repository.arguments import is_plain_function
 from batchrepo.scope import Scope
 from batchrepo.scope.peers import PEERS, FetchMode
 from batchrepo.strategies.explaining import explain_view
@@ -144,11 +145,26 @@ class Database:
     def on_event(self, listener: Callable[[Event], None]) -> Callable[[], None]:
         """Call `listener` with every event of every scope that is opened from now on.
 
+        What it raises fails whatever caused the event.
+
         Returns:
-            A function that ends it.
+            A function that ends it; calling it again does nothing.
+
+        Raises:
+            InvalidArgument: it is no function, or one that nobody would await.
         """
+        if not is_plain_function(listener):
+            raise InvalidArgument(f"on_event() expects a plain function of one event; got {shown(listener)}.")
+        ended = False
+
+        def end() -> None:
+            nonlocal ended
+            if not ended:
+                ended = True
+                self._listeners.remove(listener)
+
         self._listeners.append(listener)
-        return lambda: self._listeners.remove(listener)
+        return end
 
     async def health(self, timeout: float = 2.0) -> Health:  # noqa: ASYNC109  it is reported, not raised
         """Whether the database answers within `timeout` seconds, its version, and the state of the pool."""

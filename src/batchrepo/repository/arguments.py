@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -87,6 +88,21 @@ def check_chunk_size(size: Any) -> None:
     """
     if not _is_integer(size) or not 1 <= size <= _LARGEST:
         raise InvalidArgument(f"chunk_size= expects a number of rows, 1 or more; got {size!r:.100}.")
+
+
+def is_plain_function(value: Any) -> bool:
+    """Whether it can be called, and returns nothing that would have to be awaited."""
+    return callable(value) and not inspect.iscoroutinefunction(value)
+
+
+def check_progress(progress: Any) -> None:
+    """Check what is to be called with the number of rows.
+
+    Raises:
+        InvalidArgument: it is no function, or one that nobody would await.
+    """
+    if progress is not None and not is_plain_function(progress):
+        raise InvalidArgument(f"progress= expects a plain function of a number; got {shown(progress)}.")
 
 
 def _is_integer(value: Any) -> bool:

@@ -16,6 +16,7 @@ from batchrepo.repository.arguments import (
     check_include,
     check_limit,
     check_many,
+    check_progress,
     check_view,
     lookup_columns,
     view_first,
@@ -320,11 +321,12 @@ class Repository(Generic[E]):
         Args:
             where: SQL conditions; the first argument may be a view.
             chunk_size: rows in a chunk, 1 or more.
-            progress: called with the number of rows so far, after each chunk.
+            progress: a plain function, called with the number of rows so far, after each chunk.
         """
         view, conditions = view_first(where)
         check_conditions(conditions)
         check_chunk_size(chunk_size)
+        check_progress(progress)
         return self._finder.stream(view, conditions, chunk_size, progress)
 
     def _checked(self, keys: Iterable[Any], columns: Sequence[ColumnInfo] | None = None) -> list[Any]:

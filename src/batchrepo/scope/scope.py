@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextvars
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar, overload
@@ -11,7 +12,7 @@ from pydantic import BaseModel
 from sqlalchemy import inspect
 from sqlalchemy.orm import Mapper
 
-from batchrepo.errors import InvalidArgument, NestedScope, ScopeClosed, UnsavedChanges
+from batchrepo.errors import InvalidArgument, NestedScope, ScopeClosed, ScopeError, UnsavedChanges
 from batchrepo.events import LiftedEvent
 from batchrepo.executing import JoinedDoor, PinnedDoor, PooledDoor
 from batchrepo.loading import Batched, Scheduler
@@ -89,6 +90,7 @@ class Scope:
         self._own_session: AsyncSession | None = None
         self._unfiltered: AsyncSession | None = None
         self._stop_listening: tuple[Callable[[], None], ...] = ()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._state = "new"
 
     # --- life -----------------------------------------------------------------------------------
@@ -96,6 +98,7 @@ class Scope:
     async def __aenter__(self) -> Self:
         if self._state != "new":
             raise ScopeClosed("A scope is opened once. Call db.scope() for another one.")
+        self._loop = asyncio.get_running_loop()
         self._parent = _current.get()
         self._refuse_other_context()
         self._door = self._make_door()
@@ -116,8 +119,14 @@ class Scope:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._state == "closed":
+            return
+        self.check_open(anywhere=True)
         self._state = "closed"
-        _current.set(self._parent)
+        if (
+            _current.get() is self
+        ):  # not so where an inner scope was left open, or another task opened this one
+            _current.set(self._open_parent())
         own = [session for session in (self._own_session, self._unfiltered) if session is not None]
         unsaved = [change for session in own for change in unsaved_changes(session.sync_session)]
         try:
@@ -139,14 +148,24 @@ class Scope:
         """Whether the scope has ended."""
         return self._state == "closed"
 
-    def check_open(self) -> None:
-        """Raise unless the scope is open.
+    def check_open(self, *, anywhere: bool = False) -> None:
+        """Raise unless the scope is open, and the running code in the event loop that opened it.
+
+        Args:
+            anywhere: in another event loop too.
 
         Raises:
             ScopeClosed: it has ended, or was never opened.
+            ScopeError: another event loop is running. Connections and loaders belong to one.
         """
         if self._state == "open":
-            return
+            # Code without a loop, such as a plain function in a thread, cannot await anything here.
+            if anywhere or asyncio._get_running_loop() in (self._loop, None):
+                return
+            raise ScopeError(
+                "This scope was opened in another event loop. Open a scope in each loop; from a thread, ask the "
+                "scope's own loop: asyncio.run_coroutine_threadsafe(albums.get(1), loop).result()"
+            )
         if self._state == "new":
             raise ScopeClosed(
                 "This scope is not open yet. Use it inside: async with db.scope() as scope: ..."
@@ -154,6 +173,13 @@ class Scope:
         raise ScopeClosed(
             "This scope has ended. What it read stays usable as far as it was loaded; open another scope to read more."
         )
+
+    def _open_parent(self) -> Scope | None:
+        """The innermost scope around this one that is still open."""
+        parent = self._parent
+        while parent is not None and parent.closed:
+            parent = parent._parent
+        return parent
 
     def _refuse_other_context(self) -> None:
         outer = self._parent
