@@ -10,7 +10,15 @@ from sqlalchemy.orm import joinedload, selectinload
 
 from batchrepo import NotFound
 from tests.criteria.models import Member, Page, Remark
-from tests.criteria.reading import in_a_view, in_an_eager_view, included, related_gathered, related_in_a_loop
+from tests.criteria.reading import (
+    awaitable_attrs_gathered,
+    awaitable_attrs_in_a_loop,
+    in_a_view,
+    in_an_eager_view,
+    included,
+    related_gathered,
+    related_in_a_loop,
+)
 from tests.criteria.repositories import REPOSITORY_OF, Context, MemberRepository, PageRepository
 from tests.criteria.rows import RELATIONS, View, keys_of
 
@@ -89,13 +97,32 @@ async def test_relations_that_the_user_has_read_lead_to_visible_rows_only(db, fu
             assert await way(scope, relation) == expected, str(relation)
 
 
-async def test_awaitable_attrs_of_lists_lead_to_visible_rows_only(scope):
+@pytest.mark.parametrize(
+    "way", [awaitable_attrs_in_a_loop, awaitable_attrs_gathered], ids=lambda way: way.__name__
+)
+async def test_awaitable_attrs_lead_to_visible_rows_only(db, session, way):
+    """SQLAlchemy would take a reference's row from the session, without a statement to guard."""
     for relation in RELATIONS:
-        if relation.many:
-            for owner in await REPOSITORY_OF[relation.owner](scope).find():
-                found = await getattr(owner.awaitable_attrs, relation.name)
-                key = keys_of(relation.owner, owner)
-                assert keys_of(relation.target, found) == SEES.related(relation.attribute, key), str(relation)
+        for one in session.sync_session.identity_map.values():
+            if isinstance(one, relation.owner):
+                session.expire(one, [relation.name])
+        async with db.scope(Context(site=1), session=session) as scope:
+            expected = {key: SEES.related(relation.attribute, key) for key in SEES.keys(relation.owner)}
+            assert await way(scope, relation) == expected, str(relation)
+
+
+async def test_references_of_the_user_s_own_entities_are_his(db, session):
+    """Those that the scope did not read, and all of them when it has ended."""
+    async with db.scope(Context(site=1), session=session) as scope:
+        seen = {one.id for one in await PageRepository(scope).find(Page.id <= 15)}
+        for key in EVERYTHING.keys(Page):
+            author = await (await session.get(Page, key)).awaitable_attrs.author
+            sees = SEES if key in seen else EVERYTHING
+            assert keys_of(Member, author) == sees.related(Page.author, key)
+    session.expire_all()
+    for key in EVERYTHING.keys(Page):
+        author = await (await session.get(Page, key)).awaitable_attrs.author
+        assert keys_of(Member, author) == EVERYTHING.related(Page.author, key)
 
 
 async def test_include_leaves_what_the_user_has_changed(db, engine):

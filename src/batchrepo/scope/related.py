@@ -110,6 +110,12 @@ class Related:
         self._loaders.forget_all()
         self._peers.forget_loaded()
 
+    def may_be_hidden(self, state: InstanceState[Any]) -> bool:
+        """Whether an entity of the session has criteria, and no statement with them gave it."""
+        return bool(self._scope.guards.of(entity_info(state.mapper.class_))) and not self._peers.checked(
+            state
+        )
+
     def relation_of(self, state: InstanceState[Any], name: str) -> RelationInfo:
         """The relation of an entity's class."""
         return entity_info(state.mapper.class_).relations[name]

@@ -20,6 +20,7 @@ from batchrepo.report import Report
 from batchrepo.scope.lazy import join_session, open_session
 from batchrepo.scope.loaders import Loaders
 from batchrepo.scope.peers import FetchMode, Peers
+from batchrepo.scope.references import check_references
 from batchrepo.scope.related import Related
 from batchrepo.scope.unsaved import describe_unsaved, unsaved_changes
 from batchrepo.scope.writes import forget_after_writes
@@ -112,6 +113,7 @@ class Scope:
             self._stop_listening = (
                 join_session(self._joined, self._related),
                 forget_after_writes(self._joined, self._related.forget),
+                *((check_references(self._joined, self._related),) if self.guards.criteria else ()),
             )
         self._state = "open"
         return self
