@@ -29,6 +29,7 @@ from batchrepo.errors import (
     DatabaseUnavailable,
     DeclarationError,
     InvalidArgument,
+    InvalidCursor,
     LazyLoad,
     LoaderCycle,
     LoadError,
@@ -46,6 +47,7 @@ from batchrepo.errors import (
 from batchrepo.executing import Health
 from batchrepo.loading import Batched, BatchLoader, batched
 from batchrepo.plan.markers import column, include, unmapped
+from batchrepo.plan.pages import Capped, JsonPage, NumberedPage, Page, capped
 from batchrepo.report import Report
 from batchrepo.repository import Repository
 from batchrepo.scope import Scope, current_scope
@@ -62,6 +64,7 @@ __all__ = [
     "BatchRepoWarning",
     "BatchTimeout",
     "Batched",
+    "Capped",
     "Computed",
     "Database",
     "DatabaseUnavailable",
@@ -69,6 +72,8 @@ __all__ = [
     "FetchMode",
     "Health",
     "InvalidArgument",
+    "InvalidCursor",
+    "JsonPage",
     "LazyLoad",
     "LoadError",
     "LoaderCycle",
@@ -76,6 +81,8 @@ __all__ = [
     "MissingRelated",
     "NestedScope",
     "NotFound",
+    "NumberedPage",
+    "Page",
     "Policy",
     "Report",
     "Repository",
@@ -88,6 +95,7 @@ __all__ = [
     "UnsavedChanges",
     "average",
     "batched",
+    "capped",
     "column",
     "count",
     "current_scope",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from batchrepo.declare.cursors import CursorCodec
 from batchrepo.declare.repository_info import Catalog, RepositoryInfo, read_repository
 from batchrepo.errors import BatchRepoError, DeclarationError, InvalidArgument
 from batchrepo.events import EventLog
@@ -22,7 +23,7 @@ from batchrepo.strategies.explaining import explain_view
 from batchrepo.strategies.reading import Reading
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
     from typing import Self
 
@@ -46,6 +47,8 @@ class Database:
         mode: what scopes do when an entity is asked for something that was not read with it.
         read_connections: how many connections one scope may use at once outside a transaction.
         max_statements: how many statements one scope may run, or None.
+        secret: signs the cursors of pages, so that nobody can make one up: a text or bytes, the same in every
+            process. Of a list the first one signs and all are accepted, so that a secret can be replaced.
         pool: settings of the engine that replace those chosen for the dialect, by keyword.
 
     Raises:
@@ -62,6 +65,7 @@ class Database:
         mode: FetchMode = PEERS,
         read_connections: int = 4,
         max_statements: int | None = None,
+        secret: str | bytes | Sequence[str | bytes] | None = None,
         **pool: Any,
     ) -> None:
         declared = _listed("repositories", repositories, "[AlbumRepository]")
@@ -79,7 +83,7 @@ class Database:
         if not _is_number(read_connections, 1):
             raise DeclarationError(f"read_connections= expects 1 or more; got {read_connections!r}.")
         _check_settings(mode, max_statements, DeclarationError)
-        self._reading = Reading(engine, catalog, read_connections)
+        self._reading = Reading(engine, catalog, read_connections, CursorCodec(secret))
         self.resources: dict[str, Any] = dict(resources or {})
         self.mode = mode
         self.max_statements = max_statements

@@ -5,6 +5,7 @@
     BatchRepoError
     ├── DeclarationError            a repository, view or setting is wrong; raised when the Database is made
     ├── InvalidArgument             a call got something it cannot use (also a ValueError)
+    │   └── InvalidCursor           a cursor is damaged, or was made for something else
     ├── NotFound                    a key has no row that this scope may see (also a LookupError)
     ├── ScopeError
     │   ├── ScopeClosed             the scope was used after its end
@@ -45,6 +46,19 @@ class DeclarationError(BatchRepoError):
 
 class InvalidArgument(BatchRepoError, ValueError):
     """A call was given something that it cannot use."""
+
+
+class InvalidCursor(InvalidArgument):
+    """A cursor cannot be used here; the first page can always be had without one.
+
+    Attributes:
+        reason: ``malformed``, ``version``, ``signature``, ``values``, or what it was made for and is not used
+            for: ``order``, ``filter``, ``criteria``.
+    """
+
+    def __init__(self, message: str, *, reason: str = "malformed") -> None:
+        self.reason = reason
+        super().__init__(message)
 
 
 class NotFound(BatchRepoError, LookupError):

@@ -134,12 +134,14 @@ class Guards:
         lifted: criteria that ``scope.without`` took away, each with its reason.
         statements: cache of the statements that were built under these criteria. Scopes whose criteria
             have the same SQL share it: values travel as parameters.
+        digests: of the criteria of each entity with their values, for cursors.
     """
 
     criteria: Mapping[EntityInfo, tuple[Criterion, ...]]
     context: Any = None
     lifted: frozenset[Criterion] = frozenset()
     statements: dict[Any, Any] = field(default_factory=dict)
+    digests: dict[EntityInfo, bytes] = field(default_factory=dict)
     _conditions: dict[EntityInfo, tuple[ColumnElement[bool], ...]] = field(default_factory=dict)
     _values: dict[EntityInfo, dict[str, Any]] = field(default_factory=dict)
 

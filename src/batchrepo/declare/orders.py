@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+import sqlalchemy as sa
 from sqlalchemy.sql import operators
 from sqlalchemy.sql.elements import UnaryExpression
 
@@ -62,6 +63,12 @@ class OrderTerm:
             expression = expression.element
         return cls(expression, descending, nulls)
 
+    @property
+    def nullable(self) -> bool:
+        """Whether the value may be NULL; True where nobody knows."""
+        column = _identity(self.expression)
+        return not (isinstance(column, sa.Column) and not column.nullable)
+
     def on(self, expression: Any) -> ColumnElement[Any]:
         """The same direction and NULL place, for another expression."""
         element = expression.desc() if self.descending else expression.asc()
@@ -118,6 +125,18 @@ def total_order(terms: tuple[OrderTerm, ...], entity: EntityInfo) -> tuple[Order
         if _identity(column.attribute) not in sorted_by
     )
     return (*terms, *missing)
+
+
+def unique_order(terms: tuple[OrderTerm, ...], entity: EntityInfo) -> tuple[OrderTerm, ...]:
+    """As `total_order`, without what comes behind the whole primary key: it decides nothing."""
+    wanted = {_identity(column.attribute) for column in entity.key}
+    kept: list[OrderTerm] = []
+    for term in total_order(terms, entity):
+        kept.append(term)
+        wanted.discard(_identity(term.expression))
+        if not wanted:
+            break
+    return tuple(kept)
 
 
 def _identity(expression: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import sqlalchemy as sa
 from pydantic import BaseModel
@@ -20,6 +20,14 @@ if TYPE_CHECKING:
     from batchrepo.mapping import ColumnInfo, EntityInfo
 
 _LARGEST = 2**63 - 1
+
+
+class PageBounds(Protocol):
+    """What a repository says of its pages."""
+
+    page_size: ClassVar[int]
+    max_page_size: ClassVar[int]
+    max_offset: ClassVar[int]
 
 
 def view_first(where: Sequence[Any]) -> tuple[type[BaseModel] | None, Sequence[Any]]:
@@ -80,14 +88,53 @@ def check_limit(limit: Any) -> None:
     raise InvalidArgument(f"limit= expects a number of rows, 0 or more, or None; got {limit!r:.100}.")
 
 
-def check_chunk_size(size: Any) -> None:
-    """Check the size of chunks.
+def check_chunk_size(size: Any, name: str = "size") -> None:
+    """Check the size of chunks; `name` is the argument's.
 
     Raises:
         InvalidArgument: it is not an integer of 1 or more.
     """
     if not _is_integer(size) or not 1 <= size <= _LARGEST:
-        raise InvalidArgument(f"chunk_size= expects a number of rows, 1 or more; got {size!r:.100}.")
+        raise InvalidArgument(f"{name}= expects a number of rows, 1 or more; got {size!r:.100}.")
+
+
+def check_numbered(number: Any, size: Any, total: Any, bounds: PageBounds) -> int:
+    """Check what asks for a page by its number.
+
+    Returns:
+        The size of the page.
+
+    Raises:
+        InvalidArgument: it is no number, or a page that is too large or too deep.
+    """
+    size = bounds.page_size if size is None else size
+    if not _is_integer(number) or number < 1:
+        raise InvalidArgument(f"number= expects the number of a page, 1 or more; got {number!r:.100}.")
+    if not _is_integer(size) or not 1 <= size <= bounds.max_page_size:
+        raise InvalidArgument(
+            f"size= expects a number of rows from 1 to {bounds.max_page_size}; got {size!r:.100}."
+        )
+    if (number - 1) * size > bounds.max_offset:
+        raise InvalidArgument(
+            f"Page {number} of {size} rows each leaves out more than {bounds.max_offset} rows (max_offset), which the "
+            f"database would read for nothing. Use page(first=..., after=cursor), which is as fast at any depth."
+        )
+    if total not in (None, "exact"):
+        raise InvalidArgument(f'total= of a page by number expects "exact" or None; got {shown(total)}.')
+    return int(size)
+
+
+def refuse_include(view: type[BaseModel], include: Any) -> None:
+    """Refuse ``include=`` beside a view.
+
+    Raises:
+        InvalidArgument: there is one.
+    """
+    if include:
+        raise InvalidArgument(
+            f"include= goes with entities; {view.__name__} says itself which relations are read. "
+            f"Add a field for the relation to it."
+        )
 
 
 def is_plain_function(value: Any) -> bool:

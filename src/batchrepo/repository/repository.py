@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, get_args, get_origin, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar, get_args, get_origin, overload
 
 from pydantic import BaseModel
 
@@ -10,18 +10,22 @@ from batchrepo.declare.orders import parse_order, total_order
 from batchrepo.errors import DeclarationError, InvalidArgument, NotFound
 from batchrepo.mapping.entity import shown
 from batchrepo.mapping.keys import key_values
+from batchrepo.plan.pages import read_request
 from batchrepo.repository.arguments import (
     check_chunk_size,
     check_conditions,
     check_include,
     check_limit,
     check_many,
+    check_numbered,
     check_progress,
     check_view,
     lookup_columns,
+    refuse_include,
     view_first,
 )
 from batchrepo.repository.finding import Finder
+from batchrepo.repository.paging import Pager, flattened
 from batchrepo.sql.key_checks import check_keys
 from batchrepo.sql.rows import Lookup
 
@@ -34,6 +38,7 @@ if TYPE_CHECKING:
     from batchrepo.declare.criteria import Criterion
     from batchrepo.declare.repository_info import Policy, RepositoryInfo
     from batchrepo.mapping import ColumnInfo
+    from batchrepo.plan.pages import JsonPage, NumberedPage, Page, PageRequest, Total
     from batchrepo.scope import Scope
 
 E = TypeVar("E")
@@ -48,6 +53,7 @@ class Repository(Generic[E]):
     - computed attributes: ``album_count = count(Artist.albums)``;
     - ``default_order``: of `find`, `first` and pages, such as ``(Album.title,)``; the primary key is appended;
     - ``criteria``: which rows a scope may see: ``(match(Album.tenant_id, lambda ctx: ctx.tenant),)``;
+    - ``page_size``, ``max_page_size``, ``max_offset``: bounds of pages;
     - ``loading``: how relations are loaded with their parents: ``{Album.artist: "join"}``.
 
     Args:
@@ -62,6 +68,15 @@ class Repository(Generic[E]):
 
     default_order: ClassVar[Any] = ()
     """The order of `find` and `first` where the caller gives none."""
+
+    page_size: ClassVar[int] = 20
+    """Rows on a page where the caller gives no size."""
+
+    max_page_size: ClassVar[int] = 1_000
+    """The most rows that a page may be asked to have."""
+
+    max_offset: ClassVar[int] = 10_000
+    """How many rows a page by number may leave out before it."""
 
     criteria: ClassVar[Sequence[Criterion]] = ()
     """Row criteria, made with ``match`` and ``predicate``."""
@@ -92,6 +107,7 @@ class Repository(Generic[E]):
         self._info: RepositoryInfo = info
         self._entity = info.entity
         self._finder: Finder[E] = Finder(scope, info)
+        self._pager: Pager[E] = Pager(self._finder)
 
     # --- by key ---------------------------------------------------------------------------------
 
@@ -241,11 +257,7 @@ class Repository(Generic[E]):
                 raise InvalidArgument(f"strategy={strategy!r} goes with a view; entities have none.")
             check_include(self._entity, include)
             return await self._finder.entities(conditions, order_by, limit, include)
-        if include:
-            raise InvalidArgument(
-                f"include= goes with entities; {view.__name__} says itself which relations are read. "
-                f"Add a field for the relation to it."
-            )
+        refuse_include(view, include)
         return await self._finder.views(view, conditions, order_by, limit, strategy)
 
     async def find_json(
@@ -293,10 +305,197 @@ class Repository(Generic[E]):
         check_conditions(where)
         return await self._finder.exists(where)
 
+    # --- by pages -------------------------------------------------------------------------------
+
+    @overload
+    async def page(
+        self,
+        *where: ColumnElement[bool],
+        order_by: Any = None,
+        first: int | None = None,
+        after: str | None = None,
+        last: int | None = None,
+        before: str | None = None,
+        total: Total = None,
+        include: Sequence[QueryableAttribute[Any]] = (),
+    ) -> Page[E]: ...
+    @overload
+    async def page(
+        self,
+        view: type[V],
+        /,
+        *where: ColumnElement[bool],
+        order_by: Any = None,
+        first: int | None = None,
+        after: str | None = None,
+        last: int | None = None,
+        before: str | None = None,
+        total: Total = None,
+        strategy: str | None = None,
+    ) -> Page[V]: ...
+    async def page(
+        self,
+        *where: Any,
+        order_by: Any = None,
+        first: int | None = None,
+        after: str | None = None,
+        last: int | None = None,
+        before: str | None = None,
+        total: Total = None,
+        include: Sequence[Any] = (),
+        strategy: str | None = None,
+    ) -> Any:
+        """A page of the rows that meet all conditions: as fast at row 1,000,000 as at the first one.
+
+        One statement, and one more where a total is asked for.
+
+        Args:
+            where: SQL conditions; the first argument may be a view.
+            order_by: default: the repository's ``default_order``. The primary key is appended, so that no
+                two rows have the same place.
+            first: at most so many rows from the start, by default ``page_size``.
+            after: the cursor of a row; only rows behind it.
+            last: at most so many rows from the end; they come in the same order.
+            before: the cursor of a row; only rows before it.
+            total: count the rows of all pages: "exact", ``capped(1_000)``, or "estimated" (PostgreSQL).
+            include: relations to read with entities.
+            strategy: for a view, the name of a strategy instead of the planner's choice.
+
+        Raises:
+            InvalidCursor: a cursor is damaged, or was made for another order, filter or row criteria.
+            InvalidArgument: a size is greater than ``max_page_size``, or arguments contradict each other.
+        """
+        view, conditions = view_first(where)
+        request = self._request(conditions, order_by, first, after, last, before, total)
+        if view is None:
+            if strategy is not None:
+                raise InvalidArgument(f"strategy={strategy!r} goes with a view; entities have none.")
+            check_include(self._entity, include)
+            return await self._pager.entities(conditions, order_by, request, include)
+        refuse_include(view, include)
+        return await self._pager.views(view, conditions, order_by, request, strategy)
+
+    async def page_json(
+        self,
+        view: type[BaseModel],
+        /,
+        *where: ColumnElement[bool],
+        order_by: Any = None,
+        first: int | None = None,
+        after: str | None = None,
+        last: int | None = None,
+        before: str | None = None,
+        total: Total = None,
+        by_alias: bool = True,
+        strategy: str | None = None,
+    ) -> JsonPage:
+        """As `page` with a view, but as the bytes of a response, with an entity tag."""
+        request = self._request(where, order_by, first, after, last, before, total)
+        return await self._pager.json(check_view(view), where, order_by, request, by_alias, strategy)
+
+    @overload
+    async def numbered_page(
+        self,
+        *where: ColumnElement[bool],
+        number: int = 1,
+        size: int | None = None,
+        order_by: Any = None,
+        total: Literal["exact"] | None = "exact",
+    ) -> NumberedPage[E]: ...
+    @overload
+    async def numbered_page(
+        self,
+        view: type[V],
+        /,
+        *where: ColumnElement[bool],
+        number: int = 1,
+        size: int | None = None,
+        order_by: Any = None,
+        total: Literal["exact"] | None = "exact",
+    ) -> NumberedPage[V]: ...
+    async def numbered_page(
+        self,
+        *where: Any,
+        number: int = 1,
+        size: int | None = None,
+        order_by: Any = None,
+        total: Literal["exact"] | None = "exact",
+    ) -> Any:
+        """A page by its number, for those who must have numbers.
+
+        The database reads all rows before the page too, and rows that come or go meanwhile are seen twice or
+        never: prefer `page`. How deep numbers go is bounded by ``max_offset``.
+
+        Args:
+            where: SQL conditions; the first argument may be a view.
+            number: of the page, counted from 1.
+            size: rows on a page, by default ``page_size``.
+            order_by: default: the repository's ``default_order``; the primary key is appended.
+            total: "exact" counts all rows, with one more statement; None does not.
+
+        Raises:
+            InvalidArgument: the page is too large, or too deep.
+        """
+        view, conditions = view_first(where)
+        check_conditions(conditions, order_by)
+        size = check_numbered(number, size, total, self)
+        return await self._pager.numbered(view, conditions, order_by, number, size, total)
+
+    @overload
+    def chunks(
+        self,
+        *where: ColumnElement[bool],
+        order_by: Any = None,
+        after: str | None = None,
+        size: int = 500,
+        progress: Callable[[int], None] | None = None,
+    ) -> AsyncIterator[Page[E]]: ...
+    @overload
+    def chunks(
+        self,
+        view: type[V],
+        /,
+        *where: ColumnElement[bool],
+        order_by: Any = None,
+        after: str | None = None,
+        size: int = 500,
+        progress: Callable[[int], None] | None = None,
+    ) -> AsyncIterator[Page[V]]: ...
+    def chunks(
+        self,
+        *where: Any,
+        order_by: Any = None,
+        after: str | None = None,
+        size: int = 500,
+        progress: Callable[[int], None] | None = None,
+    ) -> AsyncIterator[Page[Any]]:
+        """All rows that meet all conditions, chunk by chunk, in constant memory.
+
+        As `stream`, with ``end_cursor`` on each chunk: keep it, and a job that was stopped goes on with
+        ``after=``.
+
+        Args:
+            where: SQL conditions; the first argument may be a view.
+            order_by: default: the primary key.
+            after: the cursor of a row; only rows behind it.
+            size: rows in a chunk, 1 or more.
+            progress: a plain function, called with the number of rows so far, after each chunk.
+
+        Raises:
+            InvalidCursor: the cursor is damaged, or was made for another order, filter or row criteria.
+        """
+        view, conditions = view_first(where)
+        check_conditions(conditions, order_by)
+        check_chunk_size(size)
+        check_progress(progress)
+        return self._pager.chunks(view, conditions, order_by, after, size, progress)
+
     @overload
     def stream(
         self,
         *where: ColumnElement[bool],
+        order_by: Any = None,
+        after: str | None = None,
         chunk_size: int = 500,
         progress: Callable[[int], None] | None = None,
     ) -> AsyncIterator[E]: ...
@@ -306,28 +505,61 @@ class Repository(Generic[E]):
         view: type[V],
         /,
         *where: ColumnElement[bool],
+        order_by: Any = None,
+        after: str | None = None,
         chunk_size: int = 500,
         progress: Callable[[int], None] | None = None,
     ) -> AsyncIterator[V]: ...
     def stream(
-        self, *where: Any, chunk_size: int = 500, progress: Callable[[int], None] | None = None
+        self,
+        *where: Any,
+        order_by: Any = None,
+        after: str | None = None,
+        chunk_size: int = 500,
+        progress: Callable[[int], None] | None = None,
     ) -> AsyncIterator[Any]:
-        """All rows that meet all conditions, in the order of the primary key, in constant memory.
+        """All rows that meet all conditions, in constant memory.
 
         Each chunk is one read that starts behind the last row of the chunk before, so no connection is
         held between chunks. Relations are batched for each chunk; what was loaded for the entities of a
-        chunk is forgotten when the next one begins.
+        chunk is forgotten when the next one begins. `chunks` gives the chunks themselves.
 
         Args:
             where: SQL conditions; the first argument may be a view.
+            order_by: default: the primary key.
+            after: the cursor of a row; only rows behind it.
             chunk_size: rows in a chunk, 1 or more.
             progress: a plain function, called with the number of rows so far, after each chunk.
+
+        Raises:
+            InvalidCursor: the cursor is damaged, or was made for another order, filter or row criteria.
         """
         view, conditions = view_first(where)
-        check_conditions(conditions)
-        check_chunk_size(chunk_size)
+        check_conditions(conditions, order_by)
+        check_chunk_size(chunk_size, "chunk_size")
         check_progress(progress)
-        return self._finder.stream(view, conditions, chunk_size, progress)
+        return flattened(self._pager.chunks(view, conditions, order_by, after, chunk_size, progress))
+
+    def _request(
+        self,
+        where: Sequence[Any],
+        order_by: Any,
+        first: int | None,
+        after: str | None,
+        last: int | None,
+        before: str | None,
+        total: Total,
+    ) -> PageRequest:
+        check_conditions(where, order_by)
+        return read_request(
+            first=first,
+            after=after,
+            last=last,
+            before=before,
+            total=total,
+            default=self.page_size,
+            largest=self.max_page_size,
+        )
 
     def _checked(self, keys: Iterable[Any], columns: Sequence[ColumnInfo] | None = None) -> list[Any]:
         return check_keys(

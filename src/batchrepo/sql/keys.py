@@ -118,13 +118,13 @@ class PostgresKeys(KeyDialect):
 
     def member(self, column: ColumnElement[Any]) -> KeyFilter:
         """``column = ANY(:keys)``."""
-        parameter = sa.bindparam(KEYS, type_=postgresql.ARRAY(_array_item(column.type)))
+        parameter = sa.bindparam(KEYS, type_=postgresql.ARRAY(widened(column.type)))
         condition = column == sa.func.any(parameter)
         return KeyFilter((condition,), (column,), None, _single)
 
     def table(self, types: Sequence[TypeEngine[Any]]) -> KeyTable:
         """``unnest(:keys_0, ...) WITH ORDINALITY``."""
-        items = [_array_item(kind) for kind in types]
+        items = [widened(kind) for kind in types]
         names = [f"{KEYS}_{i}" for i in range(len(items))]
         arrays = [
             sa.bindparam(name, type_=postgresql.ARRAY(item)) for name, item in zip(names, items, strict=True)
@@ -230,7 +230,7 @@ class _BpChar(UserDefinedType[str]):
         return "BPCHAR"
 
 
-def _array_item(kind: TypeEngine[Any]) -> TypeEngine[Any]:
+def widened(kind: TypeEngine[Any]) -> TypeEngine[Any]:
     """The type for an array of keys: wide enough that no key is cut, rounded or refused by a cast."""
     if isinstance(kind, sa.Enum | TypeDecorator):
         return kind

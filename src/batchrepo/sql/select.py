@@ -29,6 +29,7 @@ def select_rows(
     where: Sequence[ColumnElement[bool]] = (),
     order: Sequence[OrderTerm] = (),
     limit: Any = None,
+    offset: Any = None,
 ) -> tuple[Statement, tuple[EntityInfo, ...]]:
     """Read `selected` from the rows of `entity` that the guards allow.
 
@@ -49,7 +50,38 @@ def select_rows(
         )
     if limit is not None:
         statement = statement.limit(limit)
+    if offset is not None:
+        statement = statement.offset(offset)
     return statement, (entity, *reached, *more, *others)
+
+
+def count_statement(
+    entity: EntityInfo,
+    where: Sequence[ColumnElement[bool]],
+    guards: Guards,
+    *,
+    limit: int | None = None,
+    rows: bool = False,
+) -> tuple[Statement, tuple[EntityInfo, ...]]:
+    """Count the rows of `entity` that the guards allow.
+
+    Args:
+        entity: whose rows.
+        where: conditions of the caller.
+        guards: the row criteria.
+        limit: count so many at most.
+        rows: select the rows instead of their number, for a planner that is asked how many it expects.
+
+    Raises:
+        InvalidArgument: a condition compares columns of another entity.
+    """
+    if limit is None and not rows:
+        counted = [sa.func.count()]
+        return select_rows(entity, counted, guards, where=where)
+    found, reached = select_rows(entity, [sa.literal_column("1")], guards, where=where, limit=limit)
+    if rows:
+        return found, reached
+    return sa.select(sa.func.count()).select_from(found.subquery("counted")), reached
 
 
 def check_own_columns(entity: EntityInfo, written: Sequence[Any]) -> None:

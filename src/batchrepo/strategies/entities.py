@@ -68,18 +68,26 @@ async def find_entities(
     where: Sequence[ColumnElement[bool]],
     order: Sequence[OrderTerm],
     limit: int | None,
+    offset: int | None = None,
     joined: Sequence[RelationInfo] = (),
     cause: str,
 ) -> list[Any]:
     """The entities that meet conditions, in order, with to-one relations joined."""
     statement, guarded = select_rows(
-        entity, [entity.cls], context.guards, where=where, order=order, limit=limit
+        entity, [entity.cls], context.guards, where=where, order=order, limit=limit, offset=offset
     )
-    statement = _with_criteria(_plain(statement, entity, joined), entity, joined, context)
+    statement = ready_entities(statement, entity, joined, context)
     rows = await context.door.entities(
         context.session, statement, context.guards.values(guarded), cause=cause
     )
     return [row[0] for row in rows]
+
+
+def ready_entities(
+    statement: Statement, entity: EntityInfo, joined: Sequence[RelationInfo], context: EntityContext
+) -> Statement:
+    """A statement that selects entities, as the scope's session runs it: with joins, and criteria for all it reads."""
+    return _with_criteria(_plain(statement, entity, joined), entity, joined, context)
 
 
 def _keyed(lookup: Lookup, context: EntityContext) -> Keyed:

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pydantic import BaseModel
 
 from batchrepo.declare.criteria import Guards
+from batchrepo.declare.cursors import CursorCodec, Purpose
 from batchrepo.plan.cache import PlanCache
 from batchrepo.plan.planner import Planner
+from batchrepo.sql.identity import conditions_digest, criteria_digest, order_digest, order_identity
+from batchrepo.sql.keyset import Keyset, make_keyset
 from batchrepo.sql.rows import Lookup
 from batchrepo.strategies.compile import CompiledPlan, compile_plan
 from batchrepo.strategies.deliver import Delivery, field_name, output_name
 from batchrepo.strategies.registered import strategies
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
     from batchrepo.declare.computed import Top
+    from batchrepo.declare.orders import OrderTerm
     from batchrepo.declare.repository_info import Catalog, RepositoryInfo
     from batchrepo.mapping import EntityInfo
 
@@ -25,6 +32,19 @@ V = TypeVar("V", bound=BaseModel)
 
 Names = Literal["field", "output"]
 """How the dicts of a read are keyed: by field names (to be validated), or by output names (for JSON)."""
+
+
+@dataclass(frozen=True, eq=False)
+class PagedOrder:
+    """An order that pages are read by.
+
+    Attributes:
+        keyset: the order as the database sees it.
+        digest: tells it from others, in cursors.
+    """
+
+    keyset: Keyset
+    digest: bytes
 
 
 class Reading:
@@ -35,13 +55,17 @@ class Reading:
         connection: where set, every scope reads on this connection (tests in an outer transaction).
         read_connections: how many connections one scope may use at once.
         catalog: the repositories.
+        cursors: writes and reads the cursors of pages.
     """
 
-    def __init__(self, engine: AsyncEngine, catalog: Catalog, read_connections: int) -> None:
+    def __init__(
+        self, engine: AsyncEngine, catalog: Catalog, read_connections: int, cursors: CursorCodec
+    ) -> None:
         self.engine = engine
         self.connection: AsyncConnection | None = None
         self.read_connections = read_connections
         self.catalog = catalog
+        self.cursors = cursors
         self.plans = PlanCache(catalog)
         self.strategies = {strategy.name: strategy for strategy in strategies()}
         self.planner = Planner(tuple(self.strategies.values()), catalog)
@@ -50,6 +74,8 @@ class Reading:
         self._deliveries: dict[Any, Delivery[Any]] = {}
         self._compiled: dict[Any, CompiledPlan] = {}
         self._lookups: dict[Top[Any], Lookup] = {}
+        self._orders: dict[Any, PagedOrder] = {}
+        self._texts: dict[Any, str] = {}
 
     def guards(self, context: Any) -> Guards:
         """The row criteria for a scope. Scopes share statements unless criteria make SQL from the context."""
@@ -82,6 +108,32 @@ class Reading:
                 name_of=field_name if names == "field" else output_name,
             )
         return delivery, compiled
+
+    def paged(self, order: Sequence[OrderTerm]) -> PagedOrder:
+        """How pages are read by an order without ties.
+
+        Raises:
+            InvalidArgument: it sorts by a value that no cursor can carry.
+        """
+        identity = order_identity(order)
+        found = self._orders.get(identity)
+        if found is None:
+            dialect = self.engine.dialect
+            found = PagedOrder(make_keyset(order, dialect), order_digest(order, dialect))
+            self._orders[identity] = found
+        return found
+
+    def purpose(self, entity: EntityInfo, order: PagedOrder, where: Sequence[Any], guards: Guards) -> Purpose:
+        """What cursors are made for: this order, these conditions, and the row criteria of this scope.
+
+        Raises:
+            MissingContext: the scope's context does not have what a criterion needs.
+        """
+        dialect = self.engine.dialect
+        criteria = guards.digests.get(entity)
+        if criteria is None:
+            criteria = guards.digests[entity] = criteria_digest(entity, guards, dialect)
+        return Purpose(order.digest, conditions_digest(where, dialect, self._texts), criteria)
 
     def lookup(self, computed: Top[Any]) -> Lookup:
         """The lookup of a ``top``, ``latest`` or ``earliest``."""

@@ -27,6 +27,7 @@ async def find_rows(
     where: Sequence[Any],
     order: Sequence[OrderTerm],
     limit: int | None,
+    offset: int | None = None,
     cause: str,
 ) -> list[tuple[Any, ...]]:
     """Rows of an entity, as tuples of `columns`.
@@ -38,12 +39,15 @@ async def find_rows(
         where: conditions of the caller.
         order: of the rows.
         limit: at most so many, or None.
+        offset: so many are left out first, or None.
         cause: for the report.
     """
     guards = context.guards
-    shape = None if where else _shape(entity, order)
+    shape = None if where or offset is not None else _shape(entity, order)
     if shape is None:
-        statement, guarded = select_rows(entity, columns, guards, where=where, order=order, limit=limit)
+        statement, guarded = select_rows(
+            entity, columns, guards, where=where, order=order, limit=limit, offset=offset
+        )
         return await context.door.rows(statement, guards.values(guarded), cause=cause)
     key = ("root", entity, tuple(map(id, columns)), shape, limit is None)
     built = guards.statements.get(key)

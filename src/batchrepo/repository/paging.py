@@ -1,0 +1,316 @@
+"""Reads by pages: keyset pages of entities, views and JSON, pages by number, and chunks of a whole table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from batchrepo.declare.cursors import Cursors
+from batchrepo.declare.orders import unique_order
+from batchrepo.plan.pages import JsonPage, NumberedPage, Page
+from batchrepo.strategies.batched import complete, holding, together
+from batchrepo.strategies.eager import joinable
+from batchrepo.strategies.paging import Found, Walk, page_of_entities, page_of_rows
+from batchrepo.strategies.totals import count_total
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Sequence
+
+    from pydantic import BaseModel
+
+    from batchrepo.declare.cursors import Purpose
+    from batchrepo.plan.pages import PageRequest, Total, TotalKind
+    from batchrepo.plan.read import ReadPlan
+    from batchrepo.repository.finding import Finder
+    from batchrepo.scope.loaders import Loaders
+    from batchrepo.strategies.deliver import Delivery
+    from batchrepo.strategies.reading import Names, PagedOrder
+
+E = TypeVar("E")
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A page that is about to be read.
+
+    Attributes:
+        where: conditions of the caller.
+        walk: which rows.
+        purpose: what its cursors are made for.
+        total: how all rows are counted.
+        verb: for the report.
+    """
+
+    where: Sequence[Any]
+    walk: Walk
+    purpose: Purpose
+    total: Total
+    verb: str = "page"
+
+
+@dataclass(slots=True)
+class _Counted:
+    total: int | None = None
+    kind: TotalKind | None = None
+
+
+class Pager(Generic[E]):
+    """Reads pages of one repository in one scope."""
+
+    def __init__(self, finder: Finder[E]) -> None:
+        self.finder = finder
+        self.scope = finder.scope
+        self.entity = finder.entity
+
+    async def entities(
+        self, where: Sequence[Any], order_by: Any, request: PageRequest, include: Sequence[Any]
+    ) -> Page[E]:
+        """A page of entities."""
+        asked = self._asked(where, order_by, request)
+        found, counted = await self._with_total(asked, partial(self._entities, asked, include))
+        return self._page(Page[self.entity.cls], found.rows, found, asked, counted)  # type: ignore[name-defined]
+
+    async def views(
+        self,
+        view: type[BaseModel],
+        where: Sequence[Any],
+        order_by: Any,
+        request: PageRequest,
+        strategy: str | None,
+    ) -> Page[Any]:
+        """A page of views, by the strategy that the planner chooses."""
+        asked = self._asked(where, order_by, request)
+        delivery, _ = self._delivery(view)
+        (dicts, found), counted = await self._with_total(
+            asked, partial(self._dicts, view, asked, "field", strategy)
+        )
+        return self._page(Page[view], delivery.views(dicts), found, asked, counted)  # type: ignore[valid-type]
+
+    async def json(
+        self,
+        view: type[BaseModel],
+        where: Sequence[Any],
+        order_by: Any,
+        request: PageRequest,
+        by_alias: bool,
+        strategy: str | None,
+    ) -> JsonPage:
+        """A page of views, as bytes."""
+        asked = self._asked(where, order_by, request)
+        delivery, _ = self._delivery(view)
+        names: Names = "output" if delivery.plain and by_alias else "field"
+        (dicts, found), counted = await self._with_total(
+            asked, partial(self._dicts, view, asked, names, strategy)
+        )
+        start, end = self._cursors(found, asked).ends
+        return JsonPage(
+            delivery.json(dicts, by_alias=by_alias),
+            found.has_next,
+            found.has_previous,
+            start,
+            end,
+            counted.total,
+            counted.kind,
+        )
+
+    async def numbered(
+        self,
+        view: type[BaseModel] | None,
+        where: Sequence[Any],
+        order_by: Any,
+        number: int,
+        size: int,
+        total: Total,
+    ) -> NumberedPage[Any]:
+        """A page by its number."""
+        order = self._order(order_by)
+        offset = (number - 1) * size
+        items: list[Any] = []
+
+        async def read() -> None:
+            if view is None:
+                items.extend(await self.finder.entities(where, order, size, (), offset=offset, verb="page"))
+            else:
+                items.extend(await self.finder.views(view, where, order, size, None, offset=offset))
+
+        counted = await self._together(where, total, read)
+        pages = None if counted.total is None else -(-counted.total // size)
+        kind: Any = self.entity.cls if view is None else view
+        return NumberedPage[kind].model_construct(
+            items=items, number=number, size=size, total=counted.total, pages=pages
+        )
+
+    async def chunks(
+        self,
+        view: type[BaseModel] | None,
+        where: Sequence[Any],
+        order_by: Any,
+        after: str | None,
+        size: int,
+        progress: Callable[[int], None] | None,
+    ) -> AsyncIterator[Page[Any]]:
+        """The whole order, chunk by chunk; no connection is held between chunks."""
+        order = self.scope.reading.paged(self._order(order_by if order_by is not None else ()))
+        purpose = self._purpose(order, where)
+        walk = Walk(order.keyset, size, start=self._place(after, order, purpose), probes=False)
+        done = 0
+        while True:
+            asked = _Asked(where, walk, purpose, None, "stream")
+            # Loaders of its own, so that what is loaded for a chunk goes with it.
+            loaders = self.scope.loaders.for_chunk()
+            page, found = await self._chunk(view, asked, loaders)
+            count = len(page.items)
+            if count:
+                yield page
+            # Nothing of this chunk may live on while the next one is read.
+            del page, loaders
+            done += count
+            if progress is not None and count:
+                progress(done)
+            if not found.has_next:
+                return
+            walk = replace(walk, start=order.keyset.as_place(found.places[-1]))
+            del found
+
+    async def _chunk(
+        self, view: type[BaseModel] | None, asked: _Asked, loaders: Loaders
+    ) -> tuple[Page[Any], Found]:
+        if view is None:
+            found = await self._entities(asked, ())
+            self.scope.peers.register(found.rows, loaders)
+            items, kind = found.rows, self.entity.cls
+        else:
+            delivery, _ = self._delivery(view)
+            dicts, found = await self._dicts(view, asked, "field", None)
+            items, kind = delivery.views(dicts), view
+        page = self._page(Page[kind], items, found, asked, _Counted())  # type: ignore[valid-type]
+        return page, replace(found, rows=[])
+
+    # --- which page -----------------------------------------------------------------------------
+
+    def _asked(self, where: Sequence[Any], order_by: Any, request: PageRequest) -> _Asked:
+        order = self.scope.reading.paged(self._order(order_by))
+        purpose = self._purpose(order, where)
+        walk = Walk(
+            order.keyset,
+            request.size,
+            request.backward,
+            self._place(request.start, order, purpose),
+            self._place(request.stop, order, purpose),
+        )
+        return _Asked(where, walk, purpose, request.total)
+
+    def _order(self, order_by: Any) -> Any:
+        return unique_order(self.finder.order_terms(order_by), self.entity)
+
+    def _purpose(self, order: PagedOrder, where: Sequence[Any]) -> Purpose:
+        return self.scope.reading.purpose(self.entity, order, where, self.scope.guards)
+
+    def _place(self, cursor: str | None, order: PagedOrder, purpose: Purpose) -> tuple[Any, ...] | None:
+        if cursor is None:
+            return None
+        return order.keyset.checked(self.scope.reading.cursors.decode(cursor, purpose))
+
+    # --- reading --------------------------------------------------------------------------------
+
+    async def _entities(self, asked: _Asked, include: Sequence[Any]) -> Found:
+        joined, others = self.finder.eager(include)
+        found = await page_of_entities(
+            self.entity,
+            self.scope,
+            asked.walk,
+            where=asked.where,
+            joined=joined,
+            cause=f"{asked.verb} {self.entity.name}",
+        )
+        await self.finder.finish(found.rows, joined, others)
+        return found
+
+    async def _dicts(
+        self, view: type[BaseModel], asked: _Asked, names: Names, strategy: str | None
+    ) -> tuple[list[dict[str, Any]], Found]:
+        reading = self.scope.reading
+        _, compiled = reading.views(view, self.entity, self.finder.info, names)
+        if reading.planner.choose(compiled.plan, "views", strategy).strategy == "eager":
+            return await self._eager_dicts(compiled.plan, asked, names)
+        async with holding(compiled.plan, self.scope):
+            found = await page_of_rows(
+                self.entity,
+                compiled.root.source.columns,
+                self.scope,
+                asked.walk,
+                where=asked.where,
+                cause=f"{asked.verb} {self.entity.name}",
+            )
+            return await complete(compiled, found.rows, self.scope), found
+
+    async def _eager_dicts(
+        self, plan: ReadPlan, asked: _Asked, names: Names
+    ) -> tuple[list[dict[str, Any]], Found]:
+        async with holding(plan, self.scope):
+            found = await page_of_entities(
+                self.entity,
+                self.scope,
+                asked.walk,
+                where=asked.where,
+                joined=joinable(plan, self.scope),
+                cause=f"{asked.verb} {self.entity.name}",
+            )
+            return await self.finder.entity_dicts(plan, found.rows, names), found
+
+    async def _with_total(self, asked: _Asked, read: Callable[[], Any]) -> tuple[Any, _Counted]:
+        found: list[Any] = []
+
+        async def page() -> None:
+            found.append(await read())
+
+        counted = await self._together(asked.where, asked.total, page)
+        return found[0], counted
+
+    async def _together(self, where: Sequence[Any], total: Total, read: Callable[[], Any]) -> _Counted:
+        """Read, and count beside it."""
+        counted = _Counted()
+
+        async def count() -> None:
+            counted.total, counted.kind = await count_total(self.entity, where, self.scope, total)
+
+        work = [read] if total is None else [read, count]
+        await together(work, parallel=self.scope.door.parallel > 1)
+        return counted
+
+    # --- delivering -----------------------------------------------------------------------------
+
+    def _delivery(self, view: type[BaseModel]) -> tuple[Delivery[Any], Any]:
+        return self.scope.reading.views(view, self.entity, self.finder.info)
+
+    def _cursors(self, found: Found, asked: _Asked) -> Cursors:
+        return Cursors(self.scope.reading.cursors, asked.purpose, found.places)
+
+    def _page(self, kind: Any, items: list[Any], found: Found, asked: _Asked, counted: _Counted) -> Page[Any]:
+        cursors = self._cursors(found, asked)
+        start, end = cursors.ends
+        return kind.model_construct(  # type: ignore[no-any-return]
+            items=items,
+            has_next=found.has_next,
+            has_previous=found.has_previous,
+            start_cursor=start,
+            end_cursor=end,
+            total=counted.total,
+            total_is=counted.kind,
+            cursors=cursors,
+        )
+
+
+async def flattened(chunks: AsyncIterator[Page[Any]]) -> AsyncIterator[Any]:
+    """The items of chunks, one by one. Nothing of a chunk lives on while the next one is read."""
+    try:
+        async for chunk in chunks:
+            items = chunk.items
+            del chunk
+            for item in items:
+                yield item
+            del items
+            item = None
+    finally:
+        await chunks.aclose()  # type: ignore[attr-defined]

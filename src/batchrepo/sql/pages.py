@@ -1,0 +1,230 @@
+"""Statements that read one page: from the root of an entity, or of what one parent's relation leads to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from batchrepo.sql.guarding import guard_all
+from batchrepo.sql.keyset import NULL
+from batchrepo.sql.select import check_own_columns
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from sqlalchemy.sql.elements import ColumnElement
+
+    from batchrepo.declare.criteria import Guards
+    from batchrepo.mapping import EntityInfo
+    from batchrepo.sql.keyset import Keyset
+    from batchrepo.sql.statement import Statement
+
+ROWS = "page_rows"
+"""The parameter for how many rows are read: one more than the page has, to see whether there are more."""
+
+
+@dataclass(frozen=True, slots=True)
+class PageShape:
+    """All about a page that decides about its SQL.
+
+    Attributes:
+        start: for each term of the order whether the value of the starting cursor is NULL; None without one.
+        stop: the same for the cursor where the page must stop.
+        probes: look whether there are rows on the other side of the cursors.
+    """
+
+    start: tuple[bool, ...] | None = None
+    stop: tuple[bool, ...] | None = None
+    probes: bool = True
+
+    @property
+    def outer(self) -> tuple[bool, bool]:
+        """Which probes the statement has: behind the start, beyond the stop."""
+        return self.probes and self.start is not None, self.probes and self.stop is not None
+
+
+@dataclass(frozen=True, eq=False)
+class Paged:
+    """A built statement for a page.
+
+    Attributes:
+        statement: selects what was asked for, then the order's values, then one truth for each probe. With
+            probes there is always a row; one without a key says that the page is empty.
+        entities: whose criteria are in it.
+        width: how many columns were asked for.
+        terms: how many values of the order follow them.
+    """
+
+    statement: Statement
+    entities: tuple[EntityInfo, ...]
+    width: int
+    terms: int
+
+
+@dataclass(frozen=True, eq=False)
+class PageSource:
+    """The rows that are paged.
+
+    Attributes:
+        entity: whose.
+        conditions: on them, row criteria included, guarded.
+        entities: whose criteria are in the conditions.
+    """
+
+    entity: EntityInfo
+    conditions: tuple[ColumnElement[bool], ...]
+    entities: tuple[EntityInfo, ...]
+
+
+def root_source(entity: EntityInfo, where: Sequence[Any], guards: Guards) -> PageSource:
+    """All rows of an entity that meet conditions and row criteria.
+
+    Raises:
+        InvalidArgument: a condition compares columns of another entity.
+    """
+    check_own_columns(entity, where)
+    conditions, reached = guard_all(where, guards)
+    return PageSource(entity, (*conditions, *guards.conditions(entity)), (entity, *reached))
+
+
+def select_page(
+    source: PageSource, selected: Sequence[Any] | None, keyset: Keyset, shape: PageShape, guards: Guards
+) -> Paged:
+    """Read one page.
+
+    Args:
+        source: of which rows.
+        selected: the columns, or None for whole entities (an ORM statement).
+        keyset: the order, already turned around for a page that is read backward.
+        shape: which cursors there are.
+        guards: the row criteria.
+    """
+    expressions, in_order = guard_all((t.expression for t in keyset.terms), guards, conditions=False)
+    keyset = keyset.with_expressions(expressions)
+    in_columns: tuple[EntityInfo, ...] = ()
+    if selected is not None:
+        selected, in_columns = guard_all(selected, guards, conditions=False)
+    entities = (*source.entities, *in_order, *in_columns)
+    width = 1 if selected is None else len(selected)
+    statement = _plain(source, selected, keyset) if shape.start is None and shape.stop is None else None
+    if statement is None:
+        statement = _from_cursor(source, selected, keyset, shape)
+    return Paged(statement, entities, width, len(keyset.terms))
+
+
+def cursor_values(prefix: str, place: Sequence[Any]) -> Mapping[str, Any]:
+    """The parameters for a cursor; ``start`` and ``stop`` are the prefixes."""
+    return {f"{prefix}_{i}": value for i, value in enumerate(place) if value is not NULL}
+
+
+def shape_of(place: Sequence[Any] | None) -> tuple[bool, ...] | None:
+    """For each value of a cursor whether it is NULL."""
+    return None if place is None else tuple(value is NULL for value in place)
+
+
+def _place(prefix: str, keyset: Keyset, nulls: tuple[bool, ...]) -> list[Any]:
+    return [
+        NULL if is_null else sa.bindparam(f"{prefix}_{i}", type_=term.type)
+        for i, (term, is_null) in enumerate(zip(keyset.terms, nulls, strict=True))
+    ]
+
+
+def _limit() -> Any:
+    return sa.bindparam(ROWS, type_=sa.Integer())
+
+
+def _plain(source: PageSource, selected: Sequence[Any] | None, keyset: Keyset) -> Statement:
+    columns = [source.entity.cls] if selected is None else list(selected)
+    values = [term.value.label(f"o{i}") for i, term in enumerate(keyset.terms)]
+    return (
+        sa.select(*columns, *values)
+        .select_from(source.entity.cls)
+        .where(*source.conditions)
+        .order_by(*_by(keyset, values))
+        .limit(_limit())
+    )
+
+
+def _from_cursor(
+    source: PageSource, selected: Sequence[Any] | None, keyset: Keyset, shape: PageShape
+) -> Statement:
+    """The page and the probes in one statement.
+
+    The probes are a row of their own, to which the page is outer-joined: so they are answered for an empty page too.
+    """
+    cls = source.entity.cls
+    limits: list[list[ColumnElement[bool]]] = [[]]
+    if shape.start is not None:
+        limits = [[limit] for limit in keyset.ranges(_place("start", keyset, shape.start))]
+    if shape.stop is not None:
+        backward = keyset.backward()
+        before = backward.condition(_place("stop", keyset, shape.stop))
+        limits = [[*limit, before] for limit in limits]
+    inner = [column.attribute for column in source.entity.key] if selected is None else selected
+    labelled = [column.label(f"c{i}") for i, column in enumerate(inner)]
+    sorted_by = [term.expression.label(f"o{i}") for i, term in enumerate(keyset.terms)]
+    parts = [
+        sa.select(*labelled, *sorted_by)
+        .select_from(cls)
+        .where(*source.conditions, *limit)
+        .order_by(*_by(keyset, sorted_by))
+        .limit(_limit())
+        for limit in limits
+    ]
+    page = _page(parts)
+    order = _by(keyset, [page.c[f"o{i}"] for i in range(len(sorted_by))])
+    columns: list[Any] = [page.c[f"c{i}"] for i in range(len(inner))] if selected is not None else [cls]
+    values = [sa.type_coerce(page.c[f"o{i}"], term.type) for i, term in enumerate(keyset.terms)]
+    probes = _probes(source, keyset, shape)
+    found: Any = page
+    if probes:
+        facts = sa.select(*probes).subquery("keyset_facts")
+        found = facts.outerjoin(page, sa.true())
+        probes = [facts.c[probe.name] for probe in probes]
+    if selected is None:
+        on = [column.attribute == page.c[f"c{i}"] for i, column in enumerate(source.entity.key)]
+        found = sa.outerjoin(found, cls, sa.and_(*on)) if probes else sa.join(found, cls, sa.and_(*on))
+    statement = sa.select(*columns, *values, *probes).select_from(found).order_by(*order)
+    return statement if len(parts) == 1 else statement.limit(_limit())
+
+
+def _page(parts: Sequence[Statement]) -> Any:
+    """The ranges of a page as one table; each has its own limit, so that an index serves each."""
+    if len(parts) == 1:
+        return parts[0].subquery("keyset_page")
+    ranges = [sa.select(part.subquery(f"keyset_range_{i}")) for i, part in enumerate(parts)]
+    return sa.union_all(*ranges).subquery("keyset_page")
+
+
+def _by(keyset: Keyset, expressions: Sequence[Any]) -> list[Any]:
+    """The order by what was selected for it: an expensive expression is then computed once."""
+    return [term.on(expression) for term, expression in zip(keyset.terms, expressions, strict=True)]
+
+
+def _probes(source: PageSource, keyset: Keyset, shape: PageShape) -> list[Any]:
+    """Whether there is a row at or behind each cursor, seen from the page.
+
+    Each looks from the cursor along the order and stops at the first row. (An EXISTS would not do: PostgreSQL drops
+    its ORDER BY, and may then read the table from its other end.)
+    """
+    backward = keyset.backward()
+    found: list[Any] = []
+    for name, order, nulls, wanted in (
+        ("start", backward, shape.start, shape.outer[0]),
+        ("stop", keyset, shape.stop, shape.outer[1]),
+    ):
+        if nulls is None or not wanted:
+            continue
+        firsts = [
+            sa.select(sa.literal_column("1"))
+            .select_from(source.entity.cls)
+            .where(*source.conditions, limit)
+            .order_by(*order.order)
+            .limit(sa.literal_column("1"))
+            .scalar_subquery()
+            for limit in order.ranges(_place(name, keyset, nulls), inclusive=True)
+        ]
+        found.append(sa.or_(*(first.is_not(None) for first in firsts)).label(f"beyond_{name}"))
+    return found

@@ -1,0 +1,158 @@
+"""Reading one page of an entity's rows, as tuples or as entities."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from batchrepo.sql.pages import ROWS, PageShape, cursor_values, root_source, select_page, shape_of
+from batchrepo.strategies.entities import ready_entities
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from batchrepo.mapping import EntityInfo, RelationInfo
+    from batchrepo.sql.keyset import Keyset
+    from batchrepo.sql.pages import Paged
+    from batchrepo.strategies.context import EntityContext, ReadContext
+
+Place: TypeAlias = tuple[Any, ...]
+"""The order's values of one row; `batchrepo.sql.keyset.NULL` for a NULL where it is a place to read from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """How a page is read along its order.
+
+    Attributes:
+        keyset: the order, from its start.
+        size: at most so many rows.
+        backward: read from the order's end.
+        start: the place behind which to start, in the direction of reading.
+        stop: the place before which to stop, in the direction of reading.
+        probes: whether to look for rows on the other side of `start` and `stop`.
+    """
+
+    keyset: Keyset
+    size: int
+    backward: bool = False
+    start: Place | None = None
+    stop: Place | None = None
+    probes: bool = True
+
+    @property
+    def shape(self) -> PageShape:
+        """All that decides about the SQL."""
+        return PageShape(shape_of(self.start), shape_of(self.stop), self.probes)
+
+    @property
+    def directed(self) -> Keyset:
+        """The order in the direction of reading."""
+        return self.keyset.backward() if self.backward else self.keyset
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What the statement is given."""
+        return {
+            **cursor_values("start", self.start or ()),
+            **cursor_values("stop", self.stop or ()),
+            ROWS: self.size + 1,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The rows of a page, in the order that was asked for.
+
+    Attributes:
+        rows: what was selected, as tuples; for entities the entities themselves.
+        places: the order's values of each.
+        has_next: whether there are rows behind them.
+        has_previous: whether there are rows before them.
+    """
+
+    rows: list[Any]
+    places: list[Place]
+    has_next: bool
+    has_previous: bool
+
+
+async def page_of_rows(
+    entity: EntityInfo,
+    columns: Sequence[Any],
+    context: ReadContext,
+    walk: Walk,
+    *,
+    where: Sequence[Any],
+    cause: str,
+) -> Found:
+    """One page of an entity's rows, as tuples that begin with `columns`. One statement.
+
+    Args:
+        entity: whose rows.
+        columns: what to select.
+        context: the scope.
+        walk: which page.
+        where: conditions of the caller.
+        cause: for the report.
+    """
+    paged = _statement(entity, columns, context, walk, where)
+    params = {**context.guards.values(paged.entities), **walk.parameters}
+    rows = await context.door.rows(paged.statement, params, cause=cause)
+    return _found(paged, rows, walk)
+
+
+async def page_of_entities(
+    entity: EntityInfo,
+    context: EntityContext,
+    walk: Walk,
+    *,
+    where: Sequence[Any],
+    joined: Sequence[RelationInfo] = (),
+    cause: str,
+) -> Found:
+    """One page of entities, with to-one relations joined. One statement."""
+    paged = _statement(entity, None, context, walk, where)
+    statement = ready_entities(paged.statement, entity, joined, context)
+    params = {**context.guards.values(paged.entities), **walk.parameters}
+    rows = await context.door.entities(context.session, statement, params, cause=cause)
+    found = _found(paged, rows, walk)
+    return Found([row[0] for row in found.rows], found.places, found.has_next, found.has_previous)
+
+
+def _statement(
+    entity: EntityInfo,
+    columns: Sequence[Any] | None,
+    context: ReadContext,
+    walk: Walk,
+    where: Sequence[Any],
+) -> Paged:
+    """The statement of a page; those without conditions of the caller are built once."""
+    guards = context.guards
+    if where:
+        return select_page(root_source(entity, where, guards), columns, walk.directed, walk.shape, guards)
+    selected = None if columns is None else tuple(map(id, columns))
+    key = ("page", entity, selected, id(walk.keyset), walk.backward, walk.shape)
+    built = guards.statements.get(key)
+    if built is None:
+        paged = select_page(root_source(entity, (), guards), columns, walk.directed, walk.shape, guards)
+        # Keyset and columns stay referenced, so that their ids stay theirs.
+        built = guards.statements[key] = (paged, walk.keyset, columns)
+    return built[0]
+
+
+def _found(paged: Paged, rows: Sequence[Any], walk: Walk) -> Found:
+    width, end = paged.width, paged.width + paged.terms
+    behind, beyond = False, False
+    if rows and any(walk.shape.outer):
+        probes = iter(rows[0][end:])
+        behind, beyond = (bool(next(probes)) if probed else False for probed in walk.shape.outer)
+        # The last term of an order is a part of the primary key, which no row is without.
+        rows = [row for row in rows if row[end - 1] is not None]
+    more = len(rows) > walk.size
+    rows = rows[: walk.size]
+    if walk.backward:
+        rows = rows[::-1]
+    places = [row[width:end] for row in rows]
+    ahead = more or beyond
+    return Found(list(rows), places, behind if walk.backward else ahead, ahead if walk.backward else behind)
