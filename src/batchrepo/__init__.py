@@ -21,6 +21,7 @@ from batchrepo.declare.computed import (
     total,
 )
 from batchrepo.declare.criteria import match, predicate
+from batchrepo.declare.markers import column, include, unmapped
 from batchrepo.declare.repository_info import Policy
 from batchrepo.errors import (
     BatchContract,
@@ -46,7 +47,6 @@ from batchrepo.errors import (
 )
 from batchrepo.executing import Health
 from batchrepo.loading import Batched, BatchLoader, batched
-from batchrepo.plan.markers import column, include, unmapped
 from batchrepo.plan.pages import Capped, JsonPage, NumberedPage, Page, capped
 from batchrepo.report import Report
 from batchrepo.repository import Repository

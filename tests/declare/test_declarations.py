@@ -174,7 +174,9 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "order: a class": ({"default_order": (Album,)}, f"R.default_order: Cannot order by it: Album {NO_EXPRESSION}"),
     "order: a relationship": ({"default_order": (Album.artist,)}, "R.default_order: Cannot order by it: Album.artist is a relationship, which has no value in SQL. Use one of its entity's columns."),
     "order: another entity": ({"default_order": (Artist.name.desc(),)}, f"R.default_order: artist.name has columns of artist, where only columns of Album can be used. {BY_QUERY}"),
-    "order: a computed attribute": ({"default_order": (count(Album.tracks),)}, "R.default_order: Cannot order by it: <Aggregate aggregate> is not a SQL expression."),
+    "order: a computed list": ({"default_order": (top(Album.tracks, 2),)}, "R.default_order: Cannot order by it: top has no value in SQL: it is a list of rows. Sort and filter by an aggregate over the relation, or by latest() or earliest()."),
+    "order: a list's direction": ({"default_order": (top(Album.tracks, 2).desc(),)}, "R.default_order: Cannot order by it: top has no value in SQL: it is a list of rows."),
+    "order: computed for another entity": ({"default_order": (count(Artist.albums).desc(),)}, f"R.default_order: aggregate.desc() has columns of artist, where only columns of Album can be used. {BY_QUERY}"),
     # names
     "name: a method": ({"get": count(Album.tracks)}, "R.get would replace Repository.get. Give the computed attribute another name, such as get_of_album."),
     "name: an attribute": ({"scope": count(Album.tracks)}, "R.scope would replace Repository.scope."),

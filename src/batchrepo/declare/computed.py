@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from decimal import Decimal
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeVar, overload
 
 import sqlalchemy as sa
+from sqlalchemy.sql.elements import SQLCoreOperations
 
 from batchrepo.declare.elements import (
     declared_conditions,
@@ -20,13 +21,15 @@ from batchrepo.declare.elements import (
     why_foreign,
     why_no_expression,
 )
-from batchrepo.declare.orders import OrderTerm, declared_order, parse_order, total_order
-from batchrepo.errors import DeclarationError, did_you_mean
+from batchrepo.declare.orders import OrderTerm, Sortable, declared_order, parse_order, total_order
+from batchrepo.declare.values import AggregateFunction, aggregate_value, extreme_value
+from batchrepo.errors import DeclarationError, InvalidArgument, did_you_mean
 from batchrepo.mapping.entity import attribute_owner, python_type_of, shown
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import QueryableAttribute
-    from sqlalchemy.sql.elements import ColumnElement, SQLCoreOperations
+    from sqlalchemy.sql.elements import ColumnElement, Label
+    from sqlalchemy.sql.operators import OperatorType
 
     from batchrepo.mapping import EntityInfo, RelationInfo
     from batchrepo.mapping.entity import Sources
@@ -34,12 +37,20 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 C = TypeVar("C")
 
-AggregateFunction = Literal["count", "exists", "total", "minimum", "maximum", "average"]
-"""What an aggregate does with the related rows."""
+
+if TYPE_CHECKING:
+    _Value = SQLCoreOperations  # checkers see SQLAlchemy's own signatures
+else:
+
+    class _Value(Sortable, SQLCoreOperations[T]):
+        """The base of computed attributes: directions are put on them before their SQL is known."""
 
 
-class Computed(Generic[T]):
+class Computed(_Value[T]):
     """A value that is computed for an entity; `T` is the type that reading it gives.
+
+    It is a SQL expression too: ``AlbumRepository.duration > 3_600_000`` is a condition, and
+    ``AlbumRepository.duration.desc()`` an order, of reads of that entity.
 
     Attributes:
         name: the attribute's name on its repository, or a description where it has none.
@@ -71,6 +82,41 @@ class Computed(Generic[T]):
                 f"{self} is computed from {owner.name}, but the repository's entity is {entity.name}. "
                 f"Declare it on the repository of {owner.name}."
             )
+
+    def __clause_element__(self) -> ColumnElement[T]:
+        """The SQL expression, correlated to the entity's tables.
+
+        Raises:
+            InvalidArgument: it has no single value in SQL.
+            DeclarationError: something of the declaration is wrong.
+        """
+        return self._sql
+
+    @cached_property
+    def _sql(self) -> ColumnElement[T]:
+        raise InvalidArgument(f"{self} has no value in SQL: it is {self._what}. {self._instead}")
+
+    _what: ClassVar[str] = "computed elsewhere"
+    """What it is instead of a value in SQL, for messages."""
+
+    _instead: ClassVar[str] = "Read it with the rows instead."
+    """What to use instead, for messages."""
+
+    def label(self, name: str) -> Label[T]:
+        """The SQL expression under a name, for statements of your own."""
+        return self._sql.label(name)
+
+    def operate(self, op: OperatorType, *other: Any, **kwargs: Any) -> ColumnElement[Any]:
+        """SQLAlchemy's operators, on the SQL expression."""
+        return op(self._sql, *other, **kwargs)  # type: ignore[no-any-return]
+
+    def reverse_operate(self, op: OperatorType, other: Any, **kwargs: Any) -> ColumnElement[Any]:
+        """The same where it is the right operand."""
+        return op(other, self._sql, **kwargs)  # type: ignore[no-any-return]
+
+    def __hash__(self) -> int:
+        # `==` builds SQL; in sets and dicts a declaration is itself.
+        return object.__hash__(self)
 
     def __str__(self) -> str:
         return f"{self.owner.__name__}.{self.name}" if self.owner else type(self).__name__.lower()
@@ -158,6 +204,10 @@ class Aggregate(_OverRelation[T]):
         return column
 
     @cached_property
+    def _sql(self) -> ColumnElement[T]:
+        return aggregate_value(self.relation, self.function, sql_of(self.column), self.where)
+
+    @cached_property
     def empty(self) -> Any:
         """The value for a parent without related rows; a total is a zero of its column's type."""
         if self.function == "total":
@@ -200,6 +250,16 @@ class Top(_OverRelation[T]):
         """Whether it is one row (or None) instead of a list."""
         return self._extreme is not None
 
+    _what = "a list of rows"
+    _instead = "Sort and filter by an aggregate over the relation, or by latest() or earliest()."
+
+    @cached_property
+    def _sql(self) -> ColumnElement[T]:
+        if self._extreme is None:
+            return super()._sql
+        by = self.order[0].expression
+        return extreme_value(self.relation, sql_of(by), self.where, greatest=self._extreme == "latest")
+
     @cached_property
     def first(self) -> int:
         """At most so many rows for each parent.
@@ -239,6 +299,13 @@ class Expression(Computed[T]):
     def __init__(self, expression: SQLCoreOperations[T]) -> None:
         self.expression: Any = expression
 
+    @cached_property
+    def _sql(self) -> ColumnElement[T]:
+        refusal = why_no_expression(self.expression)
+        if refusal is not None:
+            raise DeclarationError(f"{self}: {refusal}.")
+        return sql_of(self.expression)  # type: ignore[return-value]
+
     def check(self, entity: EntityInfo) -> None:
         """As `Computed.check`: the expression has columns of this entity only."""
         super().check(entity)
@@ -261,6 +328,9 @@ class BatchSource(Protocol):
 
 class Fetched(Computed[T]):
     """A value that a batched function finds by one of the entity's columns. Made by `fetched`."""
+
+    _what = "made by a batched function"
+    _instead = "Sort and filter by a column."
 
     def __init__(self, source: BatchSource, key: QueryableAttribute[Any]) -> None:
         self.source = source

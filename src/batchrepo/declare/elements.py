@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import QueryableAttribute
 from sqlalchemy.sql.elements import UnaryExpression
 
-from batchrepo.errors import DeclarationError
+from batchrepo.errors import DeclarationError, InvalidArgument
 from batchrepo.mapping.entity import Sources, is_relationship, shown
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def sql_of(element: Any) -> ColumnElement[Any] | None:
     if hasattr(element, "__clause_element__"):
         try:
             found = element.__clause_element__()
-        except SQLAlchemyError:  # a hybrid without SQL form
+        except (SQLAlchemyError, InvalidArgument):  # a hybrid without SQL form, a computed list
             return None
     if not isinstance(found, sa.ColumnElement):
         return None
@@ -47,7 +47,7 @@ def why_no_expression(element: Any) -> str | None:
     if is_relationship(element):
         return f"{element} is a relationship, which has no value in SQL. Use one of its entity's columns"
     if sql_of(element) is None:
-        return (
+        return _why_no_sql(element) or (
             f"{_described(element)} is not a SQL expression. "
             f"Use a mapped attribute such as Album.title, or a function of one"
         )
@@ -68,13 +68,25 @@ def why_no_condition(element: Any) -> str | None:
         )
     sql = sql_of(element)
     if sql is None:
-        return (
+        return _why_no_sql(element) or (
             f"{_described(element)} is not a SQL condition. "
             f"Use a comparison with a mapped attribute, such as Album.title == 'x'"
         )
-    is_bare = isinstance(element, QueryableAttribute | sa.Column)
+    is_bare = isinstance(element, sa.Column) or not isinstance(element, sa.ClauseElement)
     if is_bare and not isinstance(sql.type, sa.Boolean | sa.types.NullType):
-        return f"{shown(element)} is a column without a comparison. Write a condition, such as {shown(element)} == ..."
+        name = _described(element)
+        return f"{name} is a column without a comparison. Write a condition, such as {name} == ..."
+    return None
+
+
+def _why_no_sql(element: Any) -> str | None:
+    """What a declared value says itself of why it has no SQL."""
+    try:
+        element.__clause_element__()
+    except InvalidArgument as error:
+        return str(error).removesuffix(".")
+    except (AttributeError, SQLAlchemyError):
+        pass
     return None
 
 
@@ -88,10 +100,25 @@ def foreign_tables(element: Any, sources: Sources) -> list[str]:
 
 
 def tables_in(element: Any) -> frozenset[FromClause]:
-    """The tables whose columns `element` uses, those of sub-queries left out."""
+    """The tables whose columns `element` uses: those of sub-queries only where they correlate to them by name."""
     sql = sql_of(element)
-    found: Sequence[Any] = sql._from_objects if sql is not None else ()
-    return frozenset(source._deannotate() for source in found)
+    if sql is None:
+        return frozenset()
+    return frozenset(source._deannotate() for source in (*sql._from_objects, *_correlated(sql)))
+
+
+def _correlated(element: Any) -> set[Any]:
+    """The tables that sub-queries inside take from the statement around them, by name."""
+    inside: set[Any] = set()
+    for child in element.get_children():
+        inside |= _correlated(child)
+    if not isinstance(element, sa.Select):
+        return inside
+    outer = {source for source in element._correlate or () if not isinstance(source, sa.Join)}
+    if inside:
+        own = {table for source in element.get_final_froms() for table in source._from_objects}
+        inside -= own - outer
+    return outer | inside
 
 
 def why_foreign(element: Any, sources: Sources, what: str, *, value: bool = False) -> str | None:
@@ -160,6 +187,8 @@ def related_sources(relation: RelationInfo) -> Sources:
 def _described(element: Any) -> str:
     if isinstance(element, QueryableAttribute | type):
         return shown(element)
+    if not isinstance(element, sa.ClauseElement) and hasattr(element, "__clause_element__"):
+        return str(element)
     if isinstance(element, sa.TextClause):
         return f"text({element.text!r:.200})"
     return f"{element!s:.200}" if isinstance(element, sa.ClauseElement) else shown(element)

@@ -5,20 +5,63 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-import sqlalchemy as sa
 from sqlalchemy.sql import operators
 from sqlalchemy.sql.elements import UnaryExpression
 
 from batchrepo.declare.elements import sql_of, why_foreign, why_no_expression
+from batchrepo.declare.values import nullable_of
 from batchrepo.errors import DeclarationError, InvalidArgument
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from sqlalchemy.sql.elements import ColumnElement
 
     from batchrepo.mapping import EntityInfo
     from batchrepo.mapping.entity import Sources
+
+
+class Sortable:
+    """Something with a value in SQL that may not be known yet: directions are put on it all the same.
+
+    A class body may write ``default_order = (track_count.desc(),)`` before the mapped classes are complete.
+    """
+
+    def __clause_element__(self) -> Any:
+        """The SQL expression."""
+        raise NotImplementedError
+
+    def asc(self) -> Ordering:
+        """Ascending."""
+        return Ordering(self, "asc")
+
+    def desc(self) -> Ordering:
+        """Descending."""
+        return Ordering(self, "desc")
+
+    def nulls_first(self) -> Ordering:
+        """Rows without a value come first."""
+        return Ordering(self, "nulls_first")
+
+    def nulls_last(self) -> Ordering:
+        """Rows without a value come last."""
+        return Ordering(self, "nulls_last")
+
+
+class Ordering(Sortable):
+    """A `Sortable` with a direction or a place for NULLs."""
+
+    def __init__(self, value: Sortable, how: Literal["asc", "desc", "nulls_first", "nulls_last"]) -> None:
+        self.value = value
+        self._how = how
+
+    def __clause_element__(self) -> Any:
+        """The SQL expression, with its direction."""
+        element = self.value.__clause_element__()
+        return getattr(element, self._how)()
+
+    def __str__(self) -> str:
+        return f"{self.value}.{self._how}()"
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,12 +106,6 @@ class OrderTerm:
             expression = expression.element
         return cls(expression, descending, nulls)
 
-    @property
-    def nullable(self) -> bool:
-        """Whether the value may be NULL; True where nobody knows."""
-        column = _identity(self.expression)
-        return not (isinstance(column, sa.Column) and not column.nullable)
-
     def on(self, expression: Any) -> ColumnElement[Any]:
         """The same direction and NULL place, for another expression."""
         element = expression.desc() if self.descending else expression.asc()
@@ -79,6 +116,11 @@ class OrderTerm:
         return element  # type: ignore[no-any-return]
 
     @property
+    def nullable(self) -> bool:
+        """Whether what is sorted by may be NULL; True where nobody knows."""
+        return nullable_of(self.expression)
+
+    @property
     def element(self) -> ColumnElement[Any]:
         """What goes into ``ORDER BY``."""
         return self.on(self.expression)
@@ -86,10 +128,13 @@ class OrderTerm:
 
 def parse_order(order_by: Any) -> tuple[OrderTerm, ...]:
     """Read one element, or a sequence of elements, or None."""
+    return tuple(map(OrderTerm.parse, _elements(order_by)))
+
+
+def _elements(order_by: Any) -> Sequence[Any]:
     if order_by is None:
         return ()
-    elements: Iterable[Any] = order_by if isinstance(order_by, tuple | list) else (order_by,)
-    return tuple(OrderTerm.parse(element) for element in elements)
+    return order_by if isinstance(order_by, tuple | list) else (order_by,)
 
 
 def declared_order(order_by: Any, where: str, sources: Sources, what: str) -> tuple[OrderTerm, ...]:
@@ -108,8 +153,9 @@ def declared_order(order_by: Any, where: str, sources: Sources, what: str) -> tu
         terms = parse_order(order_by)
     except InvalidArgument as error:
         raise DeclarationError(f"{where}: {error}") from None
-    for term in terms:
-        refusal = why_foreign(term.expression, sources, what, value=True)
+    for element, term in zip(_elements(order_by), terms, strict=True):
+        written = element if isinstance(element, Sortable) else term.expression
+        refusal = why_foreign(written, sources, what, value=True)
         if refusal is not None:
             raise DeclarationError(f"{where}: {refusal}.")
     return terms

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from pydantic import AliasChoices, AliasPath
 
+from batchrepo.declare.markers import ColumnMarker, IncludeMarker, Marker, column, include, unmapped
 from batchrepo.errors import DeclarationError
 from batchrepo.plan.annotations import FieldType, Settings, read_type, settings_of
-from batchrepo.plan.markers import ColumnMarker, IncludeMarker, Marker, column, include, unmapped
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator

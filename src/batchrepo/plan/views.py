@@ -15,9 +15,15 @@ from pydantic.errors import PydanticUndefinedAnnotation, PydanticUserError
 from batchrepo.declare.computed import Aggregate, Computed, Expression, Fetched, Top
 from batchrepo.declare.criteria import Predicate
 from batchrepo.declare.elements import declared_conditions, declared_first, related_sources, sql_of
+from batchrepo.declare.markers import (
+    ColumnMarker,
+    IncludeMarker,
+    UnmappedMarker,
+    relation_of,
+)
 from batchrepo.declare.orders import declared_order
 from batchrepo.errors import DeclarationError, did_you_mean
-from batchrepo.mapping.entity import attribute_owner, python_type_of
+from batchrepo.mapping.entity import python_type_of
 from batchrepo.plan.fitting import (
     check_column,
     check_list,
@@ -26,11 +32,6 @@ from batchrepo.plan.fitting import (
     shape,
     shown,
     why_none,
-)
-from batchrepo.plan.markers import (
-    ColumnMarker,
-    IncludeMarker,
-    UnmappedMarker,
 )
 from batchrepo.plan.read import AggregateField, ColumnField, FetchedField, Field, FlatField, Include, ReadPlan
 from batchrepo.plan.slots import Slot, alias_paths, marker_of, read_slot
@@ -111,10 +112,10 @@ class _Reader:
                         f"{slot.where} is unmapped() and has no default, so nothing would fill it."
                     )
                 return None
-            case ColumnMarker(path):
-                return self._flat(slot, entity, path)
+            case ColumnMarker() as column:
+                return self._flat(slot, entity, column)
             case IncludeMarker() as marker:
-                relation = self._relation(slot.where, entity, marker.relation)
+                relation = relation_of(slot.where, entity, marker.relation)
                 return self._include(slot, relation, marker)
             case _:
                 return self._by_name(slot, entity, repository)
@@ -144,7 +145,7 @@ class _Reader:
         relation = entity.relations.get(name)
         if len(path) > 1:
             steps = _attributes(entity, path)
-            return None if steps is None else self._flat(slot, entity, steps)
+            return None if steps is None else self._flat(slot, entity, ColumnMarker(steps))
         if name in entity.columns:
             return _column(slot, entity.columns[name])
         if relation is not None:
@@ -242,50 +243,16 @@ class _Reader:
             check_list(slot.where, slot.declared, slot.settings)
         return self.read(model, relation.target, None)
 
-    def _flat(self, slot: Slot, entity: EntityInfo, path: tuple[Any, ...]) -> Field:
+    def _flat(self, slot: Slot, entity: EntityInfo, marker: ColumnMarker) -> Field:
         where = slot.where
-        if not path:
-            raise DeclarationError(
-                f"{where}: column() needs a column, such as column(Album.artist, Artist.name)."
-            )
-        relations: list[RelationInfo] = []
-        current = entity
-        for step in path[:-1]:
-            relation = self._relation(where, current, step)
-            if relation.many:
-                raise DeclarationError(
-                    f"{where}: {relation} leads to a list; column() follows to-one relations only. "
-                    f"Use a list of views, or a computed attribute."
-                )
-            if relation.refused:
-                raise DeclarationError(f"{where}: {relation.refused}.")
-            relations.append(relation)
-            current = relation.target
-        last = path[-1]
-        if isinstance(last, Computed):
-            raise DeclarationError(f"{where}: column() ends with a column; {last} is a computed attribute.")
-        owner, attribute = attribute_owner(last, where)
-        if owner not in current.ancestors:
-            raise DeclarationError(
-                f"{where}: {owner.name}.{attribute} is not an attribute of {current.name}."
-            )
-        found = current.column(attribute, where)
+        relations, found = marker.resolve(entity, where)
         if not relations:
             return _column(slot, found)
         if slot.checked:
             check_column(where, found, slot.declared, slot.settings, nullable=found.nullable)
             for relation in relations:
                 self._check_nullable(slot, relation)
-        return FlatField(slot.name, tuple(relations), found)
-
-    def _relation(self, where: str, entity: EntityInfo, attribute: Any) -> RelationInfo:
-        owner, name = attribute_owner(attribute, where)
-        if owner not in entity.ancestors or name not in entity.relations:
-            raise DeclarationError(
-                f"{where}: {owner.name}.{name} is not a relationship of {entity.name}."
-                f"{did_you_mean(name, entity.relations)}"
-            )
-        return entity.relations[name]
+        return FlatField(slot.name, relations, found)
 
 
 def _complete(view: type[BaseModel]) -> None:

@@ -175,13 +175,12 @@ class Loaders:
 
         async def load(asked: list[tuple[Aggregate[Any], Any]]) -> list[Any]:
             wanted = [(aggregate, None if key is NULL_KEY else key) for aggregate, key in asked]
-            aggregates = list(dict.fromkeys(aggregate for aggregate, _ in wanted))
+            places = {aggregate: i for i, aggregate in enumerate(dict.fromkeys(a for a, _ in wanted))}
             keys = list(dict.fromkeys(key for _, key in wanted))
-            fetch = AggregateFetch(Lookup(relation.target, relation=relation), aggregates)
+            fetch = AggregateFetch(Lookup(relation.target, relation=relation), list(places))
             rows = await aggregate_rows(fetch, keys, self.context)
             return [
-                rows[key][aggregates.index(aggregate)] if key in rows else aggregate.empty
-                for aggregate, key in wanted
+                rows[key][places[aggregate]] if key in rows else aggregate.empty for aggregate, key in wanted
             ]
 
         return self._made(("aggregates", relation), f"aggregates of {relation}", load)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from batchrepo.declare.values import aggregated
 from batchrepo.sql.guarding import guard, guard_all
 from batchrepo.sql.rows import Keyed, Lookup, behind, source_of
 
@@ -15,8 +16,9 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Dialect
 
-    from batchrepo.declare.computed import Aggregate, AggregateFunction
+    from batchrepo.declare.computed import Aggregate
     from batchrepo.declare.criteria import Guards
+    from batchrepo.declare.values import AggregateFunction
     from batchrepo.mapping import EntityInfo
     from batchrepo.sql.keys import KeyFilter
 
@@ -47,9 +49,9 @@ def keyed_aggregates(
         return _over_distinct(lookup, parts, key_filter, conditions, entities)
     shared = aggregates[0].where
     if any(a.where is not shared and [*map(id, a.where)] != [*map(id, shared)] for a in aggregates):
-        values = [_value(part, part.column, part.where) for part in parts]
+        values = [aggregated(part.function, part.column, part.where) for part in parts]
     else:
-        values = [_value(part, part.column, ()) for part in parts]
+        values = [aggregated(part.function, part.column) for part in parts]
         conditions = (*conditions, *parts[0].where)
     statement = (
         sa.select(
@@ -99,8 +101,8 @@ def _over_distinct(
         .subquery("linked")
     )
     values = [
-        _value(
-            part,
+        aggregated(
+            part.function,
             inner.c[f"column_{i}"] if part.column is not None else None,
             (inner.c[f"met_{i}"],) if part.where else (),
         )
@@ -109,26 +111,3 @@ def _over_distinct(
     matched = [inner.c[f"match_{i}"] for i in range(len(match))]
     statement = sa.select(*(v.label(f"a{i}") for i, v in enumerate(values)), *matched).group_by(*matched)
     return Keyed(statement, behind(len(values), key_filter), key_filter, entities)
-
-
-def _value(part: _Part, column: Any, where: Sequence[Any]) -> Any:
-    function = part.function
-    value: Any
-    if function in ("count", "exists"):
-        value = sa.func.count()
-    elif function == "total":
-        value = sa.func.sum(column)
-    elif function == "average":
-        value = sa.func.avg(sa.cast(column, sa.Double()))
-    else:
-        value = sa.func.min(column) if function == "minimum" else sa.func.max(column)
-    if where:
-        value = value.filter(*where)
-    if function == "exists":
-        return value > 0
-    if function == "total":
-        # The sum of BIGINTs is NUMERIC in PostgreSQL; a sum has its column's type here.
-        if isinstance(column.type, sa.Integer):
-            value = sa.cast(value, sa.BigInteger())
-        return sa.func.coalesce(value, sa.literal(0, column.type))
-    return value

@@ -38,8 +38,9 @@ if TYPE_CHECKING:
 Place = Literal["first", "last"]
 """Where NULLs stand in an order."""
 
+
 class Stored(UserDefinedType[Any]):
-    """A value as the driver gives it and takes it. (SQLAlchemy would give one without type that of its column.)"""
+    """A value as the driver gives and takes it. Without a type of its own, SQLAlchemy would give it its column's."""
 
     cache_ok = True
 

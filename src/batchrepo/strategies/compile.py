@@ -98,6 +98,15 @@ class AggregateFetch:
     aggregates: list[Aggregate[Any]] = field(default_factory=list)
     attaches: list[Attach] = field(default_factory=list)
 
+    def place(self, aggregate: Aggregate[Any]) -> int:
+        """The position of an aggregate in the rows, added if it is not there yet."""
+        # By identity: the equality of two aggregates is a SQL condition.
+        for i, known in enumerate(self.aggregates):
+            if known is aggregate:
+                return i
+        self.aggregates.append(aggregate)
+        return len(self.aggregates) - 1
+
 
 @dataclass(eq=False)
 class ServiceFetch:
@@ -250,10 +259,8 @@ class _Compiler:
         if fetch is None:
             fetch = AggregateFetch(Lookup(relation.target, relation=relation))
             level.aggregates.append(fetch)
-        if aggregate not in fetch.aggregates:
-            fetch.aggregates.append(aggregate)
         key, plain = _key_getter(parent, relation, None)
-        index = fetch.aggregates.index(aggregate)
+        index = fetch.place(aggregate)
         fetch.attaches.append(
             Attach(parent, name, key, plain, None, "value", index=index, default=aggregate.empty)
         )
