@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from batchrepo.declare.computed import Computed
 from batchrepo.declare.orders import Sortable
@@ -103,6 +103,8 @@ class IncludeMarker(Marker):
     first: int | None
     where: Any
     order_by: Any
+    last: int | None = None
+    total: Any = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,7 +123,13 @@ def column(*path: Any) -> ColumnMarker:
 
 
 def include(
-    relation: Any, *, first: int | None = None, where: Any = None, order_by: Any = None
+    relation: Any,
+    *,
+    first: int | None = None,
+    where: Any = None,
+    order_by: Any = None,
+    last: int | None = None,
+    total: Literal["exact"] | None = None,
 ) -> IncludeMarker:
     """Read a relation under another name, or with a filter, an order or a limit for each parent.
 
@@ -130,8 +138,10 @@ def include(
         first: at most so many rows for each parent, 1 or more; None for all.
         where: a condition on the related rows (or a sequence of conditions, all of which must hold).
         order_by: default: the relationship's own order; the primary key breaks ties where `first` is given.
+        last: for a field of type ``Page[...]``: the last page of each parent, with so many rows.
+        total: for a field of type ``Page[...]``: "exact" counts the rows of all pages of each parent.
     """
-    return IncludeMarker(relation, first, where, order_by)
+    return IncludeMarker(relation, first, where, order_by, last, total)
 
 
 def unmapped() -> UnmappedMarker:

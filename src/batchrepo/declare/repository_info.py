@@ -34,6 +34,9 @@ class RepositoryInfo:
         criteria: its row criteria.
         policies: how its relations are loaded, by relation name.
         default_order: of `find` and `first`, where the caller gives none.
+        page_size: rows on a page where the caller gives no size.
+        max_page_size: the most rows that a page may be asked to have.
+        max_offset: how many rows a page by number may leave out.
     """
 
     cls: type[Any]
@@ -42,6 +45,9 @@ class RepositoryInfo:
     criteria: tuple[Criterion, ...]
     policies: Mapping[str, Policy]
     default_order: tuple[OrderTerm, ...]
+    page_size: int
+    max_page_size: int
+    max_offset: int
 
     @property
     def name(self) -> str:
@@ -71,7 +77,13 @@ def read_repository(cls: type[Any], base: type[Any]) -> RepositoryInfo:
         entity.name,
     )
     return RepositoryInfo(
-        cls, entity, computed, _read_criteria(cls, entity), _read_policies(cls, entity), order
+        cls,
+        entity,
+        computed,
+        _read_criteria(cls, entity),
+        _read_policies(cls, entity),
+        order,
+        *_read_bounds(cls),
     )
 
 
@@ -115,6 +127,23 @@ def _listed(cls: type[Any], name: str, value: Any, example: str, *, single: bool
     if single and value is not None and not isinstance(value, str | AbstractSet | Mapping | Computed):
         return value
     raise DeclarationError(f"{cls.__name__}.{name} expects a tuple, such as {example}; got {shown(value)}.")
+
+
+def _read_bounds(cls: type[Any]) -> tuple[int, int, int]:
+    bounds: list[int] = []
+    for name, least in (("page_size", 1), ("max_page_size", 1), ("max_offset", 0)):
+        value = getattr(cls, name)
+        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+            raise DeclarationError(
+                f"{cls.__name__}.{name} expects a number of rows, {least} or more; got {value!r:.100}."
+            )
+        bounds.append(value)
+    size, largest, offset = bounds
+    if size > largest:
+        raise DeclarationError(
+            f"{cls.__name__}.page_size is {size}, which is more than its max_page_size of {largest}."
+        )
+    return size, largest, offset
 
 
 def _read_criteria(cls: type[Any], entity: EntityInfo) -> tuple[Criterion, ...]:

@@ -68,6 +68,24 @@ class FetchedField:
 
 
 @dataclass(frozen=True, eq=False)
+class PageSpec:
+    """A relation is read by pages: the first one of each parent, with cursors.
+
+    Attributes:
+        size: items on a page.
+        backward: the last page instead of the first.
+        total: counts the rows of all pages of a parent, or None.
+    """
+
+    size: int
+    backward: bool = False
+    total: Aggregate[Any] | None = None
+
+    def __str__(self) -> str:
+        return f"{'last' if self.backward else 'first'} {self.size}{' of total' if self.total else ''}"
+
+
+@dataclass(frozen=True, eq=False)
 class Include:
     """A relation, with the plan for what it leads to.
 
@@ -80,6 +98,7 @@ class Include:
         first: at most so many rows for each parent, or None.
         many: whether the field holds a list.
         required: the field does not allow None.
+        page: which page of each parent, where it is read by pages; `first` is None then.
     """
 
     name: str
@@ -90,10 +109,11 @@ class Include:
     first: int | None = None
     many: bool = False
     required: bool = False
+    page: PageSpec | None = None
 
     def __str__(self) -> str:
         renamed = f"{self.name}=" if self.name != self.relation.name else ""
-        limit = f"({self.first})" if self.first is not None else ""
+        limit = f"({self.page or self.first})" if self.page or self.first is not None else ""
         where = "?" if self.where else ""
         return f"{renamed}{self.relation.name}{limit}{where}{self.plan.body()}"
 

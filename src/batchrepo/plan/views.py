@@ -21,9 +21,10 @@ from batchrepo.declare.markers import (
     UnmappedMarker,
     relation_of,
 )
-from batchrepo.declare.orders import declared_order
+from batchrepo.declare.orders import declared_order, parse_order, unique_order
 from batchrepo.errors import DeclarationError, did_you_mean
 from batchrepo.mapping.entity import python_type_of
+from batchrepo.plan.annotations import read_type
 from batchrepo.plan.fitting import (
     check_column,
     check_list,
@@ -33,7 +34,17 @@ from batchrepo.plan.fitting import (
     shown,
     why_none,
 )
-from batchrepo.plan.read import AggregateField, ColumnField, FetchedField, Field, FlatField, Include, ReadPlan
+from batchrepo.plan.pages import DEFAULT_SIZE, item_of
+from batchrepo.plan.read import (
+    AggregateField,
+    ColumnField,
+    FetchedField,
+    Field,
+    FlatField,
+    Include,
+    PageSpec,
+    ReadPlan,
+)
 from batchrepo.plan.slots import Slot, alias_paths, marker_of, read_slot
 
 if TYPE_CHECKING:
@@ -196,6 +207,12 @@ class _Reader:
             raise DeclarationError(
                 f"{where}: {relation} has the policy 'forbid' and may not be read. Remove the field or the policy."
             )
+        if item_of(declared.model) is not None:
+            return self._page(slot, relation, marker)
+        if marker is not None and (marker.last is not None or marker.total is not None):
+            raise DeclarationError(
+                f"{where}: last= and total= go with a page. Write the field's type as Page[...] instead of a list."
+            )
         if slot.checked and declared.many != relation.many:
             expected = "a list" if relation.many else "one, not a list"
             raise DeclarationError(
@@ -218,6 +235,56 @@ class _Reader:
         if not relation.many and conditions and slot.checked:
             check_optional(where, "where= may leave nothing", declared)
         return Include(slot.name, relation, plan, conditions, order, first, relation.many)
+
+    def _page(self, slot: Slot, relation: RelationInfo, marker: IncludeMarker | None) -> Include:
+        where, target = slot.where, relation.target
+        if not relation.many or slot.declared.many:
+            raise DeclarationError(
+                f"{where}: a page shows the rows of a relation that leads to a list, but "
+                f"{f'{relation} leads to one {target.name}' if not relation.many else 'the field is a list of pages'}."
+            )
+        item = item_of(slot.declared.model)
+        model = read_type(item).model
+        if model is None:
+            raise DeclarationError(
+                f"{where}: {relation} leads to {target.name}, so its pages need a view: Page[{target.name}View]; "
+                f"got Page[{shown(item)}]."
+            )
+        sources = related_sources(relation)
+        marker = marker or IncludeMarker(relation.attribute, None, None, None)
+        conditions = declared_conditions(marker.where, where, sources, target.name)
+        order = declared_order(marker.order_by, where, sources, target.name)
+        if marker.first is not None and marker.last is not None:
+            raise DeclarationError(
+                f"{where}: first= and last= ask for two different pages. Give one of them."
+            )
+        if marker.total not in (None, "exact"):
+            raise DeclarationError(
+                f'{where}: total= of a relation\'s pages expects "exact" or None; got {marker.total!r}.'
+            )
+        asked = marker.first if marker.last is None else marker.last
+        size = (
+            self._page_size(target) if asked is None else declared_first(asked, f"{where}: first= or last=")
+        )
+        total: Aggregate[int] | None = None
+        if marker.total:
+            total = Aggregate("count", relation.attribute, None, conditions)
+        return Include(
+            slot.name,
+            relation,
+            self.read(model, target, None),
+            conditions,
+            unique_order(order or parse_order(relation.order_by), target),
+            many=True,
+            page=PageSpec(size, marker.last is not None, total),
+        )
+
+    def _page_size(self, target: EntityInfo) -> int:
+        """The size of a page for which the view gives none: that of the target's repository."""
+        for ancestor in target.ancestors:
+            for info in self.catalog.by_entity.get(ancestor, ()):
+                return info.page_size
+        return DEFAULT_SIZE
 
     def _check_nullable(self, slot: Slot, relation: RelationInfo) -> None:
         if relation.nullable:

@@ -10,7 +10,7 @@ from batchrepo.declare.orders import parse_order, total_order
 from batchrepo.errors import DeclarationError, InvalidArgument, NotFound
 from batchrepo.mapping.entity import shown
 from batchrepo.mapping.keys import key_values
-from batchrepo.plan.pages import read_request
+from batchrepo.plan.pages import DEFAULT_SIZE, LARGEST_SIZE, read_request
 from batchrepo.repository.arguments import (
     check_chunk_size,
     check_conditions,
@@ -69,10 +69,10 @@ class Repository(Generic[E]):
     default_order: ClassVar[Any] = ()
     """The order of `find` and `first` where the caller gives none."""
 
-    page_size: ClassVar[int] = 20
+    page_size: ClassVar[int] = DEFAULT_SIZE
     """Rows on a page where the caller gives no size."""
 
-    max_page_size: ClassVar[int] = 1_000
+    max_page_size: ClassVar[int] = LARGEST_SIZE
     """The most rows that a page may be asked to have."""
 
     max_offset: ClassVar[int] = 10_000

@@ -23,6 +23,7 @@ import sqlalchemy as sa
 from sqlalchemy.types import TypeDecorator, TypeEngine, UserDefinedType
 
 from batchrepo.declare.cursors import MemberName
+from batchrepo.declare.orders import OrderTerm
 from batchrepo.errors import InvalidArgument, InvalidCursor
 from batchrepo.sql.key_checks import Unusable, value_check
 from batchrepo.sql.keys import widened
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Dialect
     from sqlalchemy.sql.elements import ColumnElement
 
-    from batchrepo.declare.orders import OrderTerm
 
 Place = Literal["first", "last"]
 """Where NULLs stand in an order."""
@@ -99,6 +99,16 @@ class Keyset:
     def values(self) -> list[ColumnElement[Any]]:
         """What to select for a cursor."""
         return [term.value for term in self.terms]
+
+    @property
+    def order_terms(self) -> tuple[OrderTerm, ...]:
+        """The same order, for statements that know nothing of keysets."""
+        return tuple(
+            OrderTerm(
+                term.expression, term.descending, term.nulls if term.nullable and term.explicit else None
+            )
+            for term in self.terms
+        )
 
     def with_expressions(self, expressions: Sequence[Any]) -> Keyset:
         """The same order by other expressions, such as the same ones with row criteria in them."""

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         Use,
     )
     from batchrepo.strategies.context import ReadContext
+    from batchrepo.strategies.included_pages import PagedInclude
 
 Row = tuple[Any, ...]
 """A row as the database gives it."""
@@ -156,6 +157,8 @@ class _Run:
                 await self._level(level)
         for flattened in compiled.flattened:
             flattened.unwrap(self.dicts.get(flattened.use, ()))
+        for use, total in compiled.totals:
+            total.move(self.dicts.get(use, ()))
 
     async def _level(self, level: Level) -> None:
         for attach in level.answered:
@@ -215,6 +218,9 @@ class _Run:
     ) -> None:
         child = attach.child
         assert child is not None
+        if attach.paged is not None:
+            self._attach_pages(attach, attach.paged, wanted, rows, matched)
+            return
         dicts = child.assemble(rows)
         self.rows[child], self.dicts[child] = rows, dicts
         if attach.kind != "many":
@@ -230,6 +236,23 @@ class _Run:
         name = attach.name
         for key, parent in zip(wanted, self.dicts[attach.parent], strict=True):
             parent[name] = groups.get(key) or []
+
+    def _attach_pages(
+        self,
+        attach: Attach,
+        paged: PagedInclude,
+        wanted: list[Key],
+        rows: Sequence[Row],
+        matched: Sequence[Key],
+    ) -> None:
+        child = attach.child
+        assert child is not None
+        rows, matched, more = paged.split(rows, matched)
+        dicts = child.assemble(rows)
+        self.rows[child], self.dicts[child] = rows, dicts
+        pages = paged.pages(rows, matched, dicts, more, self.context)
+        for key, parent in zip(wanted, self.dicts[attach.parent], strict=True):
+            parent[attach.name] = pages.get(key) or paged.empty()
 
     def _attach_one(self, attach: Attach, wanted: list[Key], found: dict[Key, dict[str, Any]]) -> None:
         name = attach.name

@@ -12,15 +12,26 @@ from typing import TYPE_CHECKING, Any, Literal
 from weakref import WeakKeyDictionary
 
 from batchrepo.declare.orders import parse_order
-from batchrepo.plan.read import AggregateField, ColumnField, FetchedField, FlatField, Include, ReadPlan
+from batchrepo.plan.read import (
+    AggregateField,
+    ColumnField,
+    FetchedField,
+    FlatField,
+    Include,
+    PageSpec,
+    ReadPlan,
+)
 from batchrepo.sql.rows import Lookup
 from batchrepo.strategies.assemble import Assembler, make_assembler
+from batchrepo.strategies.included_pages import PagedInclude, PageTotal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from batchrepo.declare.computed import Aggregate, Fetched
+    from batchrepo.declare.orders import OrderTerm
     from batchrepo.mapping import ColumnInfo, EntityInfo, RelationInfo
+    from batchrepo.strategies.reading import PagedOrder
 
 
 @dataclass(eq=False)
@@ -59,10 +70,11 @@ class Attach:
         key: takes a row of the parent, gives the key of the lookup.
         plain: the key is one value, not a tuple.
         child: makes the dicts that are attached (None for aggregates and fetched values).
-        kind: a list, one row or None, or a value (an aggregate, a fetched value).
+        kind: a list, one row or None, a page, or a value (an aggregate, a fetched value).
         index: position of an aggregate in its statement's rows.
         default: the value where there is none.
         required: there must be one; the text says for which field.
+        paged: how rows become pages, where they do.
     """
 
     parent: Use
@@ -70,10 +82,11 @@ class Attach:
     key: Callable[[Sequence[Any]], Any]
     plain: bool
     child: Use | None
-    kind: Literal["many", "one", "value"]
+    kind: Literal["many", "one", "page", "value"]
     index: int = 0
     default: Any = None
     required: str | None = None
+    paged: PagedInclude | None = None
 
 
 @dataclass(eq=False)
@@ -154,12 +167,14 @@ class CompiledPlan:
         root: turns the rows of the root statement into dicts; its source says what to select.
         levels: below the root, from the top.
         flattened: what to unwrap when everything is read.
+        totals: what to put into pages when everything is read, and in which use's dicts they are.
     """
 
     plan: ReadPlan
     root: Use
     levels: list[Level]
     flattened: list[Flattened]
+    totals: list[tuple[Use, PageTotal]]
 
 
 def compile_plan(
@@ -167,6 +182,8 @@ def compile_plan(
     *,
     guarded: Callable[[EntityInfo], bool],
     name_of: Callable[[ReadPlan, str], str],
+    paged: Callable[[Sequence[OrderTerm]], PagedOrder],
+    cursors: bool,
 ) -> CompiledPlan:
     """Compile a plan.
 
@@ -174,23 +191,32 @@ def compile_plan(
         plan: what to read.
         guarded: whether an entity has row criteria, so that even a key must be looked up.
         name_of: the name of a field in the output (its own, or its alias).
+        paged: how an order is paged by.
+        cursors: whether pages have the cursors of all their items.
     """
-    return _Compiler(guarded, name_of).compile(plan)
+    return _Compiler(guarded, name_of, paged, cursors).compile(plan)
 
 
 class _Compiler:
     def __init__(
-        self, guarded: Callable[[EntityInfo], bool], name_of: Callable[[ReadPlan, str], str]
+        self,
+        guarded: Callable[[EntityInfo], bool],
+        name_of: Callable[[ReadPlan, str], str],
+        paged: Callable[[Sequence[OrderTerm]], PagedOrder],
+        cursors: bool,
     ) -> None:
         self.guarded = guarded
         self.name_of = name_of
+        self.paged = paged
+        self.cursors = cursors
         self.levels: list[Level] = []
         self.by_key: dict[EntityInfo, Source] = {}
         self.flattened: list[Flattened] = []
+        self.totals: list[tuple[Use, PageTotal]] = []
 
     def compile(self, plan: ReadPlan) -> CompiledPlan:
         root = self._use(plan, Source(), 0)
-        return CompiledPlan(plan, root, self.levels, self.flattened)
+        return CompiledPlan(plan, root, self.levels, self.flattened, self.totals)
 
     def _use(self, plan: ReadPlan, source: Source, depth: int) -> Use:
         names = [self.name_of(plan, f.name) for f in plan.fields]
@@ -200,6 +226,8 @@ class _Compiler:
         use = Use(plan, source, make_assembler(names, positions))
         for f, name in zip(plan.fields, names, strict=True):
             match f:
+                case Include(page=PageSpec() as spec):
+                    self._page(use, f, spec, name, depth + 1)
                 case Include():
                     self._include(use, f, name, depth + 1)
                 case FlatField(path=path):
@@ -241,6 +269,23 @@ class _Compiler:
             view = parent.plan.view.__name__ if parent.plan.view is not None else parent.plan.entity.name
             required = f"{view}.{include.name}"
         fetch.attaches.append(Attach(parent, name, key, plain, child, kind, required=required))
+
+    def _page(self, parent: Use, include: Include, spec: PageSpec, name: str, depth: int) -> None:
+        relation = include.relation
+        key, plain = _key_getter(parent, relation, None)
+        order = self.paged(include.order)
+        keyset = order.keyset.backward() if spec.backward else order.keyset
+        lookup = Lookup(relation.target, (), relation, include.where, keyset.order_terms, spec.size + 1)
+        fetch = Fetch(lookup, Source())
+        self._level(depth).fetches.append(fetch)
+        child = self._use(include.plan, fetch.source, depth)
+        places = tuple(fetch.source.place(value, None) for value in order.keyset.values)
+        paged = PagedInclude(spec, relation.target, order, include.where, places, self.cursors)
+        fetch.attaches.append(Attach(parent, name, key, plain, child, "page", paged=paged))
+        if spec.total is not None:
+            total = PageTotal(name, f"{name} (total)")
+            self._aggregate(parent, spec.total, total.counted, depth)
+            self.totals.append((parent, total))
 
     def _key_answers(self, include: Include) -> bool:
         relation = include.relation

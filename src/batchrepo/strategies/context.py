@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from batchrepo.declare.computed import Fetched
     from batchrepo.declare.criteria import Guards
     from batchrepo.executing import Door
+    from batchrepo.strategies.reading import Reading
 
 
 class ReadContext(Protocol):
@@ -20,6 +21,11 @@ class ReadContext(Protocol):
     @property
     def door(self) -> Door:
         """Where statements go."""
+        ...
+
+    @property
+    def reading(self) -> Reading:
+        """Plans and settings that all scopes share."""
         ...
 
     @property

@@ -33,7 +33,11 @@ class EagerStrategy:
     name = "eager"
 
     def why_not(self, plan: ReadPlan, output: Output, catalog: Catalog) -> str | None:
-        """It refuses nothing."""
+        """It refuses relations that are read by pages."""
+        for part in plan.walk():
+            for include in part.includes:
+                if include.page is not None:
+                    return f"it does not read {include.relation} by pages"
         return None
 
     def prefers(self, plan: ReadPlan, output: Output, catalog: Catalog) -> str | None:

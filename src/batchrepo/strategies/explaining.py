@@ -125,6 +125,7 @@ def _tree(plan: ReadPlan, indent: str) -> Iterator[str]:
     yield f"{indent}{plan.entity.name}: {own}"
     for include in plan.includes:
         limit = f", first {include.first} of each" if include.first is not None else ""
+        limit = f", a page of each: {include.page}" if include.page is not None else limit
         where = ", filtered" if include.where else ""
         kind = "list" if include.many else "one"
         yield f"{indent}  {include.name} ({kind} through {include.relation}{limit}{where})"

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from batchrepo.plan.read import AggregateField, ColumnField, FetchedField, FlatField, Include
+from batchrepo.plan.pages import Page
+from batchrepo.plan.read import AggregateField, ColumnField, FetchedField, FlatField, Include, PageSpec
 
 if TYPE_CHECKING:
     from enum import Enum
@@ -150,6 +151,8 @@ class _Comparison:
         if nullable:
             schema = self._resolved(schema["schema"])
         match field:
+            case Include(page=PageSpec()):
+                return self._page(field, schema)
             case Include(many=True):
                 return self.list_of(field.plan, schema)
             case Include():
@@ -160,6 +163,13 @@ class _Comparison:
                 return self._aggregate(field.aggregate, schema, nullable=nullable)
             case FetchedField():
                 return False
+
+    def _page(self, include: Include, schema: Schema) -> bool:
+        """A page is a plain model of ours; its items are what counts."""
+        if not _is(schema, "model", _MODEL) or not issubclass(schema["cls"], Page):
+            return False
+        items = schema["schema"]["fields"]["items"]
+        return self.list_of(include.plan, items["schema"])
 
     def _column(self, column: ColumnInfo, schema: Schema, *, nullable: bool) -> bool:
         # Of expressions, SQLAlchemy knows the type less surely: a sum of integers may come as a Decimal.

@@ -106,6 +106,8 @@ class Reading:
                 plan,
                 guarded=lambda entity: any(ancestor in self._criteria for ancestor in entity.ancestors),
                 name_of=field_name if names == "field" else output_name,
+                paged=self.paged,
+                cursors=names == "field",
             )
         return delivery, compiled
 
