@@ -17,6 +17,12 @@ from batchrepo.mapping.entity import attribute_owner, shown
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+DEFAULT_SIZE = 20
+"""Rows on a page where nobody says how many."""
+
+LARGEST_SIZE = 1_000
+"""The most rows on a page where nobody says how many may be asked for."""
+
 Policy = Literal["batch", "join", "select_in", "single", "forbid"]
 """How a relation is loaded with its parent: by the scope's loaders when asked for (batch, the default);
 together with the parent by a join, or by one more statement (select_in); in one statement for the whole
@@ -226,6 +232,13 @@ class Catalog:
         if prefer is not None:
             found.update(prefer.computed)
         return found
+
+    def page_sizes(self, entity: EntityInfo) -> tuple[int, int]:
+        """The default and the greatest size of pages of an entity, as its first repository says."""
+        for ancestor in entity.ancestors:
+            for info in self.by_entity.get(ancestor, ()):
+                return info.page_size, info.max_page_size
+        return DEFAULT_SIZE, LARGEST_SIZE
 
     def policy(self, relation: RelationInfo) -> Policy | None:
         """The declared policy of a relation, or None."""

@@ -17,12 +17,6 @@ from batchrepo.mapping.entity import shown
 
 T = TypeVar("T", default=Any)
 
-DEFAULT_SIZE = 20
-"""Rows on a page where nobody says how many."""
-
-LARGEST_SIZE = 1_000
-"""The most rows on a page where nobody says how many may be asked for."""
-
 TotalKind = Literal["exact", "at_least", "estimated"]
 """How a total is meant: counted, counted up to a cap that was reached, or taken from the planner's statistics."""
 

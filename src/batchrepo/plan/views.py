@@ -34,7 +34,7 @@ from batchrepo.plan.fitting import (
     shown,
     why_none,
 )
-from batchrepo.plan.pages import DEFAULT_SIZE, item_of
+from batchrepo.plan.pages import item_of
 from batchrepo.plan.read import (
     AggregateField,
     ColumnField,
@@ -264,7 +264,9 @@ class _Reader:
             )
         asked = marker.first if marker.last is None else marker.last
         size = (
-            self._page_size(target) if asked is None else declared_first(asked, f"{where}: first= or last=")
+            self.catalog.page_sizes(target)[0]
+            if asked is None
+            else declared_first(asked, f"{where}: first= or last=")
         )
         total: Aggregate[int] | None = None
         if marker.total:
@@ -278,13 +280,6 @@ class _Reader:
             many=True,
             page=PageSpec(size, marker.last is not None, total),
         )
-
-    def _page_size(self, target: EntityInfo) -> int:
-        """The size of a page for which the view gives none: that of the target's repository."""
-        for ancestor in target.ancestors:
-            for info in self.catalog.by_entity.get(ancestor, ()):
-                return info.page_size
-        return DEFAULT_SIZE
 
     def _check_nullable(self, slot: Slot, relation: RelationInfo) -> None:
         if relation.nullable:

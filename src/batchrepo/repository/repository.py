@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar, get_
 from pydantic import BaseModel
 
 from batchrepo.declare.orders import parse_order, total_order
+from batchrepo.declare.repository_info import DEFAULT_SIZE, LARGEST_SIZE
 from batchrepo.errors import DeclarationError, InvalidArgument, NotFound
 from batchrepo.mapping.entity import shown
 from batchrepo.mapping.keys import key_values
-from batchrepo.plan.pages import DEFAULT_SIZE, LARGEST_SIZE, read_request
+from batchrepo.plan.pages import read_request
 from batchrepo.repository.arguments import (
     check_chunk_size,
     check_conditions,
@@ -26,6 +27,7 @@ from batchrepo.repository.arguments import (
 )
 from batchrepo.repository.finding import Finder
 from batchrepo.repository.paging import Pager, flattened
+from batchrepo.scope.related_pages import PageArguments
 from batchrepo.sql.key_checks import check_keys
 from batchrepo.sql.rows import Lookup
 
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
 
 E = TypeVar("E")
 V = TypeVar("V", bound=BaseModel)
+C = TypeVar("C")
 
 
 class Repository(Generic[E]):
@@ -392,6 +395,93 @@ class Repository(Generic[E]):
         """As `page` with a view, but as the bytes of a response, with an entity tag."""
         request = self._request(where, order_by, first, after, last, before, total)
         return await self._pager.json(check_view(view), where, order_by, request, by_alias, strategy)
+
+    @overload
+    async def related_page(
+        self,
+        key: Any,
+        attribute: QueryableAttribute[list[C]],
+        *where: ColumnElement[bool],
+        order_by: Any = None,
+        first: int | None = None,
+        after: str | None = None,
+        last: int | None = None,
+        before: str | None = None,
+        total: Literal["exact"] | None = None,
+    ) -> Page[C]: ...
+    @overload
+    async def related_page(
+        self,
+        key: Any,
+        attribute: QueryableAttribute[Any],
+        view: type[V],
+        /,
+        *where: ColumnElement[bool],
+        order_by: Any = None,
+        first: int | None = None,
+        after: str | None = None,
+        last: int | None = None,
+        before: str | None = None,
+        total: Literal["exact"] | None = None,
+    ) -> Page[V]: ...
+    async def related_page(
+        self,
+        key: Any,
+        attribute: Any,
+        *where: Any,
+        order_by: Any = None,
+        first: int | None = None,
+        after: str | None = None,
+        last: int | None = None,
+        before: str | None = None,
+        total: Literal["exact"] | None = None,
+    ) -> Any:
+        """A page of what a relation of the row with this primary key leads to.
+
+        Batched with concurrent calls; `Scope.related_page` does the same for an entity that is there already.
+
+        Args:
+            key: the primary key.
+            attribute: a to-many relationship, such as ``Album.tracks``.
+            where: conditions on the related rows; the first one may be a view.
+            order_by: default: the relationship's own order. The primary key is appended.
+            first: at most so many rows from the start; default and bound are those of the rows' repository.
+            after: the cursor of a row; only rows behind it.
+            last: at most so many rows from the end.
+            before: the cursor of a row; only rows before it.
+            total: "exact" counts the rows of all pages, with one more statement.
+
+        Raises:
+            NotFound: there is no row with this key (that this scope may see).
+            InvalidCursor: a cursor is damaged, or was made for another order, filter or row criteria.
+            InvalidArgument: the attribute is no to-many relationship, or an argument cannot be used.
+        """
+        view, conditions = view_first(where)
+        arguments = PageArguments(conditions, order_by, first, after, last, before, total)
+        (checked,) = self._checked([key])
+        return await self.scope.related_pages.of_key(self._info, checked, attribute, view, arguments)
+
+    async def related_page_json(
+        self,
+        key: Any,
+        attribute: QueryableAttribute[Any],
+        view: type[BaseModel],
+        /,
+        *where: ColumnElement[bool],
+        order_by: Any = None,
+        first: int | None = None,
+        after: str | None = None,
+        last: int | None = None,
+        before: str | None = None,
+        total: Literal["exact"] | None = None,
+        by_alias: bool = True,
+    ) -> JsonPage:
+        """As `related_page` with a view, but as the bytes of a response, with an entity tag."""
+        arguments = PageArguments(where, order_by, first, after, last, before, total)
+        (checked,) = self._checked([key])
+        return await self.scope.related_pages.json_of_key(
+            self._info, checked, attribute, check_view(view), arguments, by_alias=by_alias
+        )
 
     @overload
     async def numbered_page(

@@ -11,9 +11,10 @@ from sqlalchemy.orm.attributes import instance_state
 from batchrepo.declare.orders import total_order
 from batchrepo.loading import BatchLoader
 from batchrepo.sql.rows import Lookup
-from batchrepo.strategies.batched import aggregate_rows, fetch_rows, find_by_keys
+from batchrepo.strategies.batched import aggregate_rows, complete, fetch_rows, find_by_keys, holding
 from batchrepo.strategies.compile import AggregateFetch, CompiledPlan, lookup_of
 from batchrepo.strategies.entities import entities_by_keys
+from batchrepo.strategies.related_pages import read_related_pages
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from batchrepo.scope.peers import Peers
     from batchrepo.strategies.context import EntityContext
     from batchrepo.strategies.deliver import Delivery
+    from batchrepo.strategies.paging import Found
+    from batchrepo.strategies.related_pages import RelatedPages
 
 T = TypeVar("T")
 
@@ -158,6 +161,34 @@ class Loaders:
         name = f"{entity.name} as {delivery.view.__name__}"
         return self._made(("view", entity, delivery), name, load)
 
+    def pages(self, asked: RelatedPages, compiled: CompiledPlan) -> BatchLoader[Any, Any]:
+        """Pages of a relation, as dicts of a plan and where they were found, by `PageKey`."""
+
+        async def load(keys: list[Any]) -> list[tuple[list[dict[str, Any]], Found]]:
+            async with holding(compiled.plan, self.context):
+                found = await read_related_pages(
+                    asked, compiled.root.source.columns, _page_keys(keys), self.context
+                )
+                rows = [row for page in found for row in page.rows]
+                dicts = iter(await complete(compiled, rows, self.context))
+            return [([next(dicts) for _ in page.rows], page) for page in found]
+
+        return self._made(("pages", asked, compiled), str(asked), load)
+
+    def entity_pages(self, asked: RelatedPages) -> BatchLoader[Any, Any]:
+        """Pages of a relation, as entities and where they were found, by `PageKey`: two statements."""
+        target = asked.target
+        columns = [column.attribute for column in target.key]
+
+        async def load(keys: list[Any]) -> list[tuple[list[Any], Found]]:
+            found = await read_related_pages(asked, columns, _page_keys(keys), self.context)
+            width = len(columns)
+            wanted = [row[0] if width == 1 else tuple(row[:width]) for page in found for row in page.rows]
+            entities = iter(await self.entity(target).load_many(wanted))
+            return [([next(entities) for _ in page.rows], page) for page in found]
+
+        return self._made(("pages", asked, None), str(asked), load)
+
     def batched(self, source: BatchSource) -> BatchLoader[Any, Any]:
         """The loader of a batched function."""
         found = self._loaders.get(source)
@@ -234,6 +265,10 @@ class _WholeRows(dict[Any, Any]):
         if found is default or found is None or self._row_names <= found.__dict__.keys():
             return found
         return default
+
+
+def _page_keys(keys: Sequence[Any]) -> list[Any]:
+    return [(None, start, stop) if key is NULL_KEY else (key, start, stop) for key, start, stop in keys]
 
 
 def _grouped(keys: Sequence[Any], entities: Sequence[Any], matched: Sequence[Any]) -> list[list[Any]]:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import InstanceState
 
     from batchrepo.loading import BatchLoader
-    from batchrepo.mapping import RelationInfo
+    from batchrepo.mapping import EntityInfo, RelationInfo
     from batchrepo.scope.loaders import Loaders
     from batchrepo.scope.peers import FetchMode, Peers
     from batchrepo.scope.scope import Scope
@@ -70,10 +70,9 @@ class Related:
         """As `Scope.related`."""
         state = _state_of(entity)
         if isinstance(attribute, Computed):
-            return await self._computed(state, attribute, view, mode)
-        relation = _relation(state, attribute)
-        self._refuse_forbidden(relation)
-        loaders = self._loaders_of(state)
+            return await self.computed(state, attribute, view, mode)
+        relation = self.relation_of_entity(entity_info(state.mapper.class_), attribute)
+        loaders = self.loaders_of(state)
         if view is not None:
             delivery, compiled = self._scope.reading.views(view, relation.target)
             if relation.key_order is not None:
@@ -82,7 +81,7 @@ class Related:
                 loader = loaders.view(lookup_of(relation), compiled, delivery)
             names = relation_names(relation)
             wanted = Wanted((relation, view), str(relation), names, loader, relation)
-            found = await self._with_peers(state, wanted, mode)
+            found = await self.with_peers(state, wanted, mode)
             if relation.many:
                 return found or []
             return found if relation.key_order is not None or found is None else (found or [None])[0]
@@ -92,6 +91,27 @@ class Related:
         if state.session is self._scope.session.sync_session:
             set_loaded(state, relation.name, value)
         return value
+
+    def relation_asked(self, entity: Any, attribute: Any) -> tuple[InstanceState[Any], RelationInfo]:
+        """The state of an entity, and the relation that was asked of it.
+
+        Raises:
+            InvalidArgument: it is no entity, or the attribute no relationship of it.
+            LazyLoad: the relation's policy forbids loading.
+        """
+        state = _state_of(entity)
+        return state, self.relation_of_entity(entity_info(state.mapper.class_), attribute)
+
+    def relation_of_entity(self, entity: EntityInfo, attribute: Any) -> RelationInfo:
+        """The relation that an attribute is, for an entity.
+
+        Raises:
+            InvalidArgument: the attribute is no relationship of the entity.
+            LazyLoad: the relation's policy forbids loading.
+        """
+        relation = _relation(entity, attribute)
+        self._refuse_forbidden(relation)
+        return relation
 
     def is_known(self, state: InstanceState[Any]) -> bool:
         """Whether this scope answers for the entity: it read it, or it lives in a session of the scope.
@@ -129,9 +149,9 @@ class Related:
             LazyLoad: the relation's policy or the fetch mode forbids it.
         """
         self._refuse_forbidden(relation)
-        loader = self._loaders_of(state).relation(relation)
+        loader = self.loaders_of(state).relation(relation)
         wanted = Wanted(relation, str(relation), relation_names(relation), loader, relation)
-        found = await self._with_peers(state, wanted, mode or self._scope.mode)
+        found = await self.with_peers(state, wanted, mode or self._scope.mode)
         if relation.many:
             return list(found or ())
         return found
@@ -142,7 +162,7 @@ class Related:
         names = [name for name in names if name in entity.columns]
         if not names:
             return True
-        loader = self._loaders_of(state).attributes(entity, names)
+        loader = self.loaders_of(state).attributes(entity, names)
         what = (entity, tuple(names))
         description = f"{entity.name}.{', '.join(names)}"
         others = self._scope.mode.companions(self._peers, state, what, description)
@@ -163,40 +183,41 @@ class Related:
                     set_loaded(one, name, value)
         return rows[0] is not None
 
-    async def _computed(
+    async def computed(
         self,
         state: InstanceState[Any],
         computed: Computed[Any],
         view: type[BaseModel] | None,
         mode: FetchMode,
     ) -> Any:
+        """The value of a computed attribute for an entity."""
         entity = entity_info(state.mapper.class_)
         owner = computed.entity()
         if owner is not None and owner not in entity.ancestors:
             raise InvalidArgument(f"{computed} is computed for {owner.name}, not for {entity.name}.")
-        loaders = self._loaders_of(state)
+        loaders = self.loaders_of(state)
         match computed:
             case Expression():
                 loader = loaders.expression(entity, computed)
                 wanted = Wanted(computed, str(computed), entity.key_names, loader)
-                return await self._with_peers(state, wanted, mode)
+                return await self.with_peers(state, wanted, mode)
             case Fetched():
                 loader = loaders.batched(computed.source)
                 wanted = Wanted(computed, str(computed), (computed.key,), loader)
-                return await self._with_peers(state, wanted, mode)
+                return await self.with_peers(state, wanted, mode)
             case Aggregate(relation=relation):
                 if view is not None:
                     raise InvalidArgument(f"{computed} is a value, which no view can show.")
                 loader = loaders.aggregates(relation)
                 names = relation_names(relation, by_key=False)
                 wanted = Wanted(computed, str(computed), names, loader, relation, lambda key: (computed, key))
-                found = await self._with_peers(state, wanted, mode)
+                found = await self.with_peers(state, wanted, mode)
                 return computed.empty if found is None else found
             case Top(relation=relation):
                 names = relation_names(relation, by_key=False)
                 loader = loaders.top(computed) if view is None else self._view_loader(loaders, computed, view)
                 wanted = Wanted((computed, view), str(computed), names, loader, relation)
-                found = await self._with_peers(state, wanted, mode)
+                found = await self.with_peers(state, wanted, mode)
                 if view is not None and computed.single:
                     return found[0] if found else None
                 return found if computed.single else list(found or ())
@@ -208,7 +229,7 @@ class Related:
         delivery, compiled = self._scope.reading.views(view, computed.relation.target)
         return loaders.view(self._scope.reading.lookup(computed), compiled, delivery)
 
-    def _loaders_of(self, state: InstanceState[Any]) -> Loaders:
+    def loaders_of(self, state: InstanceState[Any]) -> Loaders:
         """The loaders that remember for this entity: the scope's, or those of a chunk of a stream."""
         group = self._peers.group(state)
         loaders = group.loaders if group is not None else None
@@ -218,7 +239,7 @@ class Related:
         if self._scope.reading.catalog.policy(relation) == "forbid":
             raise LazyLoad(f"{relation} has the policy 'forbid' and may not be loaded.")
 
-    async def _with_peers(self, state: InstanceState[Any], wanted: Wanted, mode: FetchMode) -> Any:
+    async def with_peers(self, state: InstanceState[Any], wanted: Wanted, mode: FetchMode) -> Any:
         """Load something for an entity, in one batch with the companions that the fetch mode chooses.
 
         Returns:
@@ -237,7 +258,7 @@ class Related:
             ) from None
         if plain and _is_null(key):
             return None
-        key = as_key(_loadable(key))
+        key = as_key(loadable(key))
         cached = loader.peek(key)
         if cached is not MISSING:
             return cached
@@ -247,7 +268,7 @@ class Related:
             if all(name in values for name in names):
                 other_key = _key(values, names)
                 if not (plain and _is_null(other_key)):
-                    others[as_key(_loadable(other_key))] = None
+                    others[as_key(loadable(other_key))] = None
         others.pop(key, None)
         found = loader.load(key)
         if not others:
@@ -280,9 +301,8 @@ def relation_names(relation: RelationInfo, *, by_key: bool = True) -> tuple[str,
     return tuple(column.name for column in relation.local)
 
 
-def _relation(state: InstanceState[Any], attribute: Any) -> RelationInfo:
+def _relation(entity: EntityInfo, attribute: Any) -> RelationInfo:
     owner, name = attribute_owner(attribute)
-    entity = entity_info(state.mapper.class_)
     if owner not in entity.ancestors:
         raise InvalidArgument(
             f"{owner.name}.{name} was asked of {entity.name}. Expected a relationship of {entity.name}."
@@ -302,7 +322,8 @@ def _key(values: dict[str, Any], names: Sequence[str]) -> Any:
     return values[names[0]] if len(names) == 1 else tuple(values[name] for name in names)
 
 
-def _loadable(key: Any) -> Any:
+def loadable(key: Any) -> Any:
+    """A relation's key as its loader takes it."""
     return NULL_KEY if key is None else key
 
 

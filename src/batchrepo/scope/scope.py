@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 import sqlalchemy as sa
 from pydantic import BaseModel
@@ -22,6 +22,7 @@ from batchrepo.scope.loaders import Loaders
 from batchrepo.scope.peers import FetchMode, Peers
 from batchrepo.scope.references import check_references
 from batchrepo.scope.related import Related
+from batchrepo.scope.related_pages import PageArguments, PagesOfRelated
 from batchrepo.scope.unsaved import describe_unsaved, unsaved_changes
 from batchrepo.scope.writes import forget_after_writes
 from batchrepo.sql.guarding import guard_statement
@@ -34,12 +35,14 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncSession
     from sqlalchemy.orm import QueryableAttribute, Session
+    from sqlalchemy.sql.elements import ColumnElement
     from sqlalchemy.sql.selectable import Select
 
     from batchrepo.declare.computed import Computed, Fetched
     from batchrepo.declare.criteria import Criterion, Guards
     from batchrepo.events import EventLog
     from batchrepo.executing import Door
+    from batchrepo.plan.pages import Page
     from batchrepo.strategies.reading import Reading
 
 T = TypeVar("T")
@@ -109,6 +112,7 @@ class Scope:
         )
         self._loaders = Loaders(self, self._scheduler, self._peers)
         self._related = Related(self, self._loaders, self._peers)
+        self._related_pages = PagesOfRelated(self, self._loaders, self._related)
         if self._joined is not None:
             self._stop_listening = (
                 join_session(self._joined, self._related),
@@ -328,6 +332,83 @@ class Scope:
         """
         self.check_open()
         return await self._related.load(entity, attribute, view, mode or self.mode)
+
+    @overload
+    async def related_page(
+        self,
+        entity: Any,
+        attribute: QueryableAttribute[list[T]],
+        *where: ColumnElement[bool],
+        order_by: Any = None,
+        first: int | None = None,
+        after: str | None = None,
+        last: int | None = None,
+        before: str | None = None,
+        total: Literal["exact"] | None = None,
+        mode: FetchMode | None = None,
+    ) -> Page[T]: ...
+    @overload
+    async def related_page(
+        self,
+        entity: Any,
+        attribute: QueryableAttribute[Any],
+        view: type[V],
+        /,
+        *where: ColumnElement[bool],
+        order_by: Any = None,
+        first: int | None = None,
+        after: str | None = None,
+        last: int | None = None,
+        before: str | None = None,
+        total: Literal["exact"] | None = None,
+        mode: FetchMode | None = None,
+    ) -> Page[V]: ...
+    async def related_page(
+        self,
+        entity: Any,
+        attribute: Any,
+        *where: Any,
+        order_by: Any = None,
+        first: int | None = None,
+        after: str | None = None,
+        last: int | None = None,
+        before: str | None = None,
+        total: Literal["exact"] | None = None,
+        mode: FetchMode | None = None,
+    ) -> Any:
+        """A page of what a to-many relation of an entity leads to.
+
+        Concurrent calls share one statement, each parent with a cursor of its own; in a loop the first call
+        loads the first page of all entities that came from the same result.
+
+        Args:
+            entity: an entity that this scope read.
+            attribute: a to-many relationship, such as ``Album.tracks``.
+            where: conditions on the related rows; the first one may be a view.
+            order_by: default: the relationship's own order. The primary key is appended.
+            first: at most so many rows from the start; default and bound are those of the rows' repository.
+            after: the cursor of a row; only rows behind it.
+            last: at most so many rows from the end.
+            before: the cursor of a row; only rows before it.
+            total: "exact" counts the rows of all pages, with one more statement for any number of parents.
+            mode: another fetch mode than the scope's, for this call.
+
+        Raises:
+            InvalidCursor: a cursor is damaged, or was made for another order, filter or row criteria.
+            InvalidArgument: the attribute is no to-many relationship, or an argument cannot be used.
+            LazyLoad: the fetch mode, or the relation's policy, forbids loading.
+            ScopeClosed: the scope has ended.
+        """
+        self.check_open()
+        view, conditions = (where[0], where[1:]) if where and isinstance(where[0], type) else (None, where)
+        arguments = PageArguments(conditions, order_by, first, after, last, before, total)
+        return await self._related_pages.of_entity(entity, attribute, view, arguments, mode or self.mode)
+
+    @property
+    def related_pages(self) -> PagesOfRelated:
+        """Reads pages of relations by keys, for repositories."""
+        self.check_open()
+        return self._related_pages
 
     async def load(self, source: Batched[K, T], key: K) -> T:
         """The value of a batched function for one key, batched with concurrent calls."""

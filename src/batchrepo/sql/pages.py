@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
 from batchrepo.sql.guarding import guard_all
 from batchrepo.sql.keyset import NULL
+from batchrepo.sql.rows import on_columns
 from batchrepo.sql.select import check_own_columns
 
 if TYPE_CHECKING:
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from sqlalchemy.sql.elements import ColumnElement
 
     from batchrepo.declare.criteria import Guards
-    from batchrepo.mapping import EntityInfo
+    from batchrepo.mapping import EntityInfo, RelationInfo
     from batchrepo.sql.keyset import Keyset
     from batchrepo.sql.statement import Statement
 
@@ -89,8 +91,93 @@ def root_source(entity: EntityInfo, where: Sequence[Any], guards: Guards) -> Pag
     return PageSource(entity, (*conditions, *guards.conditions(entity)), (entity, *reached))
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One page of a statement that reads several.
+
+    Attributes:
+        shape: which cursors it has.
+        number: of the page, counted from 0.
+    """
+
+    shape: PageShape
+    number: int
+
+    @property
+    def prefix(self) -> str:
+        """What the names of its parameters begin with."""
+        return f"p{self.number}_"
+
+    def key_name(self, place: int) -> str:
+        """The parameter for a value of the parent's key."""
+        return f"{self.prefix}key_{place}"
+
+
+def select_pages(
+    relation: RelationInfo,
+    where: Sequence[Any],
+    selected: Sequence[Any],
+    keyset: Keyset,
+    parts: Sequence[Part],
+    guards: Guards,
+) -> Paged:
+    """Read pages of a relation, each of one parent and from a cursor of its own, by one statement.
+
+    Rows are those of `select_page`, with the number of their page behind them.
+
+    Args:
+        relation: from the parents to the rows.
+        where: conditions on the rows.
+        selected: the columns.
+        keyset: the order, already turned around for pages that are read backward.
+        parts: the pages.
+        guards: the row criteria.
+    """
+    pages = [
+        select_page(
+            _related_source(relation, where, part, guards), selected, keyset, part.shape, guards, part.prefix
+        )
+        for part in parts
+    ]
+    first = pages[0]
+    most = max(len(page.statement.selected_columns) for page in pages)
+    whole = sa.union_all(*map(_numbered, pages, parts, repeat(most))).subquery("keyset_parts")
+    columns = list(whole.c)
+    order = _by(keyset, columns[first.width : first.width + first.terms])
+    statement = sa.select(*columns).order_by(whole.c.part, *order)
+    return Paged(statement, first.entities, first.width, first.terms)
+
+
+def _numbered(page: Paged, part: Part, width: int) -> Statement:
+    """A page as a part of several: its columns, as many as the widest part has, and its number."""
+    table = page.statement.subquery(f"keyset_part_{part.number}")
+    columns = [column.label(f"r{i}") for i, column in enumerate(table.c)]
+    missing = [sa.false().label(f"r{i}") for i in range(len(columns), width)]
+    return sa.select(*columns, *missing, sa.literal_column(str(part.number), sa.Integer()).label("part"))
+
+
+def _related_source(relation: RelationInfo, where: Sequence[Any], part: Part, guards: Guards) -> PageSource:
+    """The rows of a relation of one parent, whose key is a parameter."""
+    target = relation.target
+    keys = tuple(sa.bindparam(part.key_name(i), type_=column.type) for i, column in enumerate(relation.local))
+    condition, in_relation = on_columns(relation, keys, guards)
+    if relation.may_repeat:
+        own = [column.attribute for column in target.key]
+        linked = sa.select(*own).where(condition)
+        condition = (own[0] if len(own) == 1 else sa.tuple_(*own)).in_(linked)
+    conditions, reached = guard_all(where, guards)
+    return PageSource(
+        target, (condition, *conditions, *guards.conditions(target)), (target, *in_relation, *reached)
+    )
+
+
 def select_page(
-    source: PageSource, selected: Sequence[Any] | None, keyset: Keyset, shape: PageShape, guards: Guards
+    source: PageSource,
+    selected: Sequence[Any] | None,
+    keyset: Keyset,
+    shape: PageShape,
+    guards: Guards,
+    prefix: str = "",
 ) -> Paged:
     """Read one page.
 
@@ -100,6 +187,7 @@ def select_page(
         keyset: the order, already turned around for a page that is read backward.
         shape: which cursors there are.
         guards: the row criteria.
+        prefix: what the names of the cursors' parameters begin with.
     """
     expressions, in_order = guard_all((t.expression for t in keyset.terms), guards, conditions=False)
     keyset = keyset.with_expressions(expressions)
@@ -110,7 +198,7 @@ def select_page(
     width = 1 if selected is None else len(selected)
     statement = _plain(source, selected, keyset) if shape.start is None and shape.stop is None else None
     if statement is None:
-        statement = _from_cursor(source, selected, keyset, shape)
+        statement = _from_cursor(source, selected, keyset, shape, prefix)
     return Paged(statement, entities, width, len(keyset.terms))
 
 
@@ -148,7 +236,11 @@ def _plain(source: PageSource, selected: Sequence[Any] | None, keyset: Keyset) -
 
 
 def _from_cursor(
-    source: PageSource, selected: Sequence[Any] | None, keyset: Keyset, shape: PageShape
+    source: PageSource,
+    selected: Sequence[Any] | None,
+    keyset: Keyset,
+    shape: PageShape,
+    prefix: str,
 ) -> Statement:
     """The page and the probes in one statement.
 
@@ -157,10 +249,10 @@ def _from_cursor(
     cls = source.entity.cls
     limits: list[list[ColumnElement[bool]]] = [[]]
     if shape.start is not None:
-        limits = [[limit] for limit in keyset.ranges(_place("start", keyset, shape.start))]
+        limits = [[limit] for limit in keyset.ranges(_place(f"{prefix}start", keyset, shape.start))]
     if shape.stop is not None:
         backward = keyset.backward()
-        before = backward.condition(_place("stop", keyset, shape.stop))
+        before = backward.condition(_place(f"{prefix}stop", keyset, shape.stop))
         limits = [[*limit, before] for limit in limits]
     inner = [column.attribute for column in source.entity.key] if selected is None else selected
     labelled = [column.label(f"c{i}") for i, column in enumerate(inner)]
@@ -177,7 +269,7 @@ def _from_cursor(
     order = _by(keyset, [page.c[f"o{i}"] for i in range(len(sorted_by))])
     columns: list[Any] = [page.c[f"c{i}"] for i in range(len(inner))] if selected is not None else [cls]
     values = [sa.type_coerce(page.c[f"o{i}"], term.type) for i, term in enumerate(keyset.terms)]
-    probes = _probes(source, keyset, shape)
+    probes = _probes(source, keyset, shape, prefix)
     found: Any = page
     if probes:
         facts = sa.select(*probes).subquery("keyset_facts")
@@ -203,7 +295,7 @@ def _by(keyset: Keyset, expressions: Sequence[Any]) -> list[Any]:
     return [term.on(expression) for term, expression in zip(keyset.terms, expressions, strict=True)]
 
 
-def _probes(source: PageSource, keyset: Keyset, shape: PageShape) -> list[Any]:
+def _probes(source: PageSource, keyset: Keyset, shape: PageShape, prefix: str) -> list[Any]:
     """Whether there is a row at or behind each cursor, seen from the page.
 
     Each looks from the cursor along the order and stops at the first row. (An EXISTS would not do: PostgreSQL drops
@@ -224,7 +316,7 @@ def _probes(source: PageSource, keyset: Keyset, shape: PageShape) -> list[Any]:
             .order_by(*order.order)
             .limit(sa.literal_column("1"))
             .scalar_subquery()
-            for limit in order.ranges(_place(name, keyset, nulls), inclusive=True)
+            for limit in order.ranges(_place(f"{prefix}{name}", keyset, nulls), inclusive=True)
         ]
         found.append(sa.or_(*(first.is_not(None) for first in firsts)).label(f"beyond_{name}"))
     return found

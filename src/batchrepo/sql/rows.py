@@ -130,20 +130,28 @@ def on_key_table(
     relation: RelationInfo, table: KeyTable, guards: Guards
 ) -> tuple[ColumnElement[bool], tuple[EntityInfo, ...]]:
     """The relation's condition with the parent's values taken from a key table, and whose criteria are in it."""
-    places = dict(zip(relation.binds, table.columns, strict=True))
-
-    def place(element: Any, **_: Any) -> Any:
-        return places.get(element.key) if isinstance(element, BindParameter) else None
+    placed, reached = on_columns(relation, table.columns, guards)
 
     def correlate(select: Any) -> None:
         # A subquery that names what it correlates to means the owner, whose place the keys take.
         if select._correlate:
             select._correlate = (*select._correlate, table.source)
 
-    clause, reached = guard(relation.clause, guards)
-    placed = visitors.replacement_traverse(clause, {}, place)
     visitors.traverse(placed, {}, {"select": correlate})
     return placed, reached
+
+
+def on_columns(
+    relation: RelationInfo, columns: Sequence[Any], guards: Guards
+) -> tuple[ColumnElement[bool], tuple[EntityInfo, ...]]:
+    """The relation's condition with other columns (or parameters) in the place of the parent's."""
+    places = dict(zip(relation.binds, columns, strict=True))
+
+    def place(element: Any, **_: Any) -> Any:
+        return places.get(element.key) if isinstance(element, BindParameter) else None
+
+    clause, reached = guard(relation.clause, guards)
+    return visitors.replacement_traverse(clause, {}, place), reached
 
 
 def keyed_rows(lookup: Lookup, selected: Sequence[Any] | None, guards: Guards, dialect: Dialect) -> Keyed:

@@ -279,7 +279,7 @@ class _Compiler:
         fetch = Fetch(lookup, Source())
         self._level(depth).fetches.append(fetch)
         child = self._use(include.plan, fetch.source, depth)
-        places = tuple(fetch.source.place(value, None) for value in order.keyset.values)
+        places = tuple(fetch.source.place(value, None) for value in order.values)
         paged = PagedInclude(spec, relation.target, order, include.where, places, self.cursors)
         fetch.attaches.append(Attach(parent, name, key, plain, child, "page", paged=paged))
         if spec.total is not None:

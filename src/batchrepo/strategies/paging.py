@@ -99,7 +99,7 @@ async def page_of_rows(
     paged = _statement(entity, columns, context, walk, where)
     params = {**context.guards.values(paged.entities), **walk.parameters}
     rows = await context.door.rows(paged.statement, params, cause=cause)
-    return _found(paged, rows, walk)
+    return found_of(rows, walk, paged.width)
 
 
 async def page_of_entities(
@@ -116,7 +116,7 @@ async def page_of_entities(
     statement = ready_entities(paged.statement, entity, joined, context)
     params = {**context.guards.values(paged.entities), **walk.parameters}
     rows = await context.door.entities(context.session, statement, params, cause=cause)
-    found = _found(paged, rows, walk)
+    found = found_of(rows, walk, paged.width)
     return Found([row[0] for row in found.rows], found.places, found.has_next, found.has_previous)
 
 
@@ -141,8 +141,15 @@ def _statement(
     return built[0]
 
 
-def _found(paged: Paged, rows: Sequence[Any], walk: Walk) -> Found:
-    width, end = paged.width, paged.width + paged.terms
+def found_of(rows: Sequence[Any], walk: Walk, width: int) -> Found:
+    """A page from the rows of a statement.
+
+    Args:
+        rows: in the direction of reading: what was selected, the order's values, the probes.
+        walk: how they were read.
+        width: of what was selected.
+    """
+    end = width + len(walk.keyset.terms)
     behind, beyond = False, False
     if rows and any(walk.shape.outer):
         probes = iter(rows[0][end:])

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pydantic import BaseModel
 
+from batchrepo.declare.computed import Aggregate
 from batchrepo.declare.criteria import Guards
 from batchrepo.declare.cursors import CursorCodec, Purpose
 from batchrepo.plan.cache import PlanCache
 from batchrepo.plan.planner import Planner
-from batchrepo.sql.identity import conditions_digest, criteria_digest, order_digest, order_identity
+from batchrepo.sql.identity import (
+    conditions_digest,
+    criteria_digest,
+    identity_of,
+    order_digest,
+    order_identity,
+)
 from batchrepo.sql.keyset import Keyset, make_keyset
 from batchrepo.sql.rows import Lookup
 from batchrepo.strategies.compile import CompiledPlan, compile_plan
 from batchrepo.strategies.deliver import Delivery, field_name, output_name
 from batchrepo.strategies.registered import strategies
+from batchrepo.strategies.related_pages import RelatedPages
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +35,7 @@ if TYPE_CHECKING:
     from batchrepo.declare.computed import Top
     from batchrepo.declare.orders import OrderTerm
     from batchrepo.declare.repository_info import Catalog, RepositoryInfo
-    from batchrepo.mapping import EntityInfo
+    from batchrepo.mapping import EntityInfo, RelationInfo
 
 V = TypeVar("V", bound=BaseModel)
 
@@ -45,6 +54,11 @@ class PagedOrder:
 
     keyset: Keyset
     digest: bytes
+
+    @cached_property
+    def values(self) -> list[Any]:
+        """What to select for cursors; always the same objects, so that statements are recognised."""
+        return self.keyset.values
 
 
 class Reading:
@@ -76,6 +90,7 @@ class Reading:
         self._lookups: dict[Top[Any], Lookup] = {}
         self._orders: dict[Any, PagedOrder] = {}
         self._texts: dict[Any, str] = {}
+        self._related_pages: dict[Any, RelatedPages] = {}
 
     def guards(self, context: Any) -> Guards:
         """The row criteria for a scope. Scopes share statements unless criteria make SQL from the context."""
@@ -136,6 +151,37 @@ class Reading:
         if criteria is None:
             criteria = guards.digests[entity] = criteria_digest(entity, guards, dialect)
         return Purpose(order.digest, conditions_digest(where, dialect, self._texts), criteria)
+
+    def related_pages(
+        self,
+        relation: RelationInfo,
+        where: Sequence[Any],
+        order: Sequence[OrderTerm],
+        size: int,
+        *,
+        backward: bool,
+    ) -> RelatedPages:
+        """How pages of a relation are read; the same object for the same order, filter and size.
+
+        Raises:
+            InvalidArgument: the order sorts by a value that no cursor can carry.
+        """
+        identity = (relation, *map(identity_of, where), order_identity(order), size, backward)
+        found = self._related_pages.get(identity)
+        if found is None:
+            paged = self.paged(order)
+            directed = paged.keyset.backward() if backward else paged.keyset
+            conditions = tuple(where)
+            found = self._related_pages[identity] = RelatedPages(
+                relation,
+                conditions,
+                paged,
+                size,
+                backward,
+                Lookup(relation.target, (), relation, conditions, directed.order_terms, size + 1),
+                Aggregate("count", relation.attribute, None, conditions),
+            )
+        return found
 
     def lookup(self, computed: Top[Any]) -> Lookup:
         """The lookup of a ``top``, ``latest`` or ``earliest``."""

@@ -1,0 +1,252 @@
+"""Pages of what a relation of an entity, or of a key, leads to; batched with concurrent callers and with peers."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from batchrepo.declare.cursors import Cursors
+from batchrepo.declare.elements import related_sources, why_foreign, why_no_condition
+from batchrepo.declare.orders import parse_order, unique_order
+from batchrepo.errors import InvalidArgument, NotFound
+from batchrepo.plan.pages import JsonPage, Page, read_request
+from batchrepo.scope.peers import ONE
+from batchrepo.scope.related import Wanted, loadable, relation_names
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pydantic import BaseModel
+    from sqlalchemy.orm import InstanceState
+
+    from batchrepo.declare.cursors import Purpose
+    from batchrepo.declare.repository_info import RepositoryInfo
+    from batchrepo.loading import BatchLoader
+    from batchrepo.mapping import RelationInfo
+    from batchrepo.plan.pages import PageRequest, Total
+    from batchrepo.scope.loaders import Loaders
+    from batchrepo.scope.peers import FetchMode
+    from batchrepo.scope.related import Related
+    from batchrepo.scope.scope import Scope
+    from batchrepo.strategies.paging import Found, Place
+    from batchrepo.strategies.reading import Names
+    from batchrepo.strategies.related_pages import RelatedPages
+
+
+@dataclass(frozen=True, slots=True)
+class PageArguments:
+    """What a caller asked for, unchecked: as the parameters of ``related_page``."""
+
+    where: Sequence[Any]
+    order_by: Any = None
+    first: int | None = None
+    after: str | None = None
+    last: int | None = None
+    before: str | None = None
+    total: Total = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    pages: RelatedPages
+    purpose: Purpose
+    start: Place | None
+    stop: Place | None
+    counted: bool
+
+
+class PagesOfRelated:
+    """Reads pages of relations in one scope."""
+
+    def __init__(self, scope: Scope, loaders: Loaders, related: Related) -> None:
+        self._scope = scope
+        self._loaders = loaders
+        self._related = related
+
+    async def of_entity(
+        self,
+        entity: Any,
+        attribute: Any,
+        view: type[BaseModel] | None,
+        arguments: PageArguments,
+        mode: FetchMode,
+    ) -> Page[Any]:
+        """As `Scope.related_page`."""
+        state, relation = self._related.relation_asked(entity, attribute)
+        asked = self._asked(relation, arguments)
+        loaders = self._related.loaders_of(state)
+        loader = self._loader(asked, view, loaders, "field")
+        # Peers have the same first page to ask for; a cursor is one's own.
+        mode = mode if asked.start is None and asked.stop is None else ONE
+        wanted = Wanted(
+            (asked.pages, view),
+            str(asked.pages),
+            relation_names(relation, by_key=False),
+            loader,
+            relation,
+            lambda key: (key, asked.start, asked.stop),
+        )
+        found, total = await self._both(
+            self._related.with_peers(state, wanted, mode), self._count(state, asked, mode)
+        )
+        return self._page(asked, view, found, total)
+
+    async def of_key(
+        self,
+        info: RepositoryInfo,
+        key: Any,
+        attribute: Any,
+        view: type[BaseModel] | None,
+        arguments: PageArguments,
+    ) -> Page[Any]:
+        """As `Repository.related_page`; `key` is checked."""
+        asked, found, total = await self._by_key(info, key, attribute, view, arguments, "field")
+        return self._page(asked, view, found, total)
+
+    async def json_of_key(
+        self,
+        info: RepositoryInfo,
+        key: Any,
+        attribute: Any,
+        view: type[BaseModel],
+        arguments: PageArguments,
+        *,
+        by_alias: bool,
+    ) -> JsonPage:
+        """As `Repository.related_page_json`; `key` is checked."""
+        relation = self._related.relation_of_entity(info.entity, attribute)
+        delivery, _ = self._scope.reading.views(view, relation.target)
+        names: Names = "output" if delivery.plain and by_alias else "field"
+        asked, found, total = await self._by_key(info, key, attribute, view, arguments, names)
+        dicts, page = found or ([], None)
+        start, end = self._cursors(asked, page).ends
+        return JsonPage(
+            delivery.json(dicts, by_alias=by_alias),
+            page is not None and page.has_next,
+            page is not None and page.has_previous,
+            start,
+            end,
+            total,
+            "exact" if total is not None else None,
+        )
+
+    async def _by_key(
+        self,
+        info: RepositoryInfo,
+        key: Any,
+        attribute: Any,
+        view: type[BaseModel] | None,
+        arguments: PageArguments,
+        names: Names,
+    ) -> tuple[_Asked, Any, int | None]:
+        relation = self._related.relation_of_entity(info.entity, attribute)
+        asked = self._asked(relation, arguments)
+        local = relation_names(relation, by_key=False)
+        row = await self._loaders.attributes(info.entity, local).load(key)
+        if row is None:
+            raise NotFound(info.entity.name, [key])
+        if relation.remote is not None and None in row:
+            return asked, None, 0 if asked.counted else None
+        value = loadable(row[0] if len(row) == 1 else tuple(row))
+        loader = self._loader(asked, view, self._loaders, names)
+        counting = self._loaders.aggregates(relation).load((asked.pages.counted, value))
+        found, total = await self._both(
+            loader.load((value, asked.start, asked.stop)), counting if asked.counted else None
+        )
+        return asked, found, total
+
+    # --- what is asked for ----------------------------------------------------------------------
+
+    def _asked(self, relation: RelationInfo, arguments: PageArguments) -> _Asked:
+        request = self._request(relation, arguments)
+        target, reading = relation.target, self._scope.reading
+        sources = related_sources(relation)
+        for condition in arguments.where:
+            refusal = why_no_condition(condition) or why_foreign(condition, sources, target.name)
+            if refusal is not None:
+                raise InvalidArgument(f"{refusal}.")
+        given = relation.order_by if arguments.order_by is None else arguments.order_by
+        order = unique_order(parse_order(given), target)
+        for term in order:
+            refusal = why_foreign(term.expression, sources, target.name, value=True)
+            if refusal is not None:
+                raise InvalidArgument(f"{refusal}.")
+        pages = reading.related_pages(
+            relation, arguments.where, order, request.size, backward=request.backward
+        )
+        purpose = reading.purpose(target, pages.order, arguments.where, self._scope.guards)
+
+        def place(cursor: str | None) -> Place | None:
+            if cursor is None:
+                return None
+            return pages.order.keyset.checked(reading.cursors.decode(cursor, purpose))
+
+        return _Asked(pages, purpose, place(request.start), place(request.stop), request.total is not None)
+
+    def _request(self, relation: RelationInfo, arguments: PageArguments) -> PageRequest:
+        if not relation.many:
+            raise InvalidArgument(
+                f"{relation} leads to one {relation.target.name}, which has no pages. Use scope.related(...)."
+            )
+        default, largest = self._scope.reading.catalog.page_sizes(relation.target)
+        if arguments.total not in (None, "exact"):
+            raise InvalidArgument(
+                f'total= of a relation\'s pages expects "exact" or None; got {arguments.total!r}.'
+            )
+        return read_request(
+            first=arguments.first,
+            after=arguments.after,
+            last=arguments.last,
+            before=arguments.before,
+            total=arguments.total,
+            default=default,
+            largest=largest,
+        )
+
+    # --- reading --------------------------------------------------------------------------------
+
+    def _loader(
+        self, asked: _Asked, view: type[BaseModel] | None, loaders: Loaders, names: Names
+    ) -> BatchLoader[Any, Any]:
+        if view is None:
+            return loaders.entity_pages(asked.pages)
+        _, compiled = self._scope.reading.views(view, asked.pages.target, names=names)
+        return loaders.pages(asked.pages, compiled)
+
+    def _count(self, state: InstanceState[Any], asked: _Asked, mode: FetchMode) -> Any:
+        if not asked.counted:
+            return None
+        return self._related.computed(state, asked.pages.counted, None, mode)
+
+    async def _both(self, page: Any, total: Any) -> tuple[Any, int | None]:
+        """A page and its total, in one round."""
+        if total is None:
+            return await page, None
+        found, counted = await asyncio.gather(page, total)
+        return found, int(counted or 0)
+
+    # --- delivering -----------------------------------------------------------------------------
+
+    def _cursors(self, asked: _Asked, found: Found | None) -> Cursors:
+        places = found.places if found is not None else ()
+        return Cursors(self._scope.reading.cursors, asked.purpose, places)
+
+    def _page(self, asked: _Asked, view: type[BaseModel] | None, found: Any, total: int | None) -> Page[Any]:
+        rows, page = found or ([], None)
+        kind: Any = asked.pages.target.cls
+        if view is not None:
+            delivery, _ = self._scope.reading.views(view, asked.pages.target)
+            rows, kind = delivery.views(rows), view
+        cursors = self._cursors(asked, page)
+        start, end = cursors.ends
+        return Page[kind].model_construct(
+            items=list(rows),
+            has_next=page is not None and page.has_next,
+            has_previous=page is not None and page.has_previous,
+            start_cursor=start,
+            end_cursor=end,
+            total=total,
+            total_is="exact" if total is not None else None,
+            cursors=cursors,
+        )
