@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from batchrepo.mapping import ColumnInfo
     from batchrepo.plan.pages import JsonPage, NumberedPage, Page, PageRequest, Total
     from batchrepo.scope import Scope
+    from batchrepo.strategies.reading import Names
 
 E = TypeVar("E")
 V = TypeVar("V", bound=BaseModel)
@@ -162,9 +163,7 @@ class Repository(Generic[E]):
         asked = check_many(keys)
         checked = self._checked(asked)
         found = await self._by_keys(checked, view)
-        missing = {key: given for key, given, row in zip(checked, asked, found, strict=True) if row is None}
-        if missing:
-            raise NotFound(self._entity.name, list(missing.values()))
+        self._refuse_missing(checked, asked, found)
         return found
 
     @overload
@@ -176,6 +175,33 @@ class Repository(Generic[E]):
     ) -> list[E | None] | list[V | None]:
         """As `get_many`, with None for each key that has no row."""
         return await self._by_keys(self._checked(check_many(keys)), view)
+
+    async def get_json(self, key: Any, view: type[BaseModel], *, by_alias: bool = True) -> bytes:
+        """As `get` with a view, but the JSON object, as bytes.
+
+        Raises:
+            NotFound: there is no such row (that this scope may see).
+            InvalidArgument: the key has the wrong shape or type.
+        """
+        return (await self.get_many_json([key], view, by_alias=by_alias))[1:-1]
+
+    async def get_many_json(
+        self, keys: Iterable[Any], view: type[BaseModel], *, by_alias: bool = True
+    ) -> bytes:
+        """As `get_many` with a view, but the JSON array, as bytes.
+
+        Raises:
+            NotFound: some keys have no row; it names them all.
+            InvalidArgument: a key has the wrong shape or type.
+        """
+        asked = check_many(keys)
+        checked = self._checked(asked)
+        delivery, _ = self.scope.reading.views(check_view(view), self._entity, self._info)
+        names: Names = "output" if delivery.plain and by_alias else "field"
+        _, compiled = self.scope.reading.views(view, self._entity, self._info, names)
+        found = await self.scope.loaders.dicts_by_key(self._entity, compiled).load_many(checked)
+        self._refuse_missing(checked, asked, found)
+        return delivery.json(found, by_alias=by_alias)
 
     @overload
     async def find_by(
@@ -661,6 +687,11 @@ class Repository(Generic[E]):
             return await self._view_loader(view).load_many(checked)  # type: ignore[no-any-return]
         found: list[Any] = await self.scope.loaders.entity(self._entity).load_many(checked)
         return found
+
+    def _refuse_missing(self, checked: Sequence[Any], asked: Sequence[Any], found: Sequence[Any]) -> None:
+        missing = {key: given for key, given, row in zip(checked, asked, found, strict=True) if row is None}
+        if missing:
+            raise NotFound(self._entity.name, list(missing.values()))
 
     def _view_loader(self, view: type[BaseModel]) -> Any:
         check_view(view)

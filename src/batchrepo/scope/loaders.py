@@ -161,6 +161,16 @@ class Loaders:
         name = f"{entity.name} as {delivery.view.__name__}"
         return self._made(("view", entity, delivery), name, load)
 
+    def dicts_by_key(self, entity: EntityInfo, compiled: CompiledPlan) -> BatchLoader[Any, Any]:
+        """Dicts of a plan by primary key, for JSON; None for a key without a row."""
+
+        async def load(keys: list[Any]) -> list[Any]:
+            lookup = Lookup(entity, columns=entity.key)
+            dicts, matched = await find_by_keys(compiled, lookup, keys, self.context)
+            return list(map(dict(zip(matched, dicts, strict=True)).get, keys))
+
+        return self._made(("dicts", entity, compiled), f"{entity.name} as JSON", load)
+
     def pages(self, asked: RelatedPages, compiled: CompiledPlan) -> BatchLoader[Any, Any]:
         """Pages of a relation, as dicts of a plan and where they were found, by `PageKey`."""
 
