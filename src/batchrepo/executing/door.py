@@ -176,6 +176,8 @@ class Door(ABC):
         the connections have gone back.
         """
         self._closed = True
+        if self._closing is None and not self._calls and not self._returning and not self._holds:
+            return  # nothing to wait for, which a task of its own would cost more than the rest of a scope
         if self._closing is None:
             self._closing = asyncio.ensure_future(self._shut())
         await finish(self._closing)
@@ -261,6 +263,11 @@ class Door(ABC):
     @abstractmethod
     async def _run(self, work: Work[T], call: Call) -> T:
         """Find a connection and run the work on it, in a greenlet."""
+
+    @property
+    def _holds(self) -> bool:
+        """Whether there is anything that `_release` would return."""
+        return True
 
     @abstractmethod
     async def _release(self) -> None:

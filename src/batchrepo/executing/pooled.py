@@ -131,6 +131,10 @@ class PooledDoor(Door):
         if unused is not None:
             await finish(_close([unused]), self._returning)
 
+    @property
+    def _holds(self) -> bool:
+        return self._shared is not None or bool(self._leases.idle)
+
     async def _release(self) -> None:
         if self._shared is not None:
             await self._shared.quiet()

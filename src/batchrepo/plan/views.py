@@ -21,7 +21,7 @@ from batchrepo.declare.markers import (
     UnmappedMarker,
     relation_of,
 )
-from batchrepo.declare.orders import declared_order, parse_order, unique_order
+from batchrepo.declare.orders import declared_order, parse_order
 from batchrepo.errors import DeclarationError, did_you_mean
 from batchrepo.mapping.entity import python_type_of
 from batchrepo.plan.annotations import read_type
@@ -276,7 +276,7 @@ class _Reader:
             relation,
             self.read(model, target, None),
             conditions,
-            unique_order(order or parse_order(relation.order_by), target),
+            order or parse_order(relation.order_by),
             many=True,
             page=PageSpec(size, marker.last is not None, total),
         )

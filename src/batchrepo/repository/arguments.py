@@ -17,6 +17,7 @@ from batchrepo.mapping.entity import attribute_owner, shown
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from batchrepo.declare.orders import OrderTerm
     from batchrepo.mapping import ColumnInfo, EntityInfo
 
 _LARGEST = 2**63 - 1
@@ -52,8 +53,11 @@ def check_view(view: Any) -> type[BaseModel]:
     raise InvalidArgument(f"Expected a view (a Pydantic model) or a condition; got {shown(view)}.")
 
 
-def check_conditions(where: Sequence[Any], order_by: Any = None) -> None:
+def check_conditions(where: Sequence[Any], order_by: Any = None) -> tuple[OrderTerm, ...] | None:
     """Check the conditions and the order of a read.
+
+    Returns:
+        The order, or None where none is given.
 
     Raises:
         InvalidArgument: something is no condition or no order.
@@ -63,7 +67,7 @@ def check_conditions(where: Sequence[Any], order_by: Any = None) -> None:
         refusal = None if isinstance(condition, sa.TextClause) else why_no_condition(condition)
         if refusal is not None:
             raise InvalidArgument(f"{refusal}.")
-    parse_order(order_by)
+    return None if order_by is None else parse_order(order_by)
 
 
 def check_many(keys: Any) -> list[Any]:

@@ -41,8 +41,12 @@ class Finder(Generic[E]):
         self.scope = scope
         self.info = info
         self.entity = info.entity
-        self.key_order = total_order((), info.entity)
         self._cause = f"find {info.entity.name}"
+
+    @property
+    def key_order(self) -> tuple[OrderTerm, ...]:
+        """The order by the primary key."""
+        return total_order((), self.entity)
 
     async def entities(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from batchrepo.declare.cursors import Cursors
 from batchrepo.declare.orders import unique_order
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from batchrepo.declare.cursors import Purpose
+    from batchrepo.declare.orders import OrderTerm
     from batchrepo.plan.pages import PageRequest, Total, TotalKind
     from batchrepo.plan.read import ReadPlan
     from batchrepo.repository.finding import Finder
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from batchrepo.strategies.reading import Names, PagedOrder
 
 E = TypeVar("E")
+
+Order: TypeAlias = "tuple[OrderTerm, ...] | None"
+"""An order of the caller, or None for the repository's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +68,10 @@ class Pager(Generic[E]):
         self.entity = finder.entity
 
     async def entities(
-        self, where: Sequence[Any], order_by: Any, request: PageRequest, include: Sequence[Any]
+        self, where: Sequence[Any], order: Order, request: PageRequest, include: Sequence[Any]
     ) -> Page[E]:
         """A page of entities."""
-        asked = self._asked(where, order_by, request)
+        asked = self._asked(where, order, request)
         found, counted = await self._with_total(asked, partial(self._entities, asked, include))
         return self._page(Page[self.entity.cls], found.rows, found, asked, counted)  # type: ignore[name-defined]
 
@@ -75,12 +79,12 @@ class Pager(Generic[E]):
         self,
         view: type[BaseModel],
         where: Sequence[Any],
-        order_by: Any,
+        order: Order,
         request: PageRequest,
         strategy: str | None,
     ) -> Page[Any]:
         """A page of views, by the strategy that the planner chooses."""
-        asked = self._asked(where, order_by, request)
+        asked = self._asked(where, order, request)
         delivery, _ = self._delivery(view)
         (dicts, found), counted = await self._with_total(
             asked, partial(self._dicts, view, asked, "field", strategy)
@@ -91,13 +95,13 @@ class Pager(Generic[E]):
         self,
         view: type[BaseModel],
         where: Sequence[Any],
-        order_by: Any,
+        order: Order,
         request: PageRequest,
         by_alias: bool,
         strategy: str | None,
     ) -> JsonPage:
         """A page of views, as bytes."""
-        asked = self._asked(where, order_by, request)
+        asked = self._asked(where, order, request)
         delivery, _ = self._delivery(view)
         names: Names = "output" if delivery.plain and by_alias else "field"
         (dicts, found), counted = await self._with_total(
@@ -118,21 +122,21 @@ class Pager(Generic[E]):
         self,
         view: type[BaseModel] | None,
         where: Sequence[Any],
-        order_by: Any,
+        order: Order,
         number: int,
         size: int,
         total: Total,
     ) -> NumberedPage[Any]:
         """A page by its number."""
-        order = self._order(order_by)
+        unique = unique_order(self.finder.order_terms(order), self.entity)
         offset = (number - 1) * size
         items: list[Any] = []
 
         async def read() -> None:
             if view is None:
-                items.extend(await self.finder.entities(where, order, size, (), offset=offset, verb="page"))
+                items.extend(await self.finder.entities(where, unique, size, (), offset=offset, verb="page"))
             else:
-                items.extend(await self.finder.views(view, where, order, size, None, offset=offset))
+                items.extend(await self.finder.views(view, where, unique, size, None, offset=offset))
 
         counted = await self._together(where, total, read)
         pages = None if counted.total is None else -(-counted.total // size)
@@ -145,15 +149,15 @@ class Pager(Generic[E]):
         self,
         view: type[BaseModel] | None,
         where: Sequence[Any],
-        order_by: Any,
+        order: Order,
         after: str | None,
         size: int,
         progress: Callable[[int], None] | None,
     ) -> AsyncIterator[Page[Any]]:
         """The whole order, chunk by chunk; no connection is held between chunks."""
-        order = self.scope.reading.paged(self._order(order_by if order_by is not None else ()))
-        purpose = self._purpose(order, where)
-        walk = Walk(order.keyset, size, start=self._place(after, order, purpose), probes=False)
+        paged = self._paged(order)
+        purpose = self._purpose(paged, where)
+        walk = Walk(paged.keyset, size, start=self._place(after, paged, purpose), probes=False)
         done = 0
         while True:
             asked = _Asked(where, walk, purpose, None, "stream")
@@ -170,7 +174,7 @@ class Pager(Generic[E]):
                 progress(done)
             if not found.has_next:
                 return
-            walk = replace(walk, start=order.keyset.as_place(found.places[-1]))
+            walk = replace(walk, start=paged.keyset.as_place(found.places[-1]))
             del found
 
     async def _chunk(
@@ -189,28 +193,28 @@ class Pager(Generic[E]):
 
     # --- which page -----------------------------------------------------------------------------
 
-    def _asked(self, where: Sequence[Any], order_by: Any, request: PageRequest) -> _Asked:
-        order = self.scope.reading.paged(self._order(order_by))
-        purpose = self._purpose(order, where)
+    def _asked(self, where: Sequence[Any], order: Order, request: PageRequest) -> _Asked:
+        paged = self._paged(order)
+        purpose = self._purpose(paged, where)
         walk = Walk(
-            order.keyset,
+            paged.keyset,
             request.size,
             request.backward,
-            self._place(request.start, order, purpose),
-            self._place(request.stop, order, purpose),
+            self._place(request.start, paged, purpose),
+            self._place(request.stop, paged, purpose),
         )
         return _Asked(where, walk, purpose, request.total)
 
-    def _order(self, order_by: Any) -> Any:
-        return unique_order(self.finder.order_terms(order_by), self.entity)
+    def _paged(self, order: Order) -> PagedOrder:
+        return self.scope.reading.paged(self.entity, self.finder.order_terms(order))
 
-    def _purpose(self, order: PagedOrder, where: Sequence[Any]) -> Purpose:
-        return self.scope.reading.purpose(self.entity, order, where, self.scope.guards)
+    def _purpose(self, paged: PagedOrder, where: Sequence[Any]) -> Purpose:
+        return self.scope.reading.purpose(self.entity, paged, where, self.scope.guards)
 
-    def _place(self, cursor: str | None, order: PagedOrder, purpose: Purpose) -> tuple[Any, ...] | None:
+    def _place(self, cursor: str | None, paged: PagedOrder, purpose: Purpose) -> tuple[Any, ...] | None:
         if cursor is None:
             return None
-        return order.keyset.checked(self.scope.reading.cursors.decode(cursor, purpose))
+        return paged.keyset.checked(self.scope.reading.cursors.decode(cursor, purpose))
 
     # --- reading --------------------------------------------------------------------------------
 

@@ -395,14 +395,15 @@ class Repository(Generic[E]):
             InvalidArgument: a size is greater than ``max_page_size``, or arguments contradict each other.
         """
         view, conditions = view_first(where)
-        request = self._request(conditions, order_by, first, after, last, before, total)
+        order = check_conditions(conditions, order_by)
+        request = self._request(first, after, last, before, total)
         if view is None:
             if strategy is not None:
                 raise InvalidArgument(f"strategy={strategy!r} goes with a view; entities have none.")
             check_include(self._entity, include)
-            return await self._pager.entities(conditions, order_by, request, include)
+            return await self._pager.entities(conditions, order, request, include)
         refuse_include(view, include)
-        return await self._pager.views(view, conditions, order_by, request, strategy)
+        return await self._pager.views(view, conditions, order, request, strategy)
 
     async def page_json(
         self,
@@ -419,8 +420,9 @@ class Repository(Generic[E]):
         strategy: str | None = None,
     ) -> JsonPage:
         """As `page` with a view, but as the bytes of a response, with an entity tag."""
-        request = self._request(where, order_by, first, after, last, before, total)
-        return await self._pager.json(check_view(view), where, order_by, request, by_alias, strategy)
+        order = check_conditions(where, order_by)
+        request = self._request(first, after, last, before, total)
+        return await self._pager.json(check_view(view), where, order, request, by_alias, strategy)
 
     @overload
     async def related_page(
@@ -553,9 +555,9 @@ class Repository(Generic[E]):
             InvalidArgument: the page is too large, or too deep.
         """
         view, conditions = view_first(where)
-        check_conditions(conditions, order_by)
+        order = check_conditions(conditions, order_by)
         size = check_numbered(number, size, total, self)
-        return await self._pager.numbered(view, conditions, order_by, number, size, total)
+        return await self._pager.numbered(view, conditions, order, number, size, total)
 
     @overload
     def chunks(
@@ -601,10 +603,10 @@ class Repository(Generic[E]):
             InvalidCursor: the cursor is damaged, or was made for another order, filter or row criteria.
         """
         view, conditions = view_first(where)
-        check_conditions(conditions, order_by)
+        order = check_conditions(conditions, order_by)
         check_chunk_size(size)
         check_progress(progress)
-        return self._pager.chunks(view, conditions, order_by, after, size, progress)
+        return self._pager.chunks(view, conditions, order or (), after, size, progress)
 
     @overload
     def stream(
@@ -651,22 +653,19 @@ class Repository(Generic[E]):
             InvalidCursor: the cursor is damaged, or was made for another order, filter or row criteria.
         """
         view, conditions = view_first(where)
-        check_conditions(conditions, order_by)
+        order = check_conditions(conditions, order_by)
         check_chunk_size(chunk_size, "chunk_size")
         check_progress(progress)
-        return flattened(self._pager.chunks(view, conditions, order_by, after, chunk_size, progress))
+        return flattened(self._pager.chunks(view, conditions, order or (), after, chunk_size, progress))
 
     def _request(
         self,
-        where: Sequence[Any],
-        order_by: Any,
         first: int | None,
         after: str | None,
         last: int | None,
         before: str | None,
         total: Total,
     ) -> PageRequest:
-        check_conditions(where, order_by)
         return read_request(
             first=first,
             after=after,

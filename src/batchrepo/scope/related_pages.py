@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from batchrepo.declare.cursors import Cursors
 from batchrepo.declare.elements import related_sources, why_foreign, why_no_condition
-from batchrepo.declare.orders import parse_order, unique_order
+from batchrepo.declare.orders import parse_order
 from batchrepo.errors import InvalidArgument, NotFound
 from batchrepo.plan.pages import JsonPage, Page, read_request
 from batchrepo.scope.peers import ONE
@@ -167,7 +167,7 @@ class PagesOfRelated:
             if refusal is not None:
                 raise InvalidArgument(f"{refusal}.")
         given = relation.order_by if arguments.order_by is None else arguments.order_by
-        order = unique_order(parse_order(given), target)
+        order = parse_order(given)
         for term in order:
             refusal = why_foreign(term.expression, sources, target.name, value=True)
             if refusal is not None:

@@ -60,6 +60,7 @@ class KeysetTerm:
         nulls: where NULLs stand, said or not.
         explicit: whether that has to be said, since the database's own habit is another.
         type: as which its values are read and sent back, exact to the last bit.
+        same: whether reading the expression as it is gives these values too.
         check: from a value that a cursor carries to the value to send; raises `Unusable`.
     """
 
@@ -69,6 +70,7 @@ class KeysetTerm:
     nulls: Place
     explicit: bool
     type: TypeEngine[Any]
+    same: bool
     check: Callable[[Any], Any]
 
     @property
@@ -185,6 +187,7 @@ def _term(term: OrderTerm, dialect: Dialect) -> KeysetTerm:
         nulls,
         nulls != habit,
         _exact(kind, dialect),
+        _reads_alike(kind, dialect),
         _check(kind, dialect),
     )
 
@@ -203,6 +206,17 @@ def _exact(kind: TypeEngine[Any], dialect: Dialect) -> TypeEngine[Any]:
     if isinstance(impl, sa.Float):
         return sa.Double()
     return sa.Numeric() if isinstance(impl, sa.Numeric) else widened(impl)
+
+
+_READ_ALIKE = (sa.Integer, sa.String, sa.DateTime, sa.Date, sa.Time, sa.Boolean)
+"""Types whose values PostgreSQL's drivers give exactly, so that a column need not be read twice."""
+
+
+def _reads_alike(kind: TypeEngine[Any], dialect: Dialect) -> bool:
+    plain = isinstance(kind, _READ_ALIKE) and not isinstance(kind, sa.Enum) and not kind._variant_mapping
+    if dialect.name == "sqlite":
+        return plain and isinstance(kind, sa.Integer | sa.String)
+    return plain and type(kind).__module__.startswith("sqlalchemy.")
 
 
 _STORED: tuple[tuple[type[TypeEngine[Any]], tuple[type[Any], ...]], ...] = (

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from batchrepo.mapping.entity import column_of
 from batchrepo.sql.guarding import guard_all
 from batchrepo.sql.keyset import NULL
 from batchrepo.sql.rows import on_columns
@@ -52,17 +53,17 @@ class Paged:
     """A built statement for a page.
 
     Attributes:
-        statement: selects what was asked for, then the order's values, then one truth for each probe. With
-            probes there is always a row; one without a key says that the page is empty.
+        statement: selects what was asked for, then those of the order's values that are not among it, then one
+            truth for each probe. With probes there is always a row; one without a key says that the page is empty.
         entities: whose criteria are in it.
-        width: how many columns were asked for.
-        terms: how many values of the order follow them.
+        places: where the order's values are in a row.
+        probes: where the probes begin.
     """
 
     statement: Statement
     entities: tuple[EntityInfo, ...]
-    width: int
-    terms: int
+    places: tuple[int, ...]
+    probes: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,13 +140,13 @@ def select_pages(
         )
         for part in parts
     ]
-    first = pages[0]
+    places, end = pages[0].places, pages[0].probes
     most = max(len(page.statement.selected_columns) for page in pages)
     whole = sa.union_all(*map(_numbered, pages, parts, repeat(most))).subquery("keyset_parts")
     columns = list(whole.c)
-    order = _by(keyset, columns[first.width : first.width + first.terms])
+    order = _by(keyset, [columns[place] for place in places])
     statement = sa.select(*columns).order_by(whole.c.part, *order)
-    return Paged(statement, first.entities, first.width, first.terms)
+    return Paged(statement, pages[0].entities, places, end)
 
 
 def _numbered(page: Paged, part: Part, width: int) -> Statement:
@@ -189,6 +190,7 @@ def select_page(
         guards: the row criteria.
         prefix: what the names of the cursors' parameters begin with.
     """
+    places, end = _places(selected, keyset)
     expressions, in_order = guard_all((t.expression for t in keyset.terms), guards, conditions=False)
     keyset = keyset.with_expressions(expressions)
     in_columns: tuple[EntityInfo, ...] = ()
@@ -196,10 +198,25 @@ def select_page(
         selected, in_columns = guard_all(selected, guards, conditions=False)
     entities = (*source.entities, *in_order, *in_columns)
     width = 1 if selected is None else len(selected)
-    statement = _plain(source, selected, keyset) if shape.start is None and shape.stop is None else None
-    if statement is None:
-        statement = _from_cursor(source, selected, keyset, shape, prefix)
-    return Paged(statement, entities, width, len(keyset.terms))
+    added = [i for i, place in enumerate(places) if place >= width]
+    if shape.start is None and shape.stop is None:
+        statement = _plain(source, selected, keyset, added)
+    else:
+        statement = _from_cursor(source, selected, keyset, shape, prefix, added)
+    return Paged(statement, entities, places, end)
+
+
+def _places(selected: Sequence[Any] | None, keyset: Keyset) -> tuple[tuple[int, ...], int]:
+    """Where the order's values are in a row, and how wide it is with them: none is read twice."""
+    known = {} if selected is None else {column_of(column): i for i, column in enumerate(selected)}
+    end = 1 if selected is None else len(selected)
+    places: list[int] = []
+    for term in keyset.terms:
+        found = known.get(column_of(term.expression)) if term.same else None
+        if found is None:
+            found, end = end, end + 1
+        places.append(found)
+    return tuple(places), end
 
 
 def cursor_values(prefix: str, place: Sequence[Any]) -> Mapping[str, Any]:
@@ -223,14 +240,17 @@ def _limit() -> Any:
     return sa.bindparam(ROWS, type_=sa.Integer())
 
 
-def _plain(source: PageSource, selected: Sequence[Any] | None, keyset: Keyset) -> Statement:
+def _plain(
+    source: PageSource, selected: Sequence[Any] | None, keyset: Keyset, added: Sequence[int]
+) -> Statement:
     columns = [source.entity.cls] if selected is None else list(selected)
-    values = [term.value.label(f"o{i}") for i, term in enumerate(keyset.terms)]
+    values = {i: keyset.terms[i].value.label(f"o{i}") for i in added}
+    sorted_by = [values.get(i, term.expression) for i, term in enumerate(keyset.terms)]
     return (
-        sa.select(*columns, *values)
+        sa.select(*columns, *values.values())
         .select_from(source.entity.cls)
         .where(*source.conditions)
-        .order_by(*_by(keyset, values))
+        .order_by(*_by(keyset, sorted_by))
         .limit(_limit())
     )
 
@@ -241,6 +261,7 @@ def _from_cursor(
     keyset: Keyset,
     shape: PageShape,
     prefix: str,
+    added: Sequence[int],
 ) -> Statement:
     """The page and the probes in one statement.
 
@@ -268,7 +289,7 @@ def _from_cursor(
     page = _page(parts)
     order = _by(keyset, [page.c[f"o{i}"] for i in range(len(sorted_by))])
     columns: list[Any] = [page.c[f"c{i}"] for i in range(len(inner))] if selected is not None else [cls]
-    values = [sa.type_coerce(page.c[f"o{i}"], term.type) for i, term in enumerate(keyset.terms)]
+    values = [sa.type_coerce(page.c[f"o{i}"], keyset.terms[i].type) for i in added]
     probes = _probes(source, keyset, shape, prefix)
     found: Any = page
     if probes:

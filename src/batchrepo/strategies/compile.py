@@ -182,7 +182,7 @@ def compile_plan(
     *,
     guarded: Callable[[EntityInfo], bool],
     name_of: Callable[[ReadPlan, str], str],
-    paged: Callable[[Sequence[OrderTerm]], PagedOrder],
+    paged: Callable[[EntityInfo, Sequence[OrderTerm]], PagedOrder],
     cursors: bool,
 ) -> CompiledPlan:
     """Compile a plan.
@@ -202,7 +202,7 @@ class _Compiler:
         self,
         guarded: Callable[[EntityInfo], bool],
         name_of: Callable[[ReadPlan, str], str],
-        paged: Callable[[Sequence[OrderTerm]], PagedOrder],
+        paged: Callable[[EntityInfo, Sequence[OrderTerm]], PagedOrder],
         cursors: bool,
     ) -> None:
         self.guarded = guarded
@@ -273,7 +273,7 @@ class _Compiler:
     def _page(self, parent: Use, include: Include, spec: PageSpec, name: str, depth: int) -> None:
         relation = include.relation
         key, plain = _key_getter(parent, relation, None)
-        order = self.paged(include.order)
+        order = self.paged(relation.target, include.order)
         keyset = order.keyset.backward() if spec.backward else order.keyset
         lookup = Lookup(relation.target, (), relation, include.where, keyset.order_terms, spec.size + 1)
         fetch = Fetch(lookup, Source())

@@ -99,7 +99,7 @@ async def page_of_rows(
     paged = _statement(entity, columns, context, walk, where)
     params = {**context.guards.values(paged.entities), **walk.parameters}
     rows = await context.door.rows(paged.statement, params, cause=cause)
-    return found_of(rows, walk, paged.width)
+    return found_of(rows, walk, paged.places, paged.probes)
 
 
 async def page_of_entities(
@@ -116,7 +116,7 @@ async def page_of_entities(
     statement = ready_entities(paged.statement, entity, joined, context)
     params = {**context.guards.values(paged.entities), **walk.parameters}
     rows = await context.door.entities(context.session, statement, params, cause=cause)
-    found = found_of(rows, walk, paged.width)
+    found = found_of(rows, walk, paged.places, paged.probes)
     return Found([row[0] for row in found.rows], found.places, found.has_next, found.has_previous)
 
 
@@ -141,25 +141,26 @@ def _statement(
     return built[0]
 
 
-def found_of(rows: Sequence[Any], walk: Walk, width: int) -> Found:
+def found_of(rows: Sequence[Any], walk: Walk, places: Sequence[int], probes: int) -> Found:
     """A page from the rows of a statement.
 
     Args:
-        rows: in the direction of reading: what was selected, the order's values, the probes.
+        rows: in the direction of reading.
         walk: how they were read.
-        width: of what was selected.
+        places: where the order's values are in a row.
+        probes: where the answers of the probes begin in a row.
     """
-    end = width + len(walk.keyset.terms)
     behind, beyond = False, False
     if rows and any(walk.shape.outer):
-        probes = iter(rows[0][end:])
-        behind, beyond = (bool(next(probes)) if probed else False for probed in walk.shape.outer)
+        answers = iter(rows[0][probes:])
+        behind, beyond = (bool(next(answers)) if probed else False for probed in walk.shape.outer)
         # The last term of an order is a part of the primary key, which no row is without.
-        rows = [row for row in rows if row[end - 1] is not None]
+        last = places[-1]
+        rows = [row for row in rows if row[last] is not None]
     more = len(rows) > walk.size
     rows = rows[: walk.size]
     if walk.backward:
         rows = rows[::-1]
-    places = [row[width:end] for row in rows]
+    found = [tuple([row[place] for place in places]) for row in rows]
     ahead = more or beyond
-    return Found(list(rows), places, behind if walk.backward else ahead, ahead if walk.backward else behind)
+    return Found(list(rows), found, behind if walk.backward else ahead, ahead if walk.backward else behind)

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from batchrepo.declare.computed import Aggregate
 from batchrepo.declare.criteria import Guards
 from batchrepo.declare.cursors import CursorCodec, Purpose
+from batchrepo.declare.orders import unique_order
 from batchrepo.plan.cache import PlanCache
 from batchrepo.plan.planner import Planner
 from batchrepo.sql.identity import (
@@ -126,17 +127,18 @@ class Reading:
             )
         return delivery, compiled
 
-    def paged(self, order: Sequence[OrderTerm]) -> PagedOrder:
-        """How pages are read by an order without ties.
+    def paged(self, entity: EntityInfo, order: Sequence[OrderTerm]) -> PagedOrder:
+        """How pages of an entity's rows are read by an order; the primary key is appended.
 
         Raises:
             InvalidArgument: it sorts by a value that no cursor can carry.
         """
-        identity = order_identity(order)
+        identity = (entity, order_identity(order))
         found = self._orders.get(identity)
         if found is None:
             dialect = self.engine.dialect
-            found = PagedOrder(make_keyset(order, dialect), order_digest(order, dialect))
+            unique = unique_order(tuple(order), entity)
+            found = PagedOrder(make_keyset(unique, dialect), order_digest(unique, dialect))
             self._orders[identity] = found
         return found
 
@@ -169,7 +171,7 @@ class Reading:
         identity = (relation, *map(identity_of, where), order_identity(order), size, backward)
         found = self._related_pages.get(identity)
         if found is None:
-            paged = self.paged(order)
+            paged = self.paged(relation.target, order)
             directed = paged.keyset.backward() if backward else paged.keyset
             conditions = tuple(where)
             found = self._related_pages[identity] = RelatedPages(

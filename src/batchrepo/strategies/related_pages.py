@@ -105,7 +105,8 @@ async def _firsts(
     for row, key in zip(rows, matched, strict=True):
         groups[key].append(row[: len(selected)])
     walk = asked.walk(None, None)
-    return {key: found_of(groups.get(key[0], ()), walk, width) for key in keys}
+    places = range(width, len(selected))
+    return {key: found_of(groups.get(key[0], ()), walk, places, len(selected)) for key in keys}
 
 
 async def _from_cursors(
@@ -131,4 +132,4 @@ async def _from_cursors(
     groups: defaultdict[int, list[Any]] = defaultdict(list)
     for row in rows:
         groups[row[-1]].append(row[:-1])
-    return [found_of(groups[number], walk, paged.width) for number, walk in enumerate(walks)]
+    return [found_of(groups[number], walk, paged.places, paged.probes) for number, walk in enumerate(walks)]
