@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from batchrepo.mapping.entity import column_of
 from batchrepo.sql.guarding import guard_all
 from batchrepo.sql.keyset import NULL
+from batchrepo.sql.limits import limit_of
 from batchrepo.sql.rows import on_columns
 from batchrepo.sql.select import check_own_columns
 
@@ -36,11 +37,18 @@ class PageShape:
         start: for each term of the order whether the value of the starting cursor is NULL; None without one.
         stop: the same for the cursor where the page must stop.
         probes: look whether there are rows on the other side of the cursors.
+        rows: how many are read, where that stands in the text; None where it is a parameter.
     """
 
     start: tuple[bool, ...] | None = None
     stop: tuple[bool, ...] | None = None
     probes: bool = True
+    rows: int | None = None
+
+    @property
+    def limit(self) -> Any:
+        """The LIMIT of each part of the page."""
+        return sa.bindparam(ROWS, type_=sa.Integer()) if self.rows is None else limit_of(self.rows)
 
     @property
     def outer(self) -> tuple[bool, bool]:
@@ -200,7 +208,7 @@ def select_page(
     width = 1 if selected is None else len(selected)
     added = [i for i, place in enumerate(places) if place >= width]
     if shape.start is None and shape.stop is None:
-        statement = _plain(source, selected, keyset, added)
+        statement = _plain(source, selected, keyset, shape, added)
     else:
         statement = _from_cursor(source, selected, keyset, shape, prefix, added)
     return Paged(statement, entities, places, end)
@@ -236,12 +244,12 @@ def _place(prefix: str, keyset: Keyset, nulls: tuple[bool, ...]) -> list[Any]:
     ]
 
 
-def _limit() -> Any:
-    return sa.bindparam(ROWS, type_=sa.Integer())
-
-
 def _plain(
-    source: PageSource, selected: Sequence[Any] | None, keyset: Keyset, added: Sequence[int]
+    source: PageSource,
+    selected: Sequence[Any] | None,
+    keyset: Keyset,
+    shape: PageShape,
+    added: Sequence[int],
 ) -> Statement:
     columns = [source.entity.cls] if selected is None else list(selected)
     values = {i: keyset.terms[i].value.label(f"o{i}") for i in added}
@@ -251,7 +259,7 @@ def _plain(
         .select_from(source.entity.cls)
         .where(*source.conditions)
         .order_by(*_by(keyset, sorted_by))
-        .limit(_limit())
+        .limit(shape.limit)
     )
 
 
@@ -283,7 +291,7 @@ def _from_cursor(
         .select_from(cls)
         .where(*source.conditions, *limit)
         .order_by(*_by(keyset, sorted_by))
-        .limit(_limit())
+        .limit(shape.limit)
         for limit in limits
     ]
     page = _page(parts)
@@ -300,7 +308,7 @@ def _from_cursor(
         on = [column.attribute == page.c[f"c{i}"] for i, column in enumerate(source.entity.key)]
         found = sa.outerjoin(found, cls, sa.and_(*on)) if probes else sa.join(found, cls, sa.and_(*on))
     statement = sa.select(*columns, *values, *probes).select_from(found).order_by(*order)
-    return statement if len(parts) == 1 else statement.limit(_limit())
+    return statement if len(parts) == 1 else statement.limit(shape.limit)
 
 
 def _page(parts: Sequence[Statement]) -> Any:
@@ -335,7 +343,7 @@ def _probes(source: PageSource, keyset: Keyset, shape: PageShape, prefix: str) -
             .select_from(source.entity.cls)
             .where(*source.conditions, limit)
             .order_by(*order.order)
-            .limit(sa.literal_column("1"))
+            .limit(limit_of(1))
             .scalar_subquery()
             for limit in order.ranges(_place(f"{prefix}{name}", keyset, nulls), inclusive=True)
         ]

@@ -16,6 +16,7 @@ from batchrepo.mapping.entity import column_of
 from batchrepo.sql.guarding import guard, guard_all
 from batchrepo.sql.keys import KeyFilter, KeyTable, key_dialect
 from batchrepo.sql.lateral import per_key
+from batchrepo.sql.limits import limit_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -188,7 +189,7 @@ def keyed_rows(lookup: Lookup, selected: Sequence[Any] | None, guards: Guards, d
         statement = plain.order_by(*(term.element for term in lookup.order))
         return Keyed(statement, match, key_filter, entities)
     order = total_order(lookup.order, lookup.entity)
-    for_one = plain.order_by(*(term.element for term in order)).limit(lookup.first)
+    for_one = plain.order_by(*(term.element for term in order)).limit(limit_of(lookup.first))
     single = Keyed(for_one, match, key_filter, entities)
     if dialect.name == "postgresql" and relation is not None and relation.indexed:
         statement, key_filter = _lateral(lookup, relation, selected, conditions, guards, dialect)
@@ -226,6 +227,7 @@ def _ranked(
     lookup: Lookup, selected: Sequence[Any] | None, key_filter: KeyFilter, conditions: Sequence[Any]
 ) -> Statement:
     """The first rows of each key by ROW_NUMBER over the rows of these keys only."""
+    assert lookup.first is not None
     order = [term.element for term in total_order(lookup.order, lookup.entity)]
     place = sa.func.row_number().over(partition_by=list(key_filter.match), order_by=order).label("place")
     inner = (
@@ -235,7 +237,7 @@ def _ranked(
         .subquery("ranked")
     )
     outer = _outer(lookup, selected, inner, _matched(inner, key_filter), inner)
-    return outer.where(inner.c.place <= lookup.first).order_by(inner.c.place)
+    return outer.where(inner.c.place <= limit_of(lookup.first)).order_by(inner.c.place)
 
 
 def _lateral(
@@ -249,6 +251,7 @@ def _lateral(
     """The first rows of each key by a sub-select per key, which an index on the key columns serves."""
     table = key_dialect(dialect).table([column.type for column in relation.local])
     assert table is not None
+    assert lookup.first is not None
     condition, _ = on_key_table(relation, table, guards)
     terms = total_order(lookup.order, lookup.entity)
     sorted_by = [term.expression.label(f"order_{i}") for i, term in enumerate(terms)]
@@ -257,7 +260,7 @@ def _lateral(
         .where(condition, *conditions)
         .select_from(lookup.entity.cls)
         .order_by(*(term.element for term in terms))
-        .limit(lookup.first)
+        .limit(limit_of(lookup.first))
         .correlate(table.source)
     )
     inner = per_key(firsts, "firsts")
@@ -296,7 +299,7 @@ def _each_once(
     place = sa.func.row_number().over(partition_by=_matched(inner, key_filter), order_by=order).label("place")
     ranked = sa.select(*inner.c, place).where(inner.c.repetition == 1).subquery("ranked")
     outer = _outer(lookup, selected, ranked, _matched(ranked, key_filter), ranked)
-    return outer.where(ranked.c.place <= lookup.first).order_by(ranked.c.place)
+    return outer.where(ranked.c.place <= limit_of(lookup.first)).order_by(ranked.c.place)
 
 
 def _inner(lookup: Lookup, selected: Sequence[Any] | None) -> list[Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from batchrepo.sql.limits import is_written
 from batchrepo.sql.pages import ROWS, PageShape, cursor_values, root_source, select_page, shape_of
 from batchrepo.strategies.entities import ready_entities
 
@@ -43,7 +44,9 @@ class Walk:
     @property
     def shape(self) -> PageShape:
         """All that decides about the SQL."""
-        return PageShape(shape_of(self.start), shape_of(self.stop), self.probes)
+        rows = self.size + 1
+        written = rows if is_written(rows) else None
+        return PageShape(shape_of(self.start), shape_of(self.stop), self.probes, written)
 
     @property
     def directed(self) -> Keyset:
