@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from batchrepo.declare.criteria import Criterion
     from batchrepo.declare.repository_info import Policy, RepositoryInfo
     from batchrepo.mapping import ColumnInfo
+    from batchrepo.plan.fieldsets import Fieldset
     from batchrepo.plan.pages import JsonPage, NumberedPage, Page, PageRequest, Total
     from batchrepo.scope import Scope
 
@@ -267,16 +268,31 @@ class Repository(Generic[E]):
         *where: ColumnElement[bool],
         order_by: Any = None,
         limit: int | None = None,
+        fields: str | Fieldset | None = None,
         by_alias: bool = True,
         strategy: str | None = None,
     ) -> bytes:
         """As `find` with a view, but the JSON array of the views, as bytes.
 
         Views whose values need no validation (plain fields of the columns' own types) are not made at all.
+
+        Args:
+            view: a Pydantic model.
+            where: SQL conditions.
+            order_by: default: the repository's ``default_order``.
+            limit: at most so many rows.
+            fields: only these fields of the view are read and in the answer, such as
+                ``id,title,artist(name)``; the names are those of the answer. Default: all.
+            by_alias: whether fields have their (serialization) aliases as names.
+            strategy: the name of a strategy instead of the planner's choice.
+
+        Raises:
+            InvalidFields: `fields` cannot be read, or names what the view does not have.
         """
         check_conditions(where, order_by)
         check_limit(limit)
-        return await self._finder.json(check_view(view), where, order_by, limit, by_alias, strategy)
+        check_view(view)
+        return await self._finder.json(view, where, order_by, limit, by_alias, strategy, fields)
 
     @overload
     async def first(self, *where: ColumnElement[bool], order_by: Any = None) -> E | None: ...
