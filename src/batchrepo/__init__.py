@@ -31,6 +31,7 @@ from batchrepo.errors import (
     DeclarationError,
     InvalidArgument,
     InvalidCursor,
+    InvalidFields,
     LazyLoad,
     LoaderCycle,
     LoadError,
@@ -47,6 +48,7 @@ from batchrepo.errors import (
 )
 from batchrepo.executing import Health
 from batchrepo.loading import Batched, BatchLoader, batched
+from batchrepo.plan.fieldsets import Fieldset, parse_fields
 from batchrepo.plan.pages import Capped, JsonPage, NumberedPage, Page, capped
 from batchrepo.report import Report
 from batchrepo.repository import Repository
@@ -70,9 +72,11 @@ __all__ = [
     "DatabaseUnavailable",
     "DeclarationError",
     "FetchMode",
+    "Fieldset",
     "Health",
     "InvalidArgument",
     "InvalidCursor",
+    "InvalidFields",
     "JsonPage",
     "LazyLoad",
     "LoadError",
@@ -108,6 +112,7 @@ __all__ = [
     "match",
     "maximum",
     "minimum",
+    "parse_fields",
     "predicate",
     "top",
     "total",

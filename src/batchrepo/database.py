@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
     from batchrepo.events import Event
+    from batchrepo.plan.fieldsets import Fieldset
     from batchrepo.strategies.explaining import Explanation
 
 
@@ -180,6 +181,7 @@ class Database:
         repository: type[Repository[Any]] | None = None,
         *,
         strategy: str | None = None,
+        fields: str | Fieldset | None = None,
     ) -> Explanation:
         """How a view is read: its tree, the strategy and why, and the SQL. Prints as text.
 
@@ -187,9 +189,10 @@ class Database:
             view: the view.
             repository: whose entity it shows; needed where it fits several.
             strategy: explain this strategy instead of the planner's choice.
+            fields: only these fields of the view, as in ``find_json(View, fields=...)``.
         """
         info = self._repository_for(view, repository)
-        return explain_view(self._reading, view, info, strategy)
+        return explain_view(self._reading, view, info, strategy, fields)
 
     @property
     def reading(self) -> Reading:

@@ -5,7 +5,8 @@
     BatchRepoError
     ├── DeclarationError            a repository, view or setting is wrong; raised when the Database is made
     ├── InvalidArgument             a call got something it cannot use (also a ValueError)
-    │   └── InvalidCursor           a cursor is damaged, or was made for something else
+    │   ├── InvalidCursor           a cursor is damaged, or was made for something else
+    │   └── InvalidFields           a fieldset cannot be read, or asks for what a view does not have
     ├── NotFound                    a key has no row that this scope may see (also a LookupError)
     ├── ScopeError
     │   ├── ScopeClosed             the scope was used after its end
@@ -58,6 +59,18 @@ class InvalidCursor(InvalidArgument):
 
     def __init__(self, message: str, *, reason: str = "malformed") -> None:
         self.reason = reason
+        super().__init__(message)
+
+
+class InvalidFields(InvalidArgument):
+    """A sparse fieldset cannot be read, or names a field that the view does not have.
+
+    Attributes:
+        position: of the character where its text goes wrong, counted from 0; None where the text is well formed.
+    """
+
+    def __init__(self, message: str, *, position: int | None = None) -> None:
+        self.position = position
         super().__init__(message)
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from batchrepo.bounded import Bounded
 from batchrepo.declare.elements import why_foreign, why_no_condition
 from batchrepo.errors import DeclarationError, InvalidArgument, MissingContext
 from batchrepo.mapping.entity import attribute_owner
@@ -124,6 +125,10 @@ def predicate(
     return Predicate(condition, identity, name)
 
 
+STATEMENTS = 2_048
+"""How many built statements are remembered: clients choose fields and orders, and so make more of them."""
+
+
 @dataclass(eq=False)
 class Guards:
     """The row criteria as they hold in one scope.
@@ -140,7 +145,7 @@ class Guards:
     criteria: Mapping[EntityInfo, tuple[Criterion, ...]]
     context: Any = None
     lifted: frozenset[Criterion] = frozenset()
-    statements: dict[Any, Any] = field(default_factory=dict)
+    statements: Bounded[Any, Any] = field(default_factory=lambda: Bounded(STATEMENTS))
     digests: dict[EntityInfo, bytes] = field(default_factory=dict)
     _conditions: dict[EntityInfo, tuple[ColumnElement[bool], ...]] = field(default_factory=dict)
     _values: dict[EntityInfo, dict[str, Any]] = field(default_factory=dict)

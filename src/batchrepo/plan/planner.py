@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from batchrepo.bounded import Bounded
 from batchrepo.errors import InvalidArgument, StrategyRefused
 
 if TYPE_CHECKING:
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
 Output = Literal["views", "json", "entities"]
 """What a read delivers."""
+
+CHOICES = 2_048
+"""How many choices are remembered."""
 
 
 class Strategy(Protocol):
@@ -55,7 +59,8 @@ class Planner:
     def __init__(self, strategies: Sequence[Strategy], catalog: Catalog) -> None:
         self.strategies = {strategy.name: strategy for strategy in strategies}
         self.catalog = catalog
-        self._choices: dict[tuple[ReadPlan, Output], Choice] = {}
+        # Clients that ask for fieldsets make new plans all the time.
+        self._choices: Bounded[tuple[ReadPlan, Output], Choice] = Bounded(CHOICES)
 
     def choose(self, plan: ReadPlan, output: Output, asked: str | None = None) -> Choice:
         """The strategy for a plan.
@@ -73,7 +78,8 @@ class Planner:
             return self._asked(plan, output, asked)
         choice = self._choices.get((plan, output))
         if choice is None:
-            choice = self._choices[plan, output] = self._automatic(plan, output)
+            choice = self._automatic(plan, output)
+            self._choices[plan, output] = choice
         return choice
 
     def _automatic(self, plan: ReadPlan, output: Output) -> Choice:

@@ -10,9 +10,9 @@ from pydantic import BaseModel
 from batchrepo.declare.orders import parse_order, total_order
 from batchrepo.errors import InvalidArgument, LazyLoad
 from batchrepo.mapping.entity import attribute_owner
+from batchrepo.plan.naming import field_name, output_name
 from batchrepo.sql.select import select_rows
 from batchrepo.strategies.batched import complete, holding
-from batchrepo.strategies.deliver import field_name, output_name
 from batchrepo.strategies.eager import complete_entities, joinable, related, trusts
 from batchrepo.strategies.entities import find_entities
 from batchrepo.strategies.root import find_rows
@@ -26,8 +26,10 @@ if TYPE_CHECKING:
     from batchrepo.declare.orders import OrderTerm
     from batchrepo.declare.repository_info import RepositoryInfo
     from batchrepo.mapping import RelationInfo
+    from batchrepo.plan.fieldsets import Fieldset
     from batchrepo.plan.read import ReadPlan
     from batchrepo.scope import Scope
+    from batchrepo.strategies.compile import CompiledPlan
     from batchrepo.strategies.reading import Names
 
 E = TypeVar("E")
@@ -96,8 +98,8 @@ class Finder(Generic[E]):
         offset: int | None = None,
     ) -> list[V]:
         """Views, by the strategy that the planner chooses."""
-        delivery, _ = self.scope.reading.views(view, self.entity, self.info)
-        return delivery.views(await self._dicts(view, where, order_by, limit, strategy, "field", offset))
+        delivery, compiled = self.scope.reading.views(view, self.entity, self.info)
+        return delivery.views(await self._dicts(compiled, where, order_by, limit, strategy, "field", offset))
 
     async def json(
         self,
@@ -107,11 +109,13 @@ class Finder(Generic[E]):
         limit: int | None,
         by_alias: bool,
         strategy: str | None,
+        fields: str | Fieldset | None,
     ) -> bytes:
-        """The JSON array of the views."""
-        delivery, _ = self.scope.reading.views(view, self.entity, self.info)
-        names: Names = "output" if delivery.plain and by_alias else "field"
-        dicts = await self._dicts(view, where, order_by, limit, strategy, names)
+        """The JSON array of the views, with all their fields or some."""
+        delivery, compiled, names = self.scope.reading.json(
+            view, self.entity, self.info, fields=fields, by_alias=by_alias
+        )
+        dicts = await self._dicts(compiled, where, order_by, limit, strategy, names)
         return delivery.json(dicts, by_alias=by_alias)
 
     async def count(self, where: Sequence[ColumnElement[bool]]) -> int:
@@ -128,7 +132,7 @@ class Finder(Generic[E]):
 
     async def _dicts(
         self,
-        view: type[BaseModel],
+        compiled: CompiledPlan,
         where: Sequence[Any],
         order_by: Any,
         limit: int | None,
@@ -137,10 +141,8 @@ class Finder(Generic[E]):
         offset: int | None = None,
     ) -> list[dict[str, Any]]:
         _check_limit(limit)
-        reading = self.scope.reading
-        _, compiled = reading.views(view, self.entity, self.info, names)
         order = self._order(order_by)
-        choice = reading.planner.choose(compiled.plan, "views", strategy)
+        choice = self.scope.reading.planner.choose(compiled.plan, "views", strategy)
         if choice.strategy == "eager":
             return await self._eager_dicts(compiled.plan, where, order, limit, names, offset)
         async with holding(compiled.plan, self.scope):

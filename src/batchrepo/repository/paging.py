@@ -21,10 +21,12 @@ if TYPE_CHECKING:
 
     from batchrepo.declare.cursors import Purpose
     from batchrepo.declare.orders import OrderTerm
+    from batchrepo.plan.fieldsets import Fieldset
     from batchrepo.plan.pages import PageRequest, Total, TotalKind
     from batchrepo.plan.read import ReadPlan
     from batchrepo.repository.finding import Finder
     from batchrepo.scope.loaders import Loaders
+    from batchrepo.strategies.compile import CompiledPlan
     from batchrepo.strategies.deliver import Delivery
     from batchrepo.strategies.reading import Names, PagedOrder
 
@@ -85,9 +87,9 @@ class Pager(Generic[E]):
     ) -> Page[Any]:
         """A page of views, by the strategy that the planner chooses."""
         asked = self._asked(where, order, request)
-        delivery, _ = self._delivery(view)
+        delivery, compiled = self._delivery(view)
         (dicts, found), counted = await self._with_total(
-            asked, partial(self._dicts, view, asked, "field", strategy)
+            asked, partial(self._dicts, compiled, asked, "field", strategy)
         )
         return self._page(Page[view], delivery.views(dicts), found, asked, counted)  # type: ignore[valid-type]
 
@@ -99,13 +101,15 @@ class Pager(Generic[E]):
         request: PageRequest,
         by_alias: bool,
         strategy: str | None,
+        fields: str | Fieldset | None,
     ) -> JsonPage:
-        """A page of views, as bytes."""
+        """A page of views with all their fields or some, as bytes."""
         asked = self._asked(where, order, request)
-        delivery, _ = self._delivery(view)
-        names: Names = "output" if delivery.plain and by_alias else "field"
+        delivery, compiled, names = self.scope.reading.json(
+            view, self.entity, self.finder.info, fields=fields, by_alias=by_alias
+        )
         (dicts, found), counted = await self._with_total(
-            asked, partial(self._dicts, view, asked, names, strategy)
+            asked, partial(self._dicts, compiled, asked, names, strategy)
         )
         start, end = self._cursors(found, asked).ends
         return JsonPage(
@@ -185,8 +189,8 @@ class Pager(Generic[E]):
             self.scope.peers.register(found.rows, loaders)
             items, kind = found.rows, self.entity.cls
         else:
-            delivery, _ = self._delivery(view)
-            dicts, found = await self._dicts(view, asked, "field", None)
+            delivery, compiled = self._delivery(view)
+            dicts, found = await self._dicts(compiled, asked, "field", None)
             items, kind = delivery.views(dicts), view
         page = self._page(Page[kind], items, found, asked, _Counted())  # type: ignore[valid-type]
         return page, replace(found, rows=[])
@@ -232,10 +236,9 @@ class Pager(Generic[E]):
         return found
 
     async def _dicts(
-        self, view: type[BaseModel], asked: _Asked, names: Names, strategy: str | None
+        self, compiled: CompiledPlan, asked: _Asked, names: Names, strategy: str | None
     ) -> tuple[list[dict[str, Any]], Found]:
         reading = self.scope.reading
-        _, compiled = reading.views(view, self.entity, self.finder.info, names)
         if reading.planner.choose(compiled.plan, "views", strategy).strategy == "eager":
             return await self._eager_dicts(compiled.plan, asked, names)
         async with holding(compiled.plan, self.scope):
@@ -285,7 +288,7 @@ class Pager(Generic[E]):
 
     # --- delivering -----------------------------------------------------------------------------
 
-    def _delivery(self, view: type[BaseModel]) -> tuple[Delivery[Any], Any]:
+    def _delivery(self, view: type[BaseModel]) -> tuple[Delivery[Any], CompiledPlan]:
         return self.scope.reading.views(view, self.entity, self.finder.info)
 
     def _cursors(self, found: Found, asked: _Asked) -> Cursors:

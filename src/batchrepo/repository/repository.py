@@ -40,9 +40,9 @@ if TYPE_CHECKING:
     from batchrepo.declare.criteria import Criterion
     from batchrepo.declare.repository_info import Policy, RepositoryInfo
     from batchrepo.mapping import ColumnInfo
+    from batchrepo.plan.fieldsets import Fieldset
     from batchrepo.plan.pages import JsonPage, NumberedPage, Page, PageRequest, Total
     from batchrepo.scope import Scope
-    from batchrepo.strategies.reading import Names
 
 E = TypeVar("E")
 V = TypeVar("V", bound=BaseModel)
@@ -176,29 +176,49 @@ class Repository(Generic[E]):
         """As `get_many`, with None for each key that has no row."""
         return await self._by_keys(self._checked(check_many(keys)), view)
 
-    async def get_json(self, key: Any, view: type[BaseModel], *, by_alias: bool = True) -> bytes:
+    async def get_json(
+        self,
+        key: Any,
+        view: type[BaseModel],
+        *,
+        fields: str | Fieldset | None = None,
+        by_alias: bool = True,
+    ) -> bytes:
         """As `get` with a view, but the JSON object, as bytes.
+
+        Args:
+            key: the primary key; for a composite one a tuple in its columns' order.
+            view: what is read.
+            fields: only these fields of the view, as in `find_json`.
+            by_alias: whether fields have their (serialization) aliases as names.
 
         Raises:
             NotFound: there is no such row (that this scope may see).
             InvalidArgument: the key has the wrong shape or type.
+            InvalidFields: the view does not have one of the fields.
         """
-        return (await self.get_many_json([key], view, by_alias=by_alias))[1:-1]
+        return (await self.get_many_json([key], view, fields=fields, by_alias=by_alias))[1:-1]
 
     async def get_many_json(
-        self, keys: Iterable[Any], view: type[BaseModel], *, by_alias: bool = True
+        self,
+        keys: Iterable[Any],
+        view: type[BaseModel],
+        *,
+        fields: str | Fieldset | None = None,
+        by_alias: bool = True,
     ) -> bytes:
-        """As `get_many` with a view, but the JSON array, as bytes.
+        """As `get_many` with a view, but the JSON array, as bytes; the arguments are those of `get_json`.
 
         Raises:
             NotFound: some keys have no row; it names them all.
             InvalidArgument: a key has the wrong shape or type.
+            InvalidFields: the view does not have one of the fields.
         """
         asked = check_many(keys)
         checked = self._checked(asked)
-        delivery, _ = self.scope.reading.views(check_view(view), self._entity, self._info)
-        names: Names = "output" if delivery.plain and by_alias else "field"
-        _, compiled = self.scope.reading.views(view, self._entity, self._info, names)
+        delivery, compiled, _ = self.scope.reading.json(
+            check_view(view), self._entity, self._info, fields=fields, by_alias=by_alias
+        )
         found = await self.scope.loaders.dicts_by_key(self._entity, compiled).load_many(checked)
         self._refuse_missing(checked, asked, found)
         return delivery.json(found, by_alias=by_alias)
@@ -296,16 +316,31 @@ class Repository(Generic[E]):
         *where: ColumnElement[bool],
         order_by: Any = None,
         limit: int | None = None,
+        fields: str | Fieldset | None = None,
         by_alias: bool = True,
         strategy: str | None = None,
     ) -> bytes:
         """As `find` with a view, but the JSON array of the views, as bytes.
 
         Views whose values need no validation (plain fields of the columns' own types) are not made at all.
+
+        Args:
+            view: a Pydantic model.
+            where: SQL conditions.
+            order_by: default: the repository's ``default_order``.
+            limit: at most so many rows.
+            fields: only these fields of the view are read and in the answer, such as
+                ``id,title,artist(name)``; the names are those of the answer. Default: all.
+            by_alias: whether fields have their (serialization) aliases as names.
+            strategy: the name of a strategy instead of the planner's choice.
+
+        Raises:
+            InvalidFields: `fields` cannot be read, or names what the view does not have.
         """
         check_conditions(where, order_by)
         check_limit(limit)
-        return await self._finder.json(check_view(view), where, order_by, limit, by_alias, strategy)
+        check_view(view)
+        return await self._finder.json(view, where, order_by, limit, by_alias, strategy, fields)
 
     @overload
     async def first(self, *where: ColumnElement[bool], order_by: Any = None) -> E | None: ...
@@ -416,13 +451,17 @@ class Repository(Generic[E]):
         last: int | None = None,
         before: str | None = None,
         total: Total = None,
+        fields: str | Fieldset | None = None,
         by_alias: bool = True,
         strategy: str | None = None,
     ) -> JsonPage:
-        """As `page` with a view, but as the bytes of a response, with an entity tag."""
+        """As `page` with a view, but as the bytes of a response, with an entity tag.
+
+        With `fields`, such as ``"id,title,artist(name)"``, only these are read and delivered, as by `find_json`.
+        """
         order = check_conditions(where, order_by)
         request = self._request(first, after, last, before, total)
-        return await self._pager.json(check_view(view), where, order, request, by_alias, strategy)
+        return await self._pager.json(check_view(view), where, order, request, by_alias, strategy, fields)
 
     @overload
     async def related_page(
@@ -502,13 +541,14 @@ class Repository(Generic[E]):
         last: int | None = None,
         before: str | None = None,
         total: Literal["exact"] | None = None,
+        fields: str | Fieldset | None = None,
         by_alias: bool = True,
     ) -> JsonPage:
         """As `related_page` with a view, but as the bytes of a response, with an entity tag."""
         arguments = PageArguments(where, order_by, first, after, last, before, total)
         (checked,) = self._checked([key])
         return await self.scope.related_pages.json_of_key(
-            self._info, checked, attribute, check_view(view), arguments, by_alias=by_alias
+            self._info, checked, attribute, check_view(view), arguments, fields=fields, by_alias=by_alias
         )
 
     @overload

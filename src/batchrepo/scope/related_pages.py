@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from batchrepo.declare.repository_info import RepositoryInfo
     from batchrepo.loading import BatchLoader
     from batchrepo.mapping import RelationInfo
+    from batchrepo.plan.fieldsets import Fieldset
     from batchrepo.plan.pages import PageRequest, Total
     from batchrepo.scope.loaders import Loaders
     from batchrepo.scope.peers import FetchMode
     from batchrepo.scope.related import Related
     from batchrepo.scope.scope import Scope
     from batchrepo.strategies.paging import Found, Place
-    from batchrepo.strategies.reading import Names
     from batchrepo.strategies.related_pages import RelatedPages
 
 
@@ -76,7 +76,7 @@ class PagesOfRelated:
         state, relation = self._related.relation_asked(entity, attribute)
         asked = self._asked(relation, arguments)
         loaders = self._related.loaders_of(state)
-        loader = self._loader(asked, view, loaders, "field")
+        loader = self._loader(asked, view, loaders)
         # Peers have the same first page to ask for; a cursor is one's own.
         mode = mode if asked.start is None and asked.stop is None else ONE
         wanted = Wanted(
@@ -101,7 +101,9 @@ class PagesOfRelated:
         arguments: PageArguments,
     ) -> Page[Any]:
         """As `Repository.related_page`; `key` is checked."""
-        asked, found, total = await self._by_key(info, key, attribute, view, arguments, "field")
+        relation = self._related.relation_of_entity(info.entity, attribute)
+        asked = self._asked(relation, arguments)
+        found, total = await self._by_key(info, key, asked, self._loader(asked, view, self._loaders))
         return self._page(asked, view, found, total)
 
     async def json_of_key(
@@ -112,13 +114,17 @@ class PagesOfRelated:
         view: type[BaseModel],
         arguments: PageArguments,
         *,
+        fields: str | Fieldset | None,
         by_alias: bool,
     ) -> JsonPage:
         """As `Repository.related_page_json`; `key` is checked."""
         relation = self._related.relation_of_entity(info.entity, attribute)
-        delivery, _ = self._scope.reading.views(view, relation.target)
-        names: Names = "output" if delivery.plain and by_alias else "field"
-        asked, found, total = await self._by_key(info, key, attribute, view, arguments, names)
+        asked = self._asked(relation, arguments)
+        delivery, compiled, _ = self._scope.reading.json(
+            view, relation.target, fields=fields, by_alias=by_alias
+        )
+        loader = self._loaders.pages(asked.pages, compiled)
+        found, total = await self._by_key(info, key, asked, loader)
         dicts, page = found or ([], None)
         start, end = self._cursors(asked, page).ends
         return JsonPage(
@@ -132,29 +138,20 @@ class PagesOfRelated:
         )
 
     async def _by_key(
-        self,
-        info: RepositoryInfo,
-        key: Any,
-        attribute: Any,
-        view: type[BaseModel] | None,
-        arguments: PageArguments,
-        names: Names,
-    ) -> tuple[_Asked, Any, int | None]:
-        relation = self._related.relation_of_entity(info.entity, attribute)
-        asked = self._asked(relation, arguments)
+        self, info: RepositoryInfo, key: Any, asked: _Asked, loader: BatchLoader[Any, Any]
+    ) -> tuple[Any, int | None]:
+        relation = asked.pages.relation
         local = relation_names(relation, by_key=False)
         row = await self._loaders.attributes(info.entity, local).load(key)
         if row is None:
             raise NotFound(info.entity.name, [key])
         if relation.remote is not None and None in row:
-            return asked, None, 0 if asked.counted else None
+            return None, 0 if asked.counted else None
         value = loadable(row[0] if len(row) == 1 else tuple(row))
-        loader = self._loader(asked, view, self._loaders, names)
-        counting = self._loaders.aggregates(relation).load((asked.pages.counted, value))
-        found, total = await self._both(
-            loader.load((value, asked.start, asked.stop)), counting if asked.counted else None
-        )
-        return asked, found, total
+        counting = None
+        if asked.counted:
+            counting = self._loaders.aggregates(relation).load((asked.pages.counted, value))
+        return await self._both(loader.load((value, asked.start, asked.stop)), counting)
 
     # --- what is asked for ----------------------------------------------------------------------
 
@@ -206,12 +203,10 @@ class PagesOfRelated:
 
     # --- reading --------------------------------------------------------------------------------
 
-    def _loader(
-        self, asked: _Asked, view: type[BaseModel] | None, loaders: Loaders, names: Names
-    ) -> BatchLoader[Any, Any]:
+    def _loader(self, asked: _Asked, view: type[BaseModel] | None, loaders: Loaders) -> BatchLoader[Any, Any]:
         if view is None:
             return loaders.entity_pages(asked.pages)
-        _, compiled = self._scope.reading.views(view, asked.pages.target, names=names)
+        _, compiled = self._scope.reading.views(view, asked.pages.target)
         return loaders.pages(asked.pages, compiled)
 
     def _count(self, state: InstanceState[Any], asked: _Asked, mode: FetchMode) -> Any:

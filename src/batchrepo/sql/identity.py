@@ -15,10 +15,11 @@ from batchrepo.declare.cursors import digest
 from batchrepo.declare.elements import sql_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, MutableMapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from sqlalchemy.engine import Dialect
 
+    from batchrepo.bounded import Bounded
     from batchrepo.declare.criteria import Guards
     from batchrepo.declare.orders import OrderTerm
     from batchrepo.mapping import EntityInfo
@@ -54,7 +55,7 @@ def _mapped_name(expression: Any) -> tuple[Any, str] | None:
 
 
 def conditions_digest(
-    conditions: Iterable[Any], dialect: Dialect, texts: MutableMapping[Any, str] | None = None
+    conditions: Iterable[Any], dialect: Dialect, texts: Bounded[Any, str] | None = None
 ) -> bytes:
     """A digest of conditions and the values in them, the same in every process.
 
@@ -99,7 +100,7 @@ def criteria_digest(entity: EntityInfo, guards: Guards, dialect: Dialect) -> byt
     return digest(*parts)
 
 
-def _parts(element: Any, dialect: Dialect, texts: MutableMapping[Any, str] | None) -> Iterator[str]:
+def _parts(element: Any, dialect: Dialect, texts: Bounded[Any, str] | None) -> Iterator[str]:
     shape, values = _shape_of(element)
     text = texts.get((dialect.name, shape)) if texts is not None else None
     if text is None:

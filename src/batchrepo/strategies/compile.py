@@ -216,6 +216,9 @@ class _Compiler:
 
     def compile(self, plan: ReadPlan) -> CompiledPlan:
         root = self._use(plan, Source(), 0)
+        if not root.source.columns:  # nothing is asked for that is read, but there is an answer for each row
+            for column in plan.entity.key:
+                root.source.place(column.attribute, column)
         return CompiledPlan(plan, root, self.levels, self.flattened, self.totals)
 
     def _use(self, plan: ReadPlan, source: Source, depth: int) -> Use:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import BaseModel, TypeAdapter
-from pydantic_core import to_json
+from pydantic_core import SchemaSerializer, SchemaValidator, to_json
 
+from batchrepo.plan.naming import output_name
 from batchrepo.strategies.plain import Plain, how_plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from batchrepo.plan.narrowing import Narrowed
     from batchrepo.plan.read import ReadPlan
+    from batchrepo.plan.schemas import Schema
 
 V = TypeVar("V", bound=BaseModel)
 
@@ -24,15 +28,30 @@ class Delivery(Generic[V]):
     Args:
         view: the Pydantic model.
         plan: what is read for it.
+        narrowed: how the view is narrowed to a fieldset; what is delivered is JSON then, not views.
     """
 
-    def __init__(self, view: type[V], plan: ReadPlan) -> None:
+    def __init__(self, view: type[V], plan: ReadPlan, narrowed: Narrowed | None = None) -> None:
         self.view = view
         self.plan = plan
+        self.narrowed = narrowed
 
     @cached_property
     def _list(self) -> TypeAdapter[list[V]]:
         return TypeAdapter(list[self.view])  # type: ignore[name-defined]
+
+    @cached_property
+    def schema(self) -> Schema:
+        """Pydantic's core schema for a list of what is delivered."""
+        return self._list.core_schema if self.narrowed is None else self.narrowed.schema
+
+    @cached_property
+    def _validator(self) -> Any:
+        return self._list.validator if self.narrowed is None else SchemaValidator(self.schema)
+
+    @cached_property
+    def _serializer(self) -> SchemaSerializer:
+        return self._list.serializer if self.narrowed is None else SchemaSerializer(self.schema)
 
     def views(self, dicts: Sequence[dict[str, Any]]) -> list[V]:
         """Validate dicts that are keyed by field names.
@@ -41,10 +60,13 @@ class Delivery(Generic[V]):
             pydantic.ValidationError: a value does not fit; the start-up checks leave this to validators and
                 constraints of the view.
         """
+        assert self.narrowed is None, "a view of which only some fields were read is no view"
         return self._list.validate_python(dicts, by_name=True, by_alias=False)
 
     def json(self, dicts: list[dict[str, Any]], *, by_alias: bool) -> bytes:
         """A JSON array: the same bytes that Pydantic gives for the validated views.
+
+        Of a narrowed view it is what these bytes would have for the fields that are asked for.
 
         Args:
             dicts: keyed by output names where the plan is `plain`, else by field names.
@@ -55,7 +77,12 @@ class Delivery(Generic[V]):
             text = to_json(dicts, inf_nan_mode="null")
             if not (plain.decimals and (b'"NaN"' in text or b'Infinity"' in text)):
                 return text
-        return self._list.dump_json(self.views(dicts), by_alias=by_alias)
+        values = self._validator.validate_python(dicts, by_name=True, by_alias=False)
+        text = self._serializer.to_json(values, by_alias=by_alias)
+        if self.narrowed is None or not self.narrowed.whole:
+            return text
+        # Not Pydantic's parser: it refuses some depths that its writer does not.
+        return to_json(self.narrowed.pick(json.loads(text)), inf_nan_mode="constants")
 
     @property
     def plain(self) -> bool:
@@ -64,7 +91,9 @@ class Delivery(Generic[V]):
 
     @cached_property
     def _plainness(self) -> Plain | None:
-        found = how_plain(self.plan, self._list.core_schema)
+        if self.narrowed is not None and self.narrowed.whole:
+            return None
+        found = how_plain(self.plan, self.schema)
         if (
             found is not None
             and found.decimals
@@ -76,14 +105,3 @@ class Delivery(Generic[V]):
         ):
             return None  # dicts that are keyed by aliases could not be validated after all
         return found
-
-
-def output_name(plan: ReadPlan, name: str) -> str:
-    """The name of a field in JSON: its serialization alias, else itself."""
-    info = plan.view.model_fields.get(name) if plan.view is not None else None
-    return (info.serialization_alias or name) if info is not None else name
-
-
-def field_name(_plan: ReadPlan, name: str) -> str:
-    """The name of a field where views are validated: its own."""
-    return name

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from batchrepo.declare.repository_info import RepositoryInfo
+    from batchrepo.plan.fieldsets import Fieldset
+    from batchrepo.plan.narrowing import Narrowed
     from batchrepo.plan.planner import Choice
     from batchrepo.strategies.compile import CompiledPlan
     from batchrepo.strategies.reading import Reading
@@ -49,15 +51,19 @@ class Explanation:
         choice: the strategy, why, and why not the others.
         statements: in the order of their levels; none for a strategy whose statements SQLAlchemy makes.
         answered: fields that cost no statement, since a key has their values.
+        narrowed: which fields are asked for, and what is read whole nevertheless; None for the view as it is.
     """
 
     plan: ReadPlan
     choice: Choice
     statements: tuple[ExplainedStatement, ...]
     answered: tuple[str, ...]
+    narrowed: Narrowed | None = None
 
     def __str__(self) -> str:
         lines = [repr(self.plan), ""]
+        if self.narrowed is not None:
+            lines += [f"fields: {self.narrowed.fieldset}", *map(str, self.narrowed.whole), ""]
         lines += _tree(self.plan, "")
         lines += ["", f"strategy: {self.choice.strategy} ({self.choice.reason})"]
         lines += [f"  not {name}: {reason}" for name, reason in self.choice.refusals]
@@ -72,19 +78,24 @@ class Explanation:
 
 
 def explain_view(
-    reading: Reading, view: type[BaseModel], info: RepositoryInfo, strategy: str | None
+    reading: Reading,
+    view: type[BaseModel],
+    info: RepositoryInfo,
+    strategy: str | None,
+    fields: str | Fieldset | None = None,
 ) -> Explanation:
-    """Explain one view over the entity of a repository.
+    """Explain one view, or the `fields` of it, over the entity of a repository.
 
     Raises:
         DeclarationError: the view does not fit.
+        InvalidFields: the view does not have one of the fields.
         StrategyRefused: the strategy that was asked for cannot run it.
     """
-    _, compiled = reading.views(view, info.entity, info)
+    delivery, compiled = reading.views(view, info.entity, info, fields=fields)
     choice = reading.planner.choose(compiled.plan, "views", strategy)
     statements = tuple(_statements(reading, compiled, info)) if choice.strategy == "batched" else ()
     answered = tuple(attach.name for level in compiled.levels for attach in level.answered)
-    return Explanation(compiled.plan, choice, statements, answered)
+    return Explanation(compiled.plan, choice, statements, answered, delivery.narrowed)
 
 
 def _statements(

@@ -8,16 +8,18 @@ that the tables are as the mapping declares them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
 from batchrepo.plan.pages import Page
+from batchrepo.plan.pruning import Part
 from batchrepo.plan.read import AggregateField, ColumnField, FetchedField, FlatField, Include, PageSpec
+from batchrepo.plan.schemas import Definitions, Schema, is_node
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from enum import Enum
 
     from sqlalchemy.types import TypeEngine
@@ -26,16 +28,12 @@ if TYPE_CHECKING:
     from batchrepo.mapping import ColumnInfo
     from batchrepo.plan.read import Field, ReadPlan
 
-Schema = Mapping[str, Any]
-"""A node of Pydantic's core schema."""
-
 _HARMLESS_CONFIG = {
     "title", "extra_fields_behavior", "from_attributes", "hide_input_in_errors", "loc_by_alias",
     "serialize_by_alias", "validate_by_alias", "validate_by_name", "validation_error_cause",
 }  # fmt: skip
 """Settings of a model that change nothing about the JSON of valid values."""
 
-_ANYWHERE = {"type", "ref", "metadata"}
 _MODEL = {"cls", "schema", "config", "custom_init", "root_model", "frozen", "generic_origin"}
 _MODEL_FIELDS = {"fields", "model_name", "computed_fields"}
 _MODEL_FIELD = {"schema", "validation_alias", "serialization_alias", "frozen"}
@@ -104,28 +102,25 @@ def how_plain(plan: ReadPlan, schema: Schema) -> Plain | None:
         plan: what is read.
         schema: Pydantic's core schema for a list of the plan's view.
     """
-    definitions: dict[str, Schema] = {}
-    if schema["type"] == "definitions":
-        definitions = {definition["ref"]: definition for definition in schema["definitions"]}
-        schema = schema["schema"]
-    comparison = _Comparison(definitions)
-    return Plain(comparison.decimals) if comparison.list_of(plan, schema) else None
+    comparison = _Comparison(Definitions(schema))
+    is_plain = comparison.list_of(plan, comparison.definitions.inner)
+    return Plain(comparison.decimals) if is_plain else None
 
 
 class _Comparison:
     """Compares a plan with a schema, part by part; notes whether decimals are among the parts."""
 
-    def __init__(self, definitions: Mapping[str, Schema]) -> None:
+    def __init__(self, definitions: Definitions) -> None:
         self.definitions = definitions
         self.decimals = False
 
     def list_of(self, plan: ReadPlan, schema: Schema) -> bool:
-        schema = self._resolved(schema)
-        return _is(schema, "list", {"items_schema"}) and self.model(plan, schema["items_schema"])
+        schema = self.definitions.resolved(schema)
+        return is_node(schema, "list", {"items_schema"}) and self.model(plan, schema["items_schema"])
 
     def model(self, plan: ReadPlan, schema: Schema) -> bool:
-        schema = self._resolved(schema)
-        if not _is(schema, "model", _MODEL) or schema["cls"] is not plan.view:
+        schema = self.definitions.resolved(schema)
+        if not is_node(schema, "model", _MODEL) or schema["cls"] not in (plan.view, Part):
             return False
         if schema.get("custom_init") or schema.get("root_model"):
             return False
@@ -133,7 +128,7 @@ class _Comparison:
         if not set(config) <= _HARMLESS_CONFIG or config.get("extra_fields_behavior") == "allow":
             return False
         inner = schema["schema"]
-        if not _is(inner, "model-fields", _MODEL_FIELDS) or inner.get("computed_fields"):
+        if not is_node(inner, "model-fields", _MODEL_FIELDS) or inner.get("computed_fields"):
             return False
         fields: Mapping[str, Schema] = inner["fields"]
         names = [schema.get("serialization_alias", name) for name, schema in fields.items()]
@@ -142,14 +137,14 @@ class _Comparison:
         return all(self._field(field, fields[field.name]) for field in plan.fields)
 
     def _field(self, field: Field, schema: Schema) -> bool:
-        if not _is(schema, "model-field", _MODEL_FIELD):
+        if not is_node(schema, "model-field", _MODEL_FIELD):
             return False
-        schema = self._resolved(schema["schema"])
-        if _is(schema, "default", _DEFAULT):
-            schema = self._resolved(schema["schema"])
-        nullable = _is(schema, "nullable", {"schema"})
+        schema = self.definitions.resolved(schema["schema"])
+        if is_node(schema, "default", _DEFAULT):
+            schema = self.definitions.resolved(schema["schema"])
+        nullable = is_node(schema, "nullable", {"schema"})
         if nullable:
-            schema = self._resolved(schema["schema"])
+            schema = self.definitions.resolved(schema["schema"])
         match field:
             case Include(page=PageSpec()):
                 return self._page(field, schema)
@@ -165,8 +160,8 @@ class _Comparison:
                 return False
 
     def _page(self, include: Include, schema: Schema) -> bool:
-        """A page is a plain model of ours; its items are what counts."""
-        if not _is(schema, "model", _MODEL) or not issubclass(schema["cls"], Page):
+        """A page is a plain model of ours, maybe with narrowed items; its items are what counts."""
+        if not is_node(schema, "model", _MODEL) or not issubclass(schema["cls"], Page | Part):
             return False
         items = schema["schema"]["fields"]["items"]
         return self.list_of(include.plan, items["schema"])
@@ -195,20 +190,10 @@ class _Comparison:
                 column = aggregate.relation.target.columns.get(name) if isinstance(name, str) else None
                 return column is not None and self._column(column, schema, nullable=True)
 
-    def _resolved(self, schema: Schema) -> Schema:
-        while _is(schema, "definition-ref", {"schema_ref"}) and schema["schema_ref"] in self.definitions:
-            schema = self.definitions[schema["schema_ref"]]
-        return schema
-
-
-def _is(schema: Schema, kind: str, settings: set[str]) -> bool:
-    """Whether a schema is of this kind and has no settings but these."""
-    return schema["type"] == kind and schema.keys() <= _ANYWHERE | settings
-
 
 def _is_leaf(schema: Schema, kind: str) -> bool:
     """Whether a schema is a plain type without constraints."""
-    if not _is(schema, kind, _LEAF_SETTINGS.get(kind, set())):
+    if not is_node(schema, kind, _LEAF_SETTINGS.get(kind, set())):
         return False
     return bool(schema.get("microseconds_precision", "truncate") == "truncate")
 

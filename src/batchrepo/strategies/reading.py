@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pydantic import BaseModel
 
+from batchrepo.bounded import Bounded
 from batchrepo.declare.computed import Aggregate
-from batchrepo.declare.criteria import Guards
+from batchrepo.declare.criteria import STATEMENTS, Guards
 from batchrepo.declare.cursors import CursorCodec, Purpose
 from batchrepo.declare.orders import unique_order
 from batchrepo.plan.cache import PlanCache
+from batchrepo.plan.fieldsets import Fieldset, read_fields
+from batchrepo.plan.naming import field_name, output_name
+from batchrepo.plan.narrowing import narrow
 from batchrepo.plan.planner import Planner
 from batchrepo.sql.identity import (
     conditions_digest,
@@ -24,7 +28,7 @@ from batchrepo.sql.identity import (
 from batchrepo.sql.keyset import Keyset, make_keyset
 from batchrepo.sql.rows import Lookup
 from batchrepo.strategies.compile import CompiledPlan, compile_plan
-from batchrepo.strategies.deliver import Delivery, field_name, output_name
+from batchrepo.strategies.deliver import Delivery
 from batchrepo.strategies.registered import strategies
 from batchrepo.strategies.related_pages import RelatedPages
 
@@ -37,11 +41,18 @@ if TYPE_CHECKING:
     from batchrepo.declare.orders import OrderTerm
     from batchrepo.declare.repository_info import Catalog, RepositoryInfo
     from batchrepo.mapping import EntityInfo, RelationInfo
+    from batchrepo.plan.read import ReadPlan
 
 V = TypeVar("V", bound=BaseModel)
 
 Names = Literal["field", "output"]
 """How the dicts of a read are keyed: by field names (to be validated), or by output names (for JSON)."""
+
+NARROWED_VIEWS = 512
+"""How many pairs of a view and a fieldset are remembered, with their plans."""
+
+ORDERS = 1_024
+"""How many orders of pages, and how many texts of conditions, are remembered."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +71,19 @@ class PagedOrder:
     def values(self) -> list[Any]:
         """What to select for cursors; always the same objects, so that statements are recognised."""
         return self.keyset.values
+
+
+@dataclass(frozen=True, eq=False)
+class _Prepared:
+    """A view, or a part of one, as it is read and delivered.
+
+    Attributes:
+        delivery: how its rows are delivered.
+        compiled: its compiled plan for each way to key dicts, made at first use.
+    """
+
+    delivery: Delivery[Any]
+    compiled: dict[Names, CompiledPlan] = field(default_factory=dict)
 
 
 class Reading:
@@ -85,13 +109,14 @@ class Reading:
         self.strategies = {strategy.name: strategy for strategy in strategies()}
         self.planner = Planner(tuple(self.strategies.values()), catalog)
         self._criteria = catalog.criteria
-        self._statements: dict[Any, Any] = {}
-        self._deliveries: dict[Any, Delivery[Any]] = {}
-        self._compiled: dict[Any, CompiledPlan] = {}
+        self._prepared: dict[ReadPlan, _Prepared] = {}
         self._lookups: dict[Top[Any], Lookup] = {}
-        self._orders: dict[Any, PagedOrder] = {}
-        self._texts: dict[Any, str] = {}
-        self._related_pages: dict[Any, RelatedPages] = {}
+        # What is above grows with what the application declares; what is below, with what clients ask for.
+        self._narrowed: Bounded[tuple[ReadPlan, Fieldset, bool], _Prepared] = Bounded(NARROWED_VIEWS)
+        self._statements: Bounded[Any, Any] = Bounded(STATEMENTS)
+        self._orders: Bounded[Any, PagedOrder] = Bounded(ORDERS)
+        self._texts: Bounded[Any, str] = Bounded(ORDERS)
+        self._related_pages: Bounded[Any, RelatedPages] = Bounded(ORDERS)
 
     def guards(self, context: Any) -> Guards:
         """The row criteria for a scope. Scopes share statements unless criteria make SQL from the context."""
@@ -106,26 +131,67 @@ class Reading:
         entity: EntityInfo,
         repository: RepositoryInfo | None = None,
         names: Names = "field",
+        *,
+        fields: str | Fieldset | None = None,
+        by_alias: bool = True,
     ) -> tuple[Delivery[V], CompiledPlan]:
         """How a view is read and delivered.
 
+        Args:
+            view: a Pydantic model.
+            entity: whose rows it shows.
+            repository: the one whose computed attributes win.
+            names: how dicts are keyed.
+            fields: only these fields are read, and delivered as JSON; None for all.
+            by_alias: whether `fields` has their (serialization) aliases as names.
+
         Raises:
             DeclarationError: the view does not fit the entity.
+            InvalidFields: the view does not have one of the fields.
         """
         plan = self.plans.plan(view, entity, repository)
-        delivery = self._deliveries.get(plan)
-        if delivery is None:
-            delivery = self._deliveries[plan] = Delivery(view, plan)
-        compiled = self._compiled.get((plan, names))
+        prepared = self._prepared.get(plan)
+        if prepared is None:
+            prepared = self._prepared[plan] = _Prepared(Delivery(view, plan))
+        fieldset = read_fields(fields)
+        if fieldset is not None:
+            prepared = self._narrowed_to(fieldset, prepared.delivery, by_alias)
+        compiled = prepared.compiled.get(names)
         if compiled is None:
-            compiled = self._compiled[plan, names] = compile_plan(
-                plan,
+            compiled = prepared.compiled[names] = compile_plan(
+                prepared.delivery.plan,
                 guarded=lambda entity: any(ancestor in self._criteria for ancestor in entity.ancestors),
                 name_of=field_name if names == "field" else output_name,
                 paged=self.paged,
                 cursors=names == "field",
             )
-        return delivery, compiled
+        return prepared.delivery, compiled
+
+    def json(
+        self,
+        view: type[V],
+        entity: EntityInfo,
+        repository: RepositoryInfo | None = None,
+        *,
+        fields: str | Fieldset | None = None,
+        by_alias: bool = True,
+    ) -> tuple[Delivery[V], CompiledPlan, Names]:
+        """How a view, or the `fields` of it, is read and delivered as JSON; as `views`, and how dicts are keyed."""
+        fieldset = read_fields(fields)
+        delivery, compiled = self.views(view, entity, repository, fields=fieldset, by_alias=by_alias)
+        if not (by_alias and delivery.plain):
+            return delivery, compiled, "field"
+        _, compiled = self.views(view, entity, repository, "output", fields=fieldset)
+        return delivery, compiled, "output"
+
+    def _narrowed_to(self, fieldset: Fieldset, delivery: Delivery[Any], by_alias: bool) -> _Prepared:
+        key = (delivery.plan, fieldset, by_alias)
+        found = self._narrowed.get(key)
+        if found is None:
+            narrowed = narrow(delivery.plan, delivery.schema, fieldset, by_alias=by_alias)
+            found = _Prepared(Delivery(delivery.view, narrowed.plan, narrowed))
+            self._narrowed[key] = found
+        return found
 
     def paged(self, entity: EntityInfo, order: Sequence[OrderTerm]) -> PagedOrder:
         """How pages of an entity's rows are read by an order; the primary key is appended.
