@@ -11,10 +11,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
-from sqlalchemy import insert
+from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from batchrepo import Database
+from batchrepo.declare.computed import Top
+from batchrepo.declare.values import nullable_of
 from batchrepo.testing import assert_statements
 from tests.strategies.models import (
     REPOSITORIES,
@@ -172,9 +174,44 @@ async def _check(url: str, sales: list[Row], links: list[tuple[int, int]]) -> No
                 views = await ShopRepository(scope).find(ShopView, order_by=Shop.id, strategy=strategy)
             for view in views:
                 assert {name: _plain(getattr(view, name)) for name in names} == expected[view.id], strategy
+        await _check_sql(db, {shop: _in_sql(values, sales) for shop, values in expected.items()})
         async with db.scope() as scope:  # one parent takes the form with a plain LIMIT
             alone = await ShopRepository(scope).get(3, ShopView)
             assert {name: _plain(getattr(alone, name)) for name in names} == expected[3]
+
+
+LISTS = {name for name, value in vars(ShopRepository).items() if isinstance(value, Top) and not value.single}
+
+
+def _in_sql(values: dict[str, Any], sales: list[Row]) -> dict[str, Any]:
+    """What the values are as SQL expressions: of a row that comes first, what it comes first by."""
+    pieces = {sale["id"]: sale["pieces"] for sale in sales} | {None: None}
+    by_row = {name: pieces[values[name]] for name in ("most_pieces", "fewest_pieces")}
+    return {name: value for name, value in values.items() if name not in LISTS} | by_row
+
+
+async def _check_sql(db: Database, expected: dict[int, dict[str, Any]]) -> None:
+    """The values as columns of a statement of the user's own, and as conditions of a read."""
+    names = list(expected[1])
+    values = [getattr(ShopRepository, name) for name in names]
+    async with db.engine.connect() as connection:
+        rows = await connection.execute(select(Shop.id, *values))
+        found = {shop: dict(zip(names, given, strict=True)) for shop, *given in rows}
+    assert found == expected
+    for name, value in zip(names, values, strict=True):
+        assert nullable_of(value) or all(found[shop][name] is not None for shop in found), name
+    async with db.scope() as scope:
+        shops = ShopRepository(scope)
+        for name, value in zip(names, values, strict=True):
+            if name.startswith("mean") or name.endswith("income"):
+                continue  # compared as floats, which are not exact (SQLite has no decimals)
+            met = [shop for shop in expected if expected[shop][name] == expected[2][name]]
+            condition = value.is_not_distinct_from(expected[2][name])
+            assert [shop.id for shop in await shops.find(condition, order_by=Shop.id)] == met, name
+            assert await shops.count(condition) == len(met)
+            present = [shop for shop in expected if expected[shop][name] is not None]
+            order = [shop.id for shop in await shops.find(order_by=(value.desc().nulls_last(), Shop.id))]
+            assert order[: len(present)] == sorted(present, key=lambda s: (-expected[s][name], s)), name
 
 
 async def test_aggregates_over_one_relation_share_a_statement(database_url: str) -> None:

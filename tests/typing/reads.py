@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Annotated, assert_type
 
 from pydantic import BaseModel
-from sqlalchemy import ForeignKey, func, select
+from sqlalchemy import BinaryExpression, ColumnElement, ForeignKey, Label, UnaryExpression, func, select
 from sqlalchemy.ext.asyncio import AsyncAttrs
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
@@ -111,6 +111,23 @@ async def declarations() -> None:
     assert_type(AlbumRepository.has_tracks, Computed[bool])
     assert_type(AlbumRepository.first_tracks, Computed[list[Track]])
     assert_type(AlbumRepository.longest, Computed[Track | None])
+
+
+async def values_in_sql(albums: AlbumRepository) -> None:
+    assert_type(AlbumRepository.duration > 3_600_000, ColumnElement[bool])
+    assert_type(AlbumRepository.duration == 0, ColumnElement[bool])
+    assert_type(AlbumRepository.highest.is_not(None), BinaryExpression[bool])
+    assert_type(AlbumRepository.duration.between(1, 2), BinaryExpression[bool])
+    assert_type(~(AlbumRepository.duration > 1), ColumnElement[bool])
+    assert_type(AlbumRepository.duration.desc(), UnaryExpression[int])
+    assert_type(AlbumRepository.duration.desc().nulls_last(), UnaryExpression[int])
+    assert_type(AlbumRepository.duration.label("length"), Label[int])
+    assert_type(func.coalesce(AlbumRepository.mean, 0.0).desc(), UnaryExpression[float])
+    await albums.find(AlbumRepository.duration > 1, AlbumRepository.longest > 1)
+    await albums.find(AlbumView, order_by=(AlbumRepository.duration.desc(), Album.id))
+    await albums.find(order_by=column(Album.artist, Artist.name).desc().nulls_last())
+    await albums.find(Album.artist.has(ArtistRepository.album_count > 1))
+    select(Album.id, AlbumRepository.duration).order_by(AlbumRepository.duration)
 
 
 async def by_key(albums: AlbumRepository) -> None:
