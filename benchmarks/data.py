@@ -17,7 +17,7 @@ class Dataset:
 
     Attributes:
         url: for SQLAlchemy, with asyncpg.
-        scale: 1 is 2,000 authors, 100,000 posts and 500,000 comments.
+        scale: 1 is 2,000 authors, 100,000 posts, 500,000 comments and 10,000 profiles.
     """
 
     url: str
@@ -34,6 +34,10 @@ class Dataset:
     @property
     def comments(self) -> int:
         return max(200, int(500_000 * self.scale))
+
+    @property
+    def profiles(self) -> int:
+        return max(1_000, int(10_000 * self.scale))
 
     @property
     def tags(self) -> int:
@@ -64,11 +68,26 @@ _FILL = {
         SELECT i, 1 + (i * 31 + j * 17) % :tags
         FROM generate_series(1, :posts) i, generate_series(1, 5) j WHERE j <= i % 6""",
     "comment": """
-        INSERT INTO comment (id, body, created_at, post_id, author_id)
+        INSERT INTO comment (id, body, created_at, edited_at, post_id, author_id)
         SELECT i, repeat('I could not agree more. ', 2 + i % 5),
                timestamptz '2024-01-01 00:00:00+00' + (i / 2) * interval '40 seconds',
+               -- Two of five were never edited; of the others several in the same minute.
+               CASE WHEN pg_temp.scatter(i + 1000000000) % 5 > 1 THEN
+                   timestamptz '2024-01-02 00:00:00+00' + pg_temp.scatter(i) % :comments / 4 * interval '1 minute'
+               END,
                1 + pg_temp.scatter(i) % :posts, 1 + pg_temp.scatter(i + 2000000000) % :authors
         FROM generate_series(1, :comments) i""",
+    "profile": """
+        INSERT INTO profile (id, handle, first_name, last_name, email, phone, street, postcode, city, country,
+            language, time_zone, born_on, joined_at, seen_at, followers, rating, balance, verified, about)
+        SELECT i, 'member_' || i, 'First' || i % 997, 'Last' || i % 1009, 'member' || i || '@example.org',
+               CASE WHEN i % 3 > 0 THEN '+41 44 ' || 1000000 + i END, i % 200 || ' Long Road', 10000 + i % 80000,
+               'City ' || i % 500, 'Country ' || i % 50, 'de-CH', 'Europe/Zurich', date '1950-01-01' + i % 20000,
+               timestamptz '2020-01-01 00:00:00+00' + i * interval '13 minutes',
+               CASE WHEN i % 4 > 0 THEN timestamptz '2024-01-01 00:00:00+00' + i * interval '7 minutes' END,
+               pg_temp.scatter(i) % 10000, pg_temp.scatter(i) % 500 / 100.0, pg_temp.scatter(i) % 100000 / 100.0,
+               i % 2 = 0, repeat('I write about this and that. ', 3 + i % 5)
+        FROM generate_series(1, :profiles) i""",
 }
 
 
@@ -81,7 +100,7 @@ async def fill(dataset: Dataset, progress: Callable[[str], None] | None = None) 
     """
     say = progress or _silent
     engine = create_async_engine(dataset.url)
-    sizes = {name: getattr(dataset, name) for name in ("authors", "tags", "posts", "comments")}
+    sizes = {name: getattr(dataset, name) for name in ("authors", "tags", "posts", "comments", "profiles")}
     try:
         async with engine.begin() as connection:
             await connection.run_sync(Base.metadata.create_all)

@@ -79,26 +79,27 @@ async def measure(
     return measured
 
 
-async def check_equal(workload: Workload, requests: list[tuple[Stack, Request]]) -> Any:
-    """All stacks give the answer of the baseline.
+async def check_equal(workload: Workload, requests: list[tuple[Stack, Request]]) -> dict[str, Any]:
+    """All stacks give the answer of the baseline of their case.
 
     Returns:
-        The answer, as `Workload.plain` makes it.
+        The answer of each case, as `Workload.plain` makes it.
 
     Raises:
         AssertionError: one does not, or the answer is empty.
     """
     answers = {stack.name: workload.plain(await request()) for stack, request in requests}
-    expected = answers[workload.baseline]
-    if not expected:
-        raise AssertionError(f"{workload.name}: the baseline {workload.baseline} gave an empty answer.")
-    for name, answer in answers.items():
+    for stack, _ in requests:
+        baseline = workload.baseline_of(stack)
+        answer, expected = answers[stack.name], answers[baseline]
+        if not expected:
+            raise AssertionError(f"{workload.name}: the baseline {baseline} gave an empty answer.")
         if answer != expected:
             raise AssertionError(
-                f"{workload.name}: {name} and {workload.baseline} answer differently.\n"
-                f"{name}: {answer!r:.500}\n{workload.baseline}: {expected!r:.500}"
+                f"{workload.name}: {stack.name} and {baseline} answer differently.\n"
+                f"{stack.name}: {answer!r:.500}\n{baseline}: {expected!r:.500}"
             )
-    return expected
+    return {workload.stack(name).case: answers[name] for name in workload.baselines}
 
 
 async def _once(request: Request, measured: Measured) -> None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
+from decimal import Decimal
 
 import sqlalchemy as sa
 from sqlalchemy import ForeignKey, Index
 from sqlalchemy.ext.asyncio import AsyncAttrs
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+
+
+EDITED_OR_NEVER = "coalesce(edited_at, timestamptz '1970-01-01 00:00:00+00')"
+"""An order without NULLs by a column that has some, for whoever cannot page by such a column."""
 
 
 class Base(AsyncAttrs, DeclarativeBase):
@@ -59,10 +64,45 @@ class Comment(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     body: Mapped[str]
     created_at: Mapped[datetime]
+    edited_at: Mapped[datetime | None]
     post_id: Mapped[int] = mapped_column(ForeignKey("post.id"))
     author_id: Mapped[int] = mapped_column(ForeignKey("author.id"), index=True)
 
     post: Mapped[Post] = relationship(back_populates="comments")
     author: Mapped[Author] = relationship()
 
-    __table_args__ = (Index("ix_comment_newest", "post_id", sa.desc("created_at"), sa.desc("id")),)
+    __table_args__ = (
+        Index("ix_comment_newest", "post_id", sa.desc("created_at"), sa.desc("id")),
+        # One for each order of `deep_page`, read backward too.
+        Index("ix_comment_created", sa.desc("created_at"), sa.desc("id")),
+        Index("ix_comment_created_mixed", sa.desc("created_at"), "id"),
+        Index("ix_comment_edited", sa.desc("edited_at").nulls_last(), sa.desc("id")),
+        Index("ix_comment_edited_or_never", sa.text(f"({EDITED_OR_NEVER}) DESC"), sa.desc("id")),
+    )
+
+
+class Profile(Base):
+    """A wide row."""
+
+    __tablename__ = "profile"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    handle: Mapped[str]
+    first_name: Mapped[str]
+    last_name: Mapped[str]
+    email: Mapped[str]
+    phone: Mapped[str | None]
+    street: Mapped[str]
+    postcode: Mapped[str]
+    city: Mapped[str]
+    country: Mapped[str]
+    language: Mapped[str]
+    time_zone: Mapped[str]
+    born_on: Mapped[date]
+    joined_at: Mapped[datetime]
+    seen_at: Mapped[datetime | None]
+    followers: Mapped[int]
+    rating: Mapped[float]
+    balance: Mapped[Decimal] = mapped_column(sa.Numeric(10, 2))
+    verified: Mapped[bool]
+    about: Mapped[str]

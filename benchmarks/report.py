@@ -58,13 +58,12 @@ def write(all_records: Sequence[dict[str, Any]], path: Path = RESULTS) -> None:
 
 def show(console: Console, workload: Workload, measured: dict[str, Measured]) -> bool:
     """Print the table of a workload and its targets. True unless a target is missed."""
-    baseline = measured[workload.baseline]
     table = Table(title=f"{workload.name}: {workload.title}", title_justify="left", title_style="bold")
     table.add_column("stack", no_wrap=True)
-    for heading in ("median ms", "p10 .. p90", f"x {workload.baseline}", "CPU ms", "Mi", "runs"):
+    for heading in ("median ms", "p10 .. p90", f"x {' / '.join(workload.baselines)}", "CPU ms", "Mi", "runs"):
         table.add_column(heading, justify="right")
     for stack in workload.stacks:
-        found = measured[stack.name]
+        found, baseline = measured[stack.name], measured[workload.baseline_of(stack)]
         low, high = spread(found.times)
         table.add_row(
             stack.name,
@@ -76,8 +75,9 @@ def show(console: Console, workload: Workload, measured: dict[str, Measured]) ->
             str(len(found.times)),
         )
     console.print(table)
-    for stack in workload.stacks:
-        console.print(f"  {stack.name}: {stack.what}", style="dim", soft_wrap=True)
+    for what in dict.fromkeys(stack.what for stack in workload.stacks):
+        names = ", ".join(stack.name for stack in workload.stacks if stack.what == what)
+        console.print(f"  {names}: {what}", style="dim", soft_wrap=True)
     met = [_show_target(console, record) for record in records(workload, measured) if "target" in record]
     return all(met)
 

@@ -22,12 +22,14 @@ class Stack:
         what: how it is set up, in one line, so that a reader can judge whether it is fair.
         open: makes engine and pool, once; the request is then made many times.
         slow: so slow that it runs in every tenth round only, and not under valgrind.
+        case: which of the workload's requests it answers, where there are several.
     """
 
     name: str
     what: str
     open: Callable[[Dataset], AbstractAsyncContextManager[Request]]
     slow: bool = False
+    case: str = ""
 
 
 @dataclass(frozen=True)
@@ -72,13 +74,13 @@ class Target:
 
 @dataclass(frozen=True)
 class Workload:
-    """One request, and all that answer it.
+    """One request, and all that answer it; or a few requests that are compared with each other, its cases.
 
     Attributes:
         name: in tables and results.
         title: what the request is.
         stacks: in the order of the table.
-        baseline: the name of the stack that the others are compared with.
+        baselines: the name of the stack that the others are compared with, one for each case.
         plain: turns any stack's answer into what must be equal between stacks.
         targets: the promises.
     """
@@ -86,10 +88,14 @@ class Workload:
     name: str
     title: str
     stacks: Sequence[Stack]
-    baseline: str
+    baselines: Sequence[str]
     plain: Callable[[Any], Any]
     targets: Sequence[Target]
 
     def stack(self, name: str) -> Stack:
         """The stack with this name."""
         return next(stack for stack in self.stacks if stack.name == name)
+
+    def baseline_of(self, stack: Stack) -> str:
+        """The name of the stack that this one is compared with."""
+        return next(name for name in self.baselines if self.stack(name).case == stack.case)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from benchmarks.workload import Workload
+from benchmarks.workloads.deep_page import DEEP_PAGES
 from benchmarks.workloads.nested_list import NESTED_LIST
 from benchmarks.workloads.thousand_keys import THOUSAND_KEYS
 
-WORKLOADS: tuple[Workload, ...] = (NESTED_LIST, THOUSAND_KEYS)
+WORKLOADS: tuple[Workload, ...] = (NESTED_LIST, THOUSAND_KEYS, *DEEP_PAGES)
 
 
 def workload(name: str) -> Workload:

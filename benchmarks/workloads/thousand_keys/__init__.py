@@ -19,7 +19,7 @@ THOUSAND_KEYS = Workload(
     name="thousand_keys",
     title="1,000 posts by primary key as Pydantic views, in the order of the keys",
     stacks=(GET_MANY, GATHER, CORE),
-    baseline=CORE.name,
+    baselines=(CORE.name,),
     plain=_plain,
     targets=(Target("batchrepo get_many / one Core statement", median_ratio(GET_MANY, CORE), at_most=1.5),),
 )
