@@ -208,10 +208,12 @@ async def test_the_context_comes_from_the_asgi_scope(chinook_sqlite, client, con
         albums = await OwnAlbums(current_scope()).find(order_by=Album.id)
         return JSONResponse([album.id for album in albums])
 
-    async with Database(chinook_sqlite, repositories=[OwnAlbums]) as database:
-        async with client(application(endpoint, database, context=context)) as http:
-            first = await http.get("/", headers={"artist": "1"})
-            second = await http.get("/", headers={"artist": "2"})
+    async with (
+        Database(chinook_sqlite, repositories=[OwnAlbums]) as database,
+        client(application(endpoint, database, context=context)) as http,
+    ):
+        first = await http.get("/", headers={"artist": "1"})
+        second = await http.get("/", headers={"artist": "2"})
     assert (first.json(), second.json()) == ([1, 4], [2, 3])
 
 
