@@ -8,67 +8,75 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchrepo.integrations.links import cursor_links, link_header, number_links
+from batchrepo import JsonPage, NumberedPage, Page
+from batchrepo.integrations.links import link_header, number_links, page_links
+
+MIDDLE = JsonPage(b"[1]", has_next=True, has_previous=True, start_cursor="s", end_cursor="e")
+TEXT = st.text(max_size=8)
 
 
-def middle(parameters, path="/albums"):
-    return cursor_links(
-        path, parameters, size=20, start_cursor="s", end_cursor="e", has_previous=True, has_next=True
-    )
-
-
-def test_a_page_in_the_middle_has_all_links():
-    assert middle([("first", "20"), ("after", "x")]) == {
-        "first": "/albums?first=20",
-        "prev": "/albums?last=20&before=s",
-        "next": "/albums?first=20&after=e",
-    }
+@pytest.mark.parametrize(
+    ("parameters", "expected"),
+    [
+        ([], ("/albums", "/albums?before=s", "/albums?after=e")),
+        (
+            [("first", "20"), ("after", "x")],
+            ("/albums?first=20", "/albums?last=20&before=s", "/albums?first=20&after=e"),
+        ),
+        (
+            [("last", "20"), ("before", "x")],
+            ("/albums?first=20", "/albums?last=20&before=s", "/albums?first=20&after=e"),
+        ),
+        ([("q", "a b"), ("q", "")], ("?q=a+b&q=", "?q=a+b&q=&before=s", "?q=a+b&q=&after=e")),
+    ],
+)
+def test_a_page_in_the_middle_has_all_links(parameters, expected):
+    links = page_links("/albums", parameters, MIDDLE)
+    assert list(links) == ["first", "prev", "next"]
+    assert tuple(links.values()) == tuple(f"/albums{each.removeprefix('/albums')}" for each in expected)
 
 
 @pytest.mark.parametrize("has_previous", [True, False])
 @pytest.mark.parametrize("has_next", [True, False])
 def test_there_is_a_link_where_there_is_a_page(has_previous, has_next):
-    links = cursor_links(
-        "/a", [], size=1, start_cursor="s", end_cursor="e", has_previous=has_previous, has_next=has_next
+    page = Page[int](
+        items=[1], has_next=has_next, has_previous=has_previous, start_cursor="s", end_cursor="e"
     )
+    links = page_links("/a", [], page)
     assert ("prev" in links, "next" in links) == (has_previous, has_next)
     assert "first" in links
 
 
 def test_an_empty_page_leads_to_the_first():
-    links = cursor_links(
-        "/a", [("after", "z")], size=5, start_cursor=None, end_cursor=None, has_previous=True, has_next=False
-    )
-    assert links == {"first": "/a?first=5"}
+    empty = JsonPage(b"[]", has_next=False, has_previous=True)
+    assert page_links("/a", [("after", "z"), ("first", "5")], empty) == {"first": "/a?first=5"}
 
 
-@given(st.lists(st.tuples(st.text(max_size=8), st.text(max_size=8)), max_size=5))
-def test_other_parameters_are_kept_in_order_and_repeated(parameters):
+@given(st.lists(st.tuples(TEXT, TEXT), max_size=5), st.sampled_from([[], [("first", "5")], [("last", "5")]]))
+def test_other_parameters_are_kept_in_order_and_repeated(parameters, size):
     page = {"first", "after", "last", "before"}
     kept = [(name, value) for name, value in parameters if name not in page]
-    for rel, target in middle(parameters).items():
+    for rel, target in page_links("/a", [*kept, *size], MIDDLE).items():
         found = parse_qsl(urlsplit(target).query, keep_blank_values=True)
         assert [each for each in found if each[0] not in page] == kept, rel
-        assert len(found) == len(kept) + (1 if rel == "first" else 2)
+        assert len(found) == len(kept) + len(size) + (rel != "first")
 
 
-@given(st.text(), st.lists(st.tuples(st.text(), st.text()), max_size=3))
+@given(st.text(), st.lists(st.tuples(TEXT, TEXT), max_size=3))
 def test_a_header_is_one_line_of_ascii_whatever_the_request_was(path, parameters):
-    header = link_header(middle(parameters, f"/{path}"))
+    header = link_header(page_links(f"/{path}", parameters, MIDDLE))
     assert header.isascii()
     assert header.isprintable()
-    assert [part.partition(">; ")[2] for part in header.split(", ")] == [
-        'rel="first"',
-        'rel="prev"',
-        'rel="next"',
-    ]
+    rels = [part.partition(">; ")[2] for part in header.split(", ")]
+    assert rels == ['rel="first"', 'rel="prev"', 'rel="next"']
 
 
 @pytest.mark.parametrize(
     ("path", "shown"), [("/a%b/1", "/a%25b/1"), ("/Größe", "/Gr%C3%B6%C3%9Fe"), ("/a,b", "/a%2Cb")]
 )
 def test_a_path_is_escaped(path, shown):
-    assert middle([], path)["first"] == f"{shown}?first=20"
+    assert page_links(path, [], MIDDLE)["first"] == shown
+    assert link_header(page_links(path, [], MIDDLE)).startswith(f'<{shown}>; rel="first"')
 
 
 def test_targets_of_ones_own_are_taken_as_they_are():
@@ -77,14 +85,19 @@ def test_targets_of_ones_own_are_taken_as_they_are():
     assert link_header({"about": "/a b,c>"}) == '</a%20b%2Cc%3E>; rel="about"'
 
 
-def test_numbered_pages():
-    def links(**given):
-        return number_links("/a", [("q", "x"), ("page", "2"), ("size", "9")], size=10, **given)
-
-    assert links(number=2, last=3, has_next=True) == {
-        "first": "/a?q=x&page=1&size=10",
-        "prev": "/a?q=x&page=1&size=10",
-        "next": "/a?q=x&page=3&size=10",
-        "last": "/a?q=x&page=3&size=10",
-    }
-    assert set(links(number=1, last=None, has_next=False)) == {"first"}
+@pytest.mark.parametrize(
+    ("number", "items", "pages", "expected"),
+    [
+        (1, 2, 3, {"first": 1, "next": 2, "last": 3}),
+        (2, 2, 3, {"first": 1, "prev": 1, "next": 3, "last": 3}),
+        (3, 1, 3, {"first": 1, "prev": 2, "last": 3}),
+        (9, 0, 3, {"first": 1, "prev": 8, "last": 3}),
+        (1, 0, 0, {"first": 1}),
+        (2, 2, None, {"first": 1, "prev": 1, "next": 3}),
+        (2, 1, None, {"first": 1, "prev": 1}),
+    ],
+)
+def test_numbered_pages(number, items, pages, expected):
+    page = NumberedPage[int](items=[0] * items, number=number, size=2, pages=pages)
+    links = number_links("/a", [("q", "x"), ("page", "7"), ("size", "9")], page)
+    assert links == {rel: f"/a?q=x&page={to}&size=2" for rel, to in expected.items()}

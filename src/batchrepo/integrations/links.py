@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from batchrepo.plan.pages import JsonPage, NumberedPage, Page
+
 Parameters = Iterable[tuple[str, str]]
 """The query parameters of a request, in order, repeated ones included."""
 
 _CURSOR_PARAMETERS = frozenset({"first", "after", "last", "before"})
-
+_NUMBER_PARAMETERS = frozenset({"page", "size"})
 
 _PATH = "/!$&'()*+:;=@~"
 _URL = f"{_PATH}#%?[]"
@@ -30,67 +32,52 @@ def link_header(links: Mapping[str, str]) -> str:
     return ", ".join(f'<{quote(target, safe=_URL)}>; rel="{rel}"' for rel, target in links.items())
 
 
-def cursor_links(
-    path: str,
-    parameters: Parameters,
-    *,
-    size: int,
-    start_cursor: str | None,
-    end_cursor: str | None,
-    has_previous: bool,
-    has_next: bool,
-) -> dict[str, str]:
+def page_links(path: str, parameters: Parameters, page: Page[Any] | JsonPage) -> dict[str, str]:
     """The first, the previous and the next page of a list that pages by cursor.
 
     Args:
-        path: of the request; targets are relative to its server, so that they hold behind any proxy.
-        parameters: of the request; those that say nothing of the page are kept.
-        size: how many items a page has.
-        start_cursor: of the first item of this page, if it has any.
-        end_cursor: of its last item.
-        has_previous: whether there are items before it.
-        has_next: whether there are items after it.
+        path: of the request. Targets are relative to its server, so that they hold behind any proxy.
+        parameters: of the request. The size of its page is kept, and so is all that does not say which page.
+        page: the answer.
     """
-    kept = [(name, value) for name, value in parameters if name not in _CURSOR_PARAMETERS]
+    given = list(parameters)
+    size = next((value for name, value in given if name in ("first", "last")), None)
+    kept = [(name, value) for name, value in given if name not in _CURSOR_PARAMETERS]
 
-    def target(*page: tuple[str, str]) -> str:
-        return _target(path, [*kept, *page])
+    def target(sized: str, **place: str) -> str:
+        return _target(path, [*kept, *({sized: size} if size is not None else {}).items(), *place.items()])
 
-    links = {"first": target(("first", str(size)))}
-    if has_previous and start_cursor is not None:
-        links["prev"] = target(("last", str(size)), ("before", start_cursor))
-    if has_next and end_cursor is not None:
-        links["next"] = target(("first", str(size)), ("after", end_cursor))
+    links = {"first": target("first")}
+    if page.has_previous and page.start_cursor is not None:
+        links["prev"] = target("last", before=page.start_cursor)
+    if page.has_next and page.end_cursor is not None:
+        links["next"] = target("first", after=page.end_cursor)
     return links
 
 
-def number_links(
-    path: str, parameters: Parameters, *, number: int, size: int, last: int | None, has_next: bool
-) -> dict[str, str]:
+def number_links(path: str, parameters: Parameters, page: NumberedPage[Any]) -> dict[str, str]:
     """The first, the previous, the next and the last page of a list with page numbers.
 
     Args:
         path: of the request.
-        parameters: of the request; those that say nothing of the page are kept.
-        number: of this page, from 1.
-        size: how many items a page has.
-        last: the number of the last page, where it is known.
-        has_next: whether there are items after this page.
+        parameters: of the request. All that does not say which page is kept.
+        page: the answer. Where it has no total, a full page is taken to have a next one.
     """
-    kept = [(name, value) for name, value in parameters if name not in ("page", "size")]
+    kept = [(name, value) for name, value in parameters if name not in _NUMBER_PARAMETERS]
 
-    def target(page: int) -> str:
-        return _target(path, [*kept, ("page", str(page)), ("size", str(size))])
+    def target(number: int) -> str:
+        return _target(path, [*kept, ("page", str(number)), ("size", str(page.size))])
 
     links = {"first": target(1)}
-    if number > 1:
-        links["prev"] = target(number - 1)
-    if has_next:
-        links["next"] = target(number + 1)
-    if last is not None:
-        links["last"] = target(last)
+    if page.number > 1:
+        links["prev"] = target(page.number - 1)
+    if len(page.items) == page.size if page.pages is None else page.number < page.pages:
+        links["next"] = target(page.number + 1)
+    if page.pages:
+        links["last"] = target(page.pages)
     return links
 
 
 def _target(path: str, parameters: list[tuple[str, str]]) -> str:
-    return f"{quote(path, safe=_PATH)}?{urlencode(parameters)}"
+    query = urlencode(parameters)
+    return quote(path, safe=_PATH) + (f"?{query}" if query else "")

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from fastapi.responses import Response
 
-from batchrepo.integrations.conditional import CACHE_CONTROL, VARY, entity_tag, is_known
-from batchrepo.integrations.links import link_header
+from batchrepo.integrations.conditional import CACHE_CONTROL, VARY, is_known
+from batchrepo.integrations.links import link_header, page_links
+from batchrepo.plan.pages import JsonPage, etag_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,9 +18,8 @@ if TYPE_CHECKING:
 
 def json_response(
     request: Request,
-    body: bytes,
+    reply: JsonPage | bytes,
     *,
-    etag: str | None = None,
     links: Mapping[str, str] | None = None,
     cache_control: str | None = CACHE_CONTROL,
     vary: Sequence[str] = VARY,
@@ -29,24 +29,29 @@ def json_response(
 
     ::
 
-        @app.get("/albums", response_model=list[AlbumView])
-        async def list_albums(request: Request, albums: Provide[AlbumRepository]) -> Response:
-            return json_response(request, await albums.find_json(AlbumView))
+        @app.get("/albums", response_model=Page[AlbumView])
+        async def list_albums(request: Request, albums: Provide[AlbumRepository], after: str | None = None):
+            return json_response(request, await albums.page_json(AlbumView, after=after))
 
     The answer to ``HEAD`` has the same headers and no body.
 
     Args:
         request: what is answered. Only the answer to ``GET`` and ``HEAD`` may be 304.
-        body: the JSON.
-        etag: its entity tag; computed from the body if not given.
-        links: targets of the ``Link`` header by relation; see `cursor_links`.
+        reply: the JSON, or a page of it, whose ``Link`` header names the pages beside it by the parameters
+            ``first``, ``after``, ``last`` and ``before``.
+        links: targets of the ``Link`` header by relation, instead of those.
         cache_control: who may keep the answer, and how long. None for no header.
         vary: the request headers that the answer depends on. The default is right where it depends on who
             asks, and harmless where it does not; what anybody may keep (``public``) and depends on nobody
             goes with ``vary=()``.
         headers: more headers.
     """
-    tag = etag if etag is not None else entity_tag(body)
+    if isinstance(reply, JsonPage):
+        body, tag = reply.body, reply.etag
+        if links is None:
+            links = page_links(request.url.path, request.query_params.multi_items(), reply)
+    else:
+        body, tag = reply, etag_of(reply)
     told = {"ETag": tag, **(headers or {})}
     if cache_control is not None:
         told["Cache-Control"] = cache_control
