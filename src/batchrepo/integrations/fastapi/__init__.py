@@ -22,7 +22,8 @@ from batchrepo.integrations.fastapi.installing import install  # noqa: E402  the
 from batchrepo.integrations.fastapi.lifespan import lifespan  # noqa: E402
 from batchrepo.integrations.fastapi.openapi import problems  # noqa: E402
 from batchrepo.integrations.fastapi.provide import Provide  # noqa: E402
+from batchrepo.integrations.fastapi.resource import related, resource  # noqa: E402
 from batchrepo.integrations.fastapi.responses import json_response  # noqa: E402
 from batchrepo.integrations.problems import Problem  # noqa: E402
 
-__all__ = ["Problem", "Provide", "install", "json_response", "lifespan", "problems"]
+__all__ = ["Problem", "Provide", "install", "json_response", "lifespan", "problems", "related", "resource"]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fastapi.responses import Response
 
 from batchrepo.integrations.conditional import CACHE_CONTROL, VARY, is_known
-from batchrepo.integrations.links import link_header, page_links
-from batchrepo.plan.pages import JsonPage, etag_of
+from batchrepo.integrations.links import link_header, number_links, page_links
+from batchrepo.plan.pages import JsonPage, NumberedPage, etag_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def json_response(
     request: Request,
-    reply: JsonPage | bytes,
+    reply: JsonPage | NumberedPage[Any] | bytes,
     *,
     links: Mapping[str, str] | None = None,
     cache_control: str | None = CACHE_CONTROL,
@@ -38,7 +38,7 @@ def json_response(
     Args:
         request: what is answered. Only the answer to ``GET`` and ``HEAD`` may be 304.
         reply: the JSON, or a page of it, whose ``Link`` header names the pages beside it by the parameters
-            ``first``, ``after``, ``last`` and ``before``.
+            ``first``, ``after``, ``last`` and ``before``, or by ``page`` and ``size``.
         links: targets of the ``Link`` header by relation, instead of those.
         cache_control: who may keep the answer, and how long. None for no header.
         vary: the request headers that the answer depends on. The default is right where it depends on who
@@ -46,12 +46,9 @@ def json_response(
             goes with ``vary=()``.
         headers: more headers.
     """
-    if isinstance(reply, JsonPage):
-        body, tag = reply.body, reply.etag
-        if links is None:
-            links = page_links(request.url.path, request.query_params.multi_items(), reply)
-    else:
-        body, tag = reply, etag_of(reply)
+    body, beside = _read(request, reply)
+    tag = reply.etag if isinstance(reply, JsonPage) else etag_of(body)
+    links = beside if links is None else links
     told = {"ETag": tag, **(headers or {})}
     if cache_control is not None:
         told["Cache-Control"] = cache_control
@@ -64,3 +61,15 @@ def json_response(
     if request.method == "HEAD":
         return Response(None, 200, {**told, "Content-Length": str(len(body))}, "application/json")
     return Response(body, 200, told, "application/json")
+
+
+def _read(
+    request: Request, reply: JsonPage | NumberedPage[Any] | bytes
+) -> tuple[bytes, Mapping[str, str] | None]:
+    """The body of a reply, and the pages beside it."""
+    if isinstance(reply, bytes):
+        return reply, None
+    path, parameters = request.url.path, request.query_params.multi_items()
+    if isinstance(reply, JsonPage):
+        return reply.body, page_links(path, parameters, reply)
+    return reply.model_dump_json(by_alias=True).encode(), number_links(path, parameters, reply)
