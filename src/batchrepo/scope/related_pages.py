@@ -150,10 +150,10 @@ class PagesOfRelated:
             return asked, None, 0 if asked.counted else None
         value = loadable(row[0] if len(row) == 1 else tuple(row))
         loader = self._loader(asked, view, self._loaders, names)
-        counting = self._loaders.aggregates(relation).load((asked.pages.counted, value))
-        found, total = await self._both(
-            loader.load((value, asked.start, asked.stop)), counting if asked.counted else None
-        )
+        counting = None
+        if asked.counted:  # to call load() is to ask
+            counting = self._loaders.aggregates(relation).load((asked.pages.counted, value))
+        found, total = await self._both(loader.load((value, asked.start, asked.stop)), counting)
         return asked, found, total
 
     # --- what is asked for ----------------------------------------------------------------------
