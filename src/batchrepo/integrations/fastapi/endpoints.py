@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from fastapi import Request, Response
 
 from batchrepo.integrations.fastapi.openapi import problems
-from batchrepo.integrations.fastapi.parameters import injected
+from batchrepo.integrations.fastapi.parameters import injected, query_names
 from batchrepo.integrations.fastapi.provide import Provide
 from batchrepo.integrations.fastapi.responses import json_response
+from batchrepo.integrations.fastapi.unknown import refuse_unknown
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -72,8 +73,10 @@ def add_endpoint(
     router: APIRouter, repository: type[Repository[Any]], endpoint: Endpoint, caching: Caching
 ) -> None:
     """Add the route of an endpoint, and the same for ``HEAD``."""
+    known = query_names(endpoint.parameters)
 
     async def call(_request: Request, _response: Response, _repository: Any, **given: Any) -> Response:
+        refuse_unknown(_request, known)
         reply = await endpoint.answer(_repository, given)
         response = json_response(_request, reply, cache_control=caching.cache_control, vary=caching.vary)
         # What dependencies put on the response that FastAPI would have made.
@@ -85,7 +88,7 @@ def add_endpoint(
         [
             injected("_request", Request),
             injected("_response", Response),
-            injected("_repository", Provide[repository]),  # type: ignore[valid-type]
+            injected("_repository", Provide[repository]),  # type: ignore[misc, valid-type]
             *endpoint.parameters,
         ]
     )

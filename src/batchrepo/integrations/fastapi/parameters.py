@@ -9,7 +9,7 @@ from __future__ import annotations
 from inspect import Parameter
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from fastapi import Path, Query
+from fastapi import Path, Query, params
 from pydantic import Field
 
 from batchrepo.errors import InvalidArgument
@@ -36,6 +36,12 @@ def query(name: str, kind: Any, description: str, **more: Any) -> Parameter:
 def injected(name: str, annotation: Any) -> Parameter:
     """What FastAPI puts in, such as the request or a dependency."""
     return Parameter(name, Parameter.KEYWORD_ONLY, annotation=annotation)
+
+
+def query_names(parameters: Iterable[Parameter]) -> list[str]:
+    """The names that clients write in the query."""
+    markers = [parameter.annotation.__metadata__[-1] for parameter in parameters]
+    return [marker.alias for marker in markers if not isinstance(marker, params.Path)]
 
 
 def page_parameters(size: int, most: int) -> list[Parameter]:
