@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import re
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
@@ -26,3 +29,19 @@ def code_spans(text: str) -> list[str]:
     """What stands between single backticks outside of blocks; a line break in it is a space."""
     outside = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
     return [" ".join(span.split()) for span in re.findall(r"`([^`]+)`", outside)]
+
+
+async def names_of(page: Path, **given: Any) -> dict[str, Any]:
+    """The names that a page's Python blocks define, run one after the other as in a coroutine.
+
+    Args:
+        page: the page.
+        given: names of the reader's own.
+    """
+    names = {"__name__": page.stem, **given}
+    for block in python_blocks(page):
+        code = compile(block, str(page), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+        result = eval(code, names)
+        if inspect.isawaitable(result):
+            await result
+    return names

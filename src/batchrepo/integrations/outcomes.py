@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
 from batchrepo.errors import (
-    BatchRepoError,
     BatchTimeout,
     DatabaseUnavailable,
     InvalidArgument,
@@ -30,11 +32,13 @@ class Outcome:
         code: a stable name for programs, such as ``NOT_FOUND``.
         status: the HTTP status.
         detail: a sentence for people.
+        retry_after: after how many seconds it is worth to ask again, or None.
     """
 
     code: str
     status: int
     detail: str
+    retry_after: int | None = None
 
     @property
     def expected(self) -> bool:
@@ -42,7 +46,13 @@ class Outcome:
         return self.status < 500
 
 
-def outcome_of(error: BatchRepoError) -> Outcome:
+UNAVAILABLE = Outcome(
+    "DATABASE_UNAVAILABLE", 503, "The database cannot be reached at the moment.", retry_after=5
+)
+"""Five seconds: a pool has emptied by then, and a server that starts anew is often back."""
+
+
+def outcome_of(error: Exception) -> Outcome:
     """What a client is told about this error."""
     match error:
         case NotFound():
@@ -56,8 +66,9 @@ def outcome_of(error: BatchRepoError) -> Outcome:
         case MissingContext():
             # Whether an unknown user means 401 or 403 is for the application to say, in what makes the context.
             return Outcome("MISSING_CONTEXT", 500, GENERAL)
-        case DatabaseUnavailable():
-            return Outcome("DATABASE_UNAVAILABLE", 503, "The database cannot be reached at the moment.")
+        case DatabaseUnavailable() | PoolTimeout() | DBAPIError(connection_invalidated=True):
+            # The last two come from sessions of the application's own; ours are translated where they occur.
+            return UNAVAILABLE
         case BatchTimeout():
             return Outcome("TIMEOUT", 504, "A source that the answer depends on took too long.")
         case _:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+import asyncio
+import inspect
+import re
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+from batchrepo.errors import DeclarationError, UnsavedChanges
+
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
+    from types import TracebackType
+    from typing import Self
 
     from batchrepo.database import Database
     from batchrepo.events import EventLog
@@ -15,34 +22,109 @@ if TYPE_CHECKING:
 KEY = "batchrepo"
 """Where a request's `RequestScopes` is in the ASGI scope."""
 
+_FIELD_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
 
 class RequestScopes:
-    """What one request opened on a Database.
+    """What one request opens on a Database: the scope that it shares, and those of parts of it.
+
+    An async context manager: its end closes the shared scope.
+
+    Args:
+        database: the Database of the application.
+        context: finds the context of the shared scope; a function, async or not.
+        header: the response header for the number of statements.
 
     Attributes:
-        database: the Database of the application.
         shared: the scope that the whole request shares, or None as long as nobody asked for one.
+        failed: the answer is an error, so that nobody expects changes to be saved.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(
+        self, database: Database, *, context: Callable[[], Any] | None = None, header: bytes | None = None
+    ) -> None:
         self.database = database
         self.shared: Scope | None = None
+        self.failed = False
+        self._context = context
+        self._header = header
+        self._opening = asyncio.Lock()
+        self._stack = AsyncExitStack()
         self._logs: list[EventLog] = []
+
+    async def share(self, context: Callable[[], Any] | None = None) -> Scope:
+        """The scope that the request shares, opened for whoever asks first.
+
+        Args:
+            context: finds the scope's context instead of what the scopes were made with.
+        """
+        async with self._opening:
+            if self.shared is None:
+                find = context or self._context
+                found = find() if find is not None else None
+                if inspect.isawaitable(found):
+                    found = await found
+                self.shared = await self._stack.enter_async_context(self.open(found))
+            return self.shared
 
     @asynccontextmanager
     async def open(self, context: Any = None) -> AsyncIterator[Scope]:
-        """Open a scope whose statements count as the request's."""
+        """Open a scope for a part of the request; its statements count as the request's."""
         async with self.database.scope(context) as scope:
             self._logs.append(scope.events)
             yield scope
+
+    def refuse_unsaved(self) -> None:
+        """Before an answer that is no error starts.
+
+        Raises:
+            UnsavedChanges: an entity of the shared scope was changed and nothing saved it.
+        """
+        if self.shared is not None and not self.shared.closed:
+            self.shared.refuse_unsaved()
 
     @property
     def statements(self) -> int | None:
         """How many statements the request has run, or None if it opened no scope."""
         return sum(log.statement_count for log in self._logs) if self._logs else None
 
+    @property
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """What a response that starts now says of the request's scopes."""
+        if self._header is None or self.statements is None:
+            return []
+        return [(self._header, b"%d" % self.statements)]
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.failed and error is None:
+            # Whoever got an error expects no change to be saved: to name them now would say nothing new.
+            with suppress(UnsavedChanges):
+                await self._stack.aclose()
+        else:
+            await self._stack.__aexit__(kind, error, trace)
+
 
 def scopes_of(asgi_scope: Mapping[str, Any]) -> RequestScopes | None:
     """The scopes of the request with this ASGI scope; None where no Database is installed."""
     found = asgi_scope.get(KEY)
     return found if isinstance(found, RequestScopes) else None
+
+
+def field_name(statement_header: str | None) -> bytes | None:
+    """The name of a header as ASGI has it.
+
+    Raises:
+        DeclarationError: it is no field name.
+    """
+    if statement_header is None:
+        return None
+    if not _FIELD_NAME.fullmatch(statement_header):
+        raise DeclarationError(
+            f"statement_header={statement_header!r} is no name of a header. Expected one such as 'X-Statements', or None."
+        )
+    return statement_header.lower().encode("ascii")

@@ -149,7 +149,7 @@ class PagesOfRelated:
             return None, 0 if asked.counted else None
         value = loadable(row[0] if len(row) == 1 else tuple(row))
         counting = None
-        if asked.counted:
+        if asked.counted:  # to call load() is to ask
             counting = self._loaders.aggregates(relation).load((asked.pages.counted, value))
         return await self._both(loader.load((value, asked.start, asked.stop)), counting)
 

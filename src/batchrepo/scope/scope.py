@@ -23,7 +23,7 @@ from batchrepo.scope.peers import FetchMode, Peers
 from batchrepo.scope.references import check_references
 from batchrepo.scope.related import Related
 from batchrepo.scope.related_pages import PageArguments, PagesOfRelated
-from batchrepo.scope.unsaved import describe_unsaved, unsaved_changes
+from batchrepo.scope.unsaved import describe_unsaved, refuse_flush, unsaved_changes
 from batchrepo.scope.writes import forget_after_writes
 from batchrepo.sql.guarding import guard_statement
 from batchrepo.strategies.entities import OURS
@@ -133,7 +133,7 @@ class Scope:
             _current.get() is self
         ):  # not so where an inner scope was left open, or another task opened this one
             _current.set(self._open_parent())
-        own = [session for session in (self._own_session, self._unfiltered) if session is not None]
+        own = self._own_sessions()
         unsaved = [change for session in own for change in unsaved_changes(session.sync_session)]
         try:
             await self._scheduler.aclose()
@@ -179,6 +179,19 @@ class Scope:
         raise ScopeClosed(
             "This scope has ended. What it read stays usable as far as it was loaded; open another scope to read more."
         )
+
+    def refuse_unsaved(self) -> None:
+        """Raise what closing the scope would raise: for whoever answers before the scope closes.
+
+        Raises:
+            UnsavedChanges: an entity was changed outside a transaction, where nothing saves it.
+        """
+        self.check_open()
+        for session in self._own_sessions():
+            refuse_flush(session.sync_session)
+
+    def _own_sessions(self) -> list[AsyncSession]:
+        return [session for session in (self._own_session, self._unfiltered) if session is not None]
 
     def _open_parent(self) -> Scope | None:
         """The innermost scope around this one that is still open."""

@@ -1,7 +1,6 @@
 """`install`: the Database of an application, the header, and the context of its scopes."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
 import httpx
@@ -27,31 +26,6 @@ async def own_albums(chinook_sqlite):
 
 
 # --- the application ------------------------------------------------------------------------------
-
-
-async def test_the_database_is_there_for_a_lifespan(sqlite_store):
-    entered = []
-
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with app.state.batchrepo as database:
-            entered.append(database)
-            yield
-
-    app = FastAPI(lifespan=lifespan)
-    install(app, sqlite_store)
-    messages = iter([{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}])
-    sent = []
-
-    async def receive() -> Any:
-        return next(messages)
-
-    async def send(message: Any) -> None:
-        sent.append(message["type"])
-
-    await app({"type": "lifespan"}, receive, send)
-    assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
-    assert entered == [sqlite_store]
 
 
 def test_a_second_call_is_refused(sqlite_store):
@@ -161,8 +135,8 @@ async def test_what_the_dependency_needs_is_validated(own_albums, client):
         missing = await http.get("/")
         wrong = await http.get("/", headers={"artist": "AC/DC"})
         public = await http.get("/public")
-    assert (missing.status_code, missing.json()["detail"][0]["loc"]) == (422, ["header", "artist"])
-    assert (wrong.status_code, wrong.json()["detail"][0]["type"]) == (422, "int_parsing")
+    assert (missing.status_code, missing.json()["detail"]) == (422, "artist: Field required")
+    assert (wrong.status_code, wrong.json()["errors"][0]["in"]) == (422, "header")
     assert (public.status_code, public.json()) == (200, "public")
 
 
@@ -172,7 +146,7 @@ async def test_the_dependency_may_refuse_the_request(own_albums, client):
 
     async with client(application(own_albums, nobody)) as http:
         answer = await http.get("/")
-    assert (answer.status_code, answer.json()) == (401, {"detail": "Who are you?"})
+    assert (answer.status_code, answer.json()["detail"]) == (401, "Who are you?")
 
 
 async def test_the_dependency_is_solved_once_in_a_request(own_albums, client):

@@ -21,7 +21,7 @@ from batchrepo import (
     StatementBudgetExceeded,
     UnsavedChanges,
 )
-from batchrepo.integrations.fastapi import Problem, Provide, install, problems
+from batchrepo.integrations.fastapi import Problem, Provide, install
 from examples.chinook.models import Album
 from examples.chinook.repositories import REPOSITORIES, AlbumRepository
 from examples.chinook.store import open_store
@@ -130,12 +130,6 @@ async def test_a_handler_of_the_application_comes_first(sqlite_store, client, be
     assert (answer.status_code, answer.text) == (410, "mine")
 
 
-async def test_other_errors_are_left_to_the_application(sqlite_store, client):
-    async with client(failing(sqlite_store, KeyError("mine"))) as http:
-        with pytest.raises(KeyError):
-            await http.get("/")
-
-
 async def test_an_error_of_the_database_never_shows_its_statement(store, client):
     app = FastAPI()
     install(app, store)
@@ -165,6 +159,7 @@ async def test_a_database_that_does_not_answer_is_a_503(client):
         async with client(app) as http:
             answer = await http.get("/")
     assert (answer.status_code, answer.json()["code"]) == (503, "DATABASE_UNAVAILABLE")
+    assert answer.headers["Retry-After"] == "5"
     assert "127.0.0.1" not in answer.text
 
 
@@ -197,16 +192,3 @@ async def test_in_a_websocket_the_error_is_the_applications(sqlite_store):
 
     with pytest.raises(NotFound):
         await connect_websocket(app, "/")
-
-
-def test_openapi_describes_the_problems(sqlite_store):
-    app = FastAPI()
-    install(app, sqlite_store)
-
-    @app.get("/", responses=problems(404, 503))
-    async def endpoint() -> None: ...
-
-    responses = app.openapi()["paths"]["/"]["get"]["responses"]
-    assert sorted(responses) == ["200", "404", "503"]
-    schema = responses["404"]["content"]["application/problem+json"]["schema"]
-    assert sorted(schema["properties"]) == ["code", "detail", "status", "title", "type"]

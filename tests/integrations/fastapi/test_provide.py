@@ -1,16 +1,19 @@
 """`Provide`: one scope per request, for as long as the request needs it."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from functools import partial
 from typing import Annotated, Any
 
 import pytest
-from fastapi import APIRouter, BackgroundTasks, Depends, FastAPI, WebSocket
-from fastapi.responses import StreamingResponse
+from fastapi import APIRouter, BackgroundTasks, Depends, FastAPI, HTTPException, Request, WebSocket
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import PlainTextResponse, StreamingResponse
 from sqlalchemy import event
 
-from batchrepo import DeclarationError, Repository, Scope, ScopeError, current_scope
+from batchrepo import DeclarationError, Repository, Scope, ScopeError, UnsavedChanges, current_scope
+from batchrepo.integrations.asgi import ScopeMiddleware
 from batchrepo.integrations.fastapi import Provide, install
 from batchrepo.testing.counting import statement_counter
 from examples.chinook.models import Album, Genre, MediaType, Track
@@ -214,6 +217,65 @@ async def test_unsaved_changes_are_an_error_before_the_response_starts(app, clie
     assert "Album 1 (title)" in caplog.text
 
 
+async def test_a_request_that_failed_is_not_asked_about_its_changes(app, client, caplog):
+    @app.get("/")
+    async def endpoint(albums: Provide[AlbumRepository]) -> None:
+        album = await albums.get(1)
+        album.title = "Changed"
+        raise HTTPException(409)
+
+    async with client(app) as http:
+        assert (await http.get("/")).status_code == 409
+    assert caplog.text == ""
+
+
+async def test_unsaved_changes_are_an_error_that_the_application_may_handle(app, client):
+    async def mine(request: Request, error: UnsavedChanges) -> PlainTextResponse:
+        return PlainTextResponse(str(error), 418)
+
+    app.add_exception_handler(UnsavedChanges, mine)
+
+    @app.get("/")
+    async def endpoint(albums: Provide[AlbumRepository]) -> None:
+        album = await albums.get(1)
+        album.title = "Changed"
+
+    async with client(app) as http:
+        answer = await http.get("/")
+    assert (answer.status_code, "Album 1 (title)" in answer.text) == (418, True)
+
+
+async def test_changes_after_the_endpoint_are_an_error_too(sqlite_store, client):
+    """Made by a middleware that is further in: the application's handlers cannot see them any more."""
+    kept = []
+
+    class Changing:
+        def __init__(self, inner: Any) -> None:
+            self.inner = inner
+
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            async def changed(message: Any) -> None:
+                kept[-1].title = "Changed"
+                await send(message)
+
+            await self.inner(scope, receive, changed)
+
+    app = FastAPI()
+    app.add_middleware(Changing)
+    install(app, sqlite_store)
+
+    @app.get("/")
+    async def endpoint(albums: Provide[AlbumRepository]) -> None:
+        kept.append(await albums.get(1))
+
+    async with client(app, raises=False) as http:
+        answer = await http.get("/")
+    assert (answer.status_code, answer.json()["code"]) == (500, "INTERNAL")
+    async with client(app) as http:
+        with pytest.raises(UnsavedChanges, match=r"Album 1 \(title\)"):
+            await http.get("/")
+
+
 @pytest.mark.parametrize("statement", [1, 2, 3, 4, 5])
 async def test_a_cancelled_request_gives_its_connections_back(store, client, statement):
     """Cancelled while its nth statement is on its way."""
@@ -239,6 +301,55 @@ async def test_a_cancelled_request_gives_its_connections_back(store, client, sta
         assert current_scope() is None
         assert len((await http.get("/albums?limit=1000")).json()) == 347
     assert store.engine.pool.checkedout() == 0
+
+
+async def test_a_middleware_of_the_applications_own_will_do(store, client):
+    """`Provide` finds the scope that the plain ASGI middleware opened."""
+    app = FastAPI()
+    app.add_middleware(ScopeMiddleware, database=store, context=lambda scope: scope["path"])
+
+    @app.get("/")
+    async def endpoint(albums: Provide[AlbumRepository]) -> AlbumItem:
+        assert albums.scope is current_scope()
+        assert albums.scope.context == "/"
+        return await albums.get(1, AlbumItem)
+
+    async with client(app) as http:
+        answer = await http.get("/")
+    assert (answer.json()["id"], answer.headers["X-Statements"]) == (1, "3")
+
+
+# --- plain functions ------------------------------------------------------------------------------
+
+
+async def test_blocking_work_in_a_thread_gets_what_was_read_before(app, client):
+    def blocking(album: AlbumItem) -> str:
+        return f"{album.title} in {threading.current_thread().name}"
+
+    @app.get("/")
+    async def endpoint(albums: Provide[AlbumRepository]) -> str:
+        return await run_in_threadpool(blocking, await albums.get(1, AlbumItem))
+
+    async with client(app) as http:
+        assert "worker thread" in (await http.get("/")).json()
+
+
+async def test_a_class_may_be_a_dependency_that_holds_a_repository(app, client):
+    """FastAPI makes it in a thread, where it need not read."""
+
+    class Service:
+        def __init__(self, albums: Provide[AlbumRepository]) -> None:
+            self.albums = albums
+
+        async def title(self) -> str:
+            return (await self.albums.get(1)).title
+
+    @app.get("/")
+    async def endpoint(service: Annotated[Service, Depends()]) -> str:
+        return await service.title()
+
+    async with client(app) as http:
+        assert (await http.get("/")).json() == "For Those About To Rock We Salute You"
 
 
 # --- misuse ---------------------------------------------------------------------------------------

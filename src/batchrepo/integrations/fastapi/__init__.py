@@ -3,7 +3,7 @@
 ::
 
     database = Database("postgresql+asyncpg://...", repositories=[AlbumRepository])
-    app = FastAPI()
+    app = FastAPI(lifespan=lifespan(database))
     install(app, database)
 
 
@@ -19,7 +19,11 @@ from batchrepo.integrations.extras import require
 require("fastapi", name="FastAPI", extra="fastapi")
 
 from batchrepo.integrations.fastapi.installing import install  # noqa: E402  the check comes first
-from batchrepo.integrations.fastapi.problems import Problem, problems  # noqa: E402
+from batchrepo.integrations.fastapi.lifespan import lifespan  # noqa: E402
+from batchrepo.integrations.fastapi.openapi import problems  # noqa: E402
 from batchrepo.integrations.fastapi.provide import Provide  # noqa: E402
+from batchrepo.integrations.fastapi.resource import related, resource  # noqa: E402
+from batchrepo.integrations.fastapi.responses import json_response  # noqa: E402
+from batchrepo.integrations.problems import Problem  # noqa: E402
 
-__all__ = ["Problem", "Provide", "install", "problems"]
+__all__ = ["Problem", "Provide", "install", "json_response", "lifespan", "problems", "related", "resource"]

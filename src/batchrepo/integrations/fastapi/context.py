@@ -19,13 +19,16 @@ class ContextDependency:
     Args:
         dependency: whatever FastAPI's ``Depends`` takes: a function, async or not, with or without
             ``yield``, that has dependencies of its own.
+
+    Attributes:
+        dependant: what FastAPI makes of it.
     """
 
     def __init__(self, dependency: Callable[..., Any]) -> None:
         async def needs(context: Annotated[Any, Depends(dependency)]) -> None: ...
 
         # A mistake in its signature is found now, when the application is put together.
-        self._dependant = get_dependant(path="", call=needs)
+        self.dependant = get_dependant(path="", call=needs)
 
     async def solve(self, request: Request, response: Response, background: BackgroundTasks) -> Any:
         """The context of a request.
@@ -40,7 +43,7 @@ class ContextDependency:
         """
         solved = await solve_dependencies(
             request=request,
-            dependant=self._dependant,
+            dependant=self.dependant,
             background_tasks=background,
             response=response,
             dependency_overrides_provider=request.scope.get("app"),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
-from batchrepo.errors import BatchRepoError, DeclarationError
+from batchrepo.errors import DeclarationError
 from batchrepo.integrations.fastapi.context import ContextDependency
-from batchrepo.integrations.fastapi.middleware import ScopeMiddleware
-from batchrepo.integrations.fastapi.problems import answer_with_problem
+from batchrepo.integrations.fastapi.middleware import InstalledMiddleware
+from batchrepo.integrations.fastapi.openapi import describe_problems
+from batchrepo.integrations.fastapi.problems import answer_with_problems
+from batchrepo.integrations.requests import field_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 
     from batchrepo.database import Database
 
-_FIELD_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-
 
 def install(
     app: FastAPI,
@@ -26,19 +25,16 @@ def install(
     *,
     context: Callable[..., Any] | None = None,
     statement_header: str | None = "X-Statements",
+    problems: bool = True,
 ) -> None:
     """Give an application its Database, so that its endpoints may use ``Provide``.
 
-    Making a Database opens no connection, so this belongs right after ``FastAPI(...)``. The Database is
-    then ``app.state.batchrepo``; closing it stays with whoever made it, in the application's lifespan::
+    Making a Database opens no connection, so this belongs right after ``FastAPI(...)``, whose
+    ``lifespan=lifespan(database)`` closes it. The Database is then ``app.state.batchrepo``.
 
-        @asynccontextmanager
-        async def lifespan(app):
-            async with app.state.batchrepo:
-                yield
-
-    Errors of batchrepo become problem details (RFC 9457); a handler of yours for one of them, or for
-    ``BatchRepoError``, comes first.
+    Every error becomes problem details (RFC 9457): those of batchrepo, requests that FastAPI refuses,
+    ``HTTPException``, unknown paths and methods, and what nobody expected. A handler of yours comes first,
+    whether it was added before or after.
 
     Args:
         app: the application. One that is mounted in it finds the Database too, and needs a call of its own
@@ -50,6 +46,8 @@ def install(
             raise ``HTTPException``.
         statement_header: the response header with the number of statements that were run before the
             response started, on every response to a request that opened a scope. None for no header.
+        problems: False answers only errors of batchrepo with problem details and leaves the others as they
+            were, for an application whose clients know FastAPI's form of them.
 
     Raises:
         DeclarationError: the application has one already, has started, or the header is no field name.
@@ -60,15 +58,13 @@ def install(
         raise DeclarationError(
             "install(app, database) came after the application's start. Call it after FastAPI(...)."
         )
-    if statement_header is not None and not _FIELD_NAME.fullmatch(statement_header):
-        raise DeclarationError(
-            f"statement_header={statement_header!r} is no name of a header. Expected one such as 'X-Statements', or None."
-        )
+    field_name(statement_header)
     app.state.batchrepo = database
     app.add_middleware(
-        ScopeMiddleware,
+        InstalledMiddleware,
         database=database,
-        context=ContextDependency(context) if context is not None else None,
-        header=statement_header,
+        dependency=ContextDependency(context) if context is not None else None,
+        statement_header=statement_header,
     )
-    app.exception_handlers.setdefault(BatchRepoError, answer_with_problem)
+    answer_with_problems(app, every=problems)
+    describe_problems(app)

@@ -1,8 +1,9 @@
 """`Provide`: repositories and the scope as FastAPI dependencies.
 
-The scope is opened when the first dependency of a request needs it, and closed after the response has been
-sent and its background tasks have run, so that streamed bodies and background tasks may read too. Changes
-that nothing saved are an error before the response starts, while it can still be one.
+The scope is opened when the first dependency of a request needs it, and closed by the middleware after the
+response has been sent and its background tasks have run, so that streamed bodies and background tasks may read
+too. Changes that nothing saved are an error when the endpoint has returned, so that a handler of the
+application sees it.
 """
 
 import inspect
@@ -17,29 +18,24 @@ from fastapi.requests import HTTPConnection
 
 from batchrepo.errors import DeclarationError, InvalidArgument, ScopeError
 from batchrepo.integrations.fastapi.middleware import InstalledScopes
-from batchrepo.integrations.requests import scopes_of
+from batchrepo.integrations.requests import RequestScopes, scopes_of
 from batchrepo.repository import Repository
 from batchrepo.scope import Scope
-from batchrepo.scope.unsaved import refuse_flush
 
 T = TypeVar("T")
 
 
-async def request_scope(
-    connection: HTTPConnection, response: Response, background: BackgroundTasks
-) -> AsyncIterator[Scope]:
+async def request_scope(connection: HTTPConnection, response: Response, background: BackgroundTasks) -> Scope:
     """The scope that all of a request shares, as a FastAPI dependency.
 
     Raises:
         ScopeError: no Database is installed; the endpoint is not async; or it is a WebSocket.
     """
     scopes, request = _installed(connection)
-    context = (
-        await scopes.context.solve(request, response, background) if scopes.context is not None else None
-    )
-    async with scopes.open(context) as scope:
-        scopes.shared = scope
-        yield scope
+    dependency = scopes.dependency if isinstance(scopes, InstalledScopes) else None
+    if dependency is None:
+        return await scopes.share()
+    return await scopes.share(lambda: dependency.solve(request, response, background))
 
 
 async def settled_scope(scope: Annotated[Scope, Depends(request_scope)]) -> AsyncIterator[Scope]:
@@ -49,7 +45,7 @@ async def settled_scope(scope: Annotated[Scope, Depends(request_scope)]) -> Asyn
         UnsavedChanges: an entity was changed and nothing saved it.
     """
     yield scope
-    refuse_flush(scope.session.sync_session)
+    scope.refuse_unsaved()
 
 
 SettledScope = Annotated[Scope, Depends(settled_scope, scope="function")]
@@ -113,7 +109,7 @@ def _provider(target: Any) -> Provider[Any]:
     )
 
 
-def _installed(connection: HTTPConnection) -> tuple[InstalledScopes, Request]:
+def _installed(connection: HTTPConnection) -> tuple[RequestScopes, Request]:
     """The place for this request's scopes."""
     if not isinstance(connection, Request):
         raise ScopeError(
@@ -121,7 +117,7 @@ def _installed(connection: HTTPConnection) -> tuple[InstalledScopes, Request]:
             "read again. Open one per message: async with database.scope() as scope: ..."
         )
     scopes = scopes_of(connection.scope)
-    if not isinstance(scopes, InstalledScopes):
+    if scopes is None:
         raise ScopeError(
             "Provide found no Database in this application. Call install(app, database), from "
             "batchrepo.integrations.fastapi, right after FastAPI(...)."

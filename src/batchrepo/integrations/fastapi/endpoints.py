@@ -1,0 +1,110 @@
+"""From what an endpoint of a resource is to a route of FastAPI."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from inspect import Parameter, Signature
+from typing import TYPE_CHECKING, Any
+
+from fastapi import Request, Response
+
+from batchrepo.integrations.fastapi.openapi import problems
+from batchrepo.integrations.fastapi.parameters import injected, query_names
+from batchrepo.integrations.fastapi.provide import Provide
+from batchrepo.integrations.fastapi.responses import json_response
+from batchrepo.integrations.fastapi.unknown import refuse_unknown
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+    from fastapi import APIRouter
+
+    from batchrepo.plan.pages import JsonPage, NumberedPage
+    from batchrepo.repository import Repository
+
+
+_HEADERS = {
+    "ETag": {
+        "description": "Send it as `If-None-Match` with the next request.",
+        "schema": {"type": "string"},
+    },
+    "Cache-Control": {"description": "Who may keep the answer.", "schema": {"type": "string"}},
+}
+_LINK = {"description": "The pages beside this one (RFC 8288).", "schema": {"type": "string"}}
+_KNOWN = {"description": "What the client has is still right.", "headers": _HEADERS}
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """An endpoint that reads.
+
+    Attributes:
+        path: below the prefix of the resource.
+        name: of the operation, for whoever generates a client.
+        summary: what it is, in a line.
+        description: more about it.
+        model: what the body is, for OpenAPI; nothing is validated by it.
+        parameters: what it takes.
+        answer: makes the reply from the repository and the arguments.
+        problems: the statuses of its errors.
+        paged: whether the reply is a page, with links to those beside it.
+    """
+
+    path: str
+    name: str
+    summary: str
+    description: str
+    model: Any
+    parameters: Sequence[Parameter]
+    answer: Callable[[Repository[Any], Mapping[str, Any]], Awaitable[JsonPage | NumberedPage[Any] | bytes]]
+    problems: Sequence[int] = ()
+    paged: bool = False
+
+
+@dataclass(frozen=True)
+class Caching:
+    """What the answers of a resource say to caches; as the arguments of `json_response`."""
+
+    cache_control: str | None
+    vary: Sequence[str]
+
+
+def add_endpoint(
+    router: APIRouter, repository: type[Repository[Any]], endpoint: Endpoint, caching: Caching
+) -> None:
+    """Add the route of an endpoint, and the same for ``HEAD``."""
+    known = query_names(endpoint.parameters)
+
+    async def call(_request: Request, _response: Response, _repository: Any, **given: Any) -> Response:
+        refuse_unknown(_request, known)
+        reply = await endpoint.answer(_repository, given)
+        response = json_response(_request, reply, cache_control=caching.cache_control, vary=caching.vary)
+        # What dependencies put on the response that FastAPI would have made.
+        response.raw_headers.extend(_response.raw_headers)
+        return response
+
+    call.__name__ = call.__qualname__ = endpoint.name
+    call.__signature__ = Signature(  # type: ignore[attr-defined]
+        [
+            injected("_request", Request),
+            injected("_response", Response),
+            injected("_repository", Provide[repository]),  # type: ignore[misc, valid-type]
+            *endpoint.parameters,
+        ]
+    )
+    shared: dict[str, Any] = {"endpoint": call, "path": endpoint.path, "name": endpoint.name}
+    router.add_api_route(
+        **shared,
+        methods=["GET"],
+        operation_id=endpoint.name,
+        summary=endpoint.summary,
+        description=endpoint.description,
+        response_model=endpoint.model,
+        response_description="The answer.",
+        responses={
+            200: {"headers": {**_HEADERS, "Link": _LINK} if endpoint.paged else _HEADERS},
+            304: _KNOWN,
+            **problems(*endpoint.problems, 422),
+        },
+    )
+    router.add_api_route(**shared, methods=["HEAD"], include_in_schema=False, response_model=None)

@@ -1,0 +1,146 @@
+"""The parameters of a resource's endpoints, typed for OpenAPI.
+
+Each is a parameter of the endpoint's signature, as if it had been written by hand. None is the default of
+all: a parameter that was left out, not a value that a client may send.
+"""
+
+from __future__ import annotations
+
+from inspect import Parameter
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from fastapi import Path, Query, params
+from pydantic import Field
+
+from batchrepo.errors import InvalidArgument
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from batchrepo.mapping import ColumnInfo, EntityInfo
+
+
+def query(name: str, kind: Any, description: str, **more: Any) -> Parameter:
+    """An optional query parameter.
+
+    Args:
+        name: as the client writes it, and the name of the argument.
+        kind: the type of its values.
+        description: what it means, for people.
+        more: what ``Query`` takes, such as ``examples``.
+    """
+    annotation = Annotated[kind, Query(alias=name, description=description, **more)]
+    return Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+
+
+def injected(name: str, annotation: Any) -> Parameter:
+    """What FastAPI puts in, such as the request or a dependency."""
+    return Parameter(name, Parameter.KEYWORD_ONLY, annotation=annotation)
+
+
+def query_names(parameters: Iterable[Parameter]) -> list[str]:
+    """The names that clients write in the query."""
+    markers = [parameter.annotation.__metadata__[-1] for parameter in parameters]
+    return [marker.alias for marker in markers if not isinstance(marker, params.Path)]
+
+
+def page_parameters(size: int, most: int) -> list[Parameter]:
+    """Which page of a list: from its start or its end, behind or before a cursor."""
+    bounds = {"ge": 0, "le": most, "examples": [size]}
+    return [
+        query("first", int, f"At most so many, from the start. {size} if nothing is said.", **bounds),
+        query("after", str, "Only what comes behind this cursor: the `end_cursor` of the page before."),
+        query("last", int, "At most so many, from the end.", **bounds),
+        query("before", str, "Only what comes before this cursor: the `start_cursor` of the page after."),
+    ]
+
+
+def numbered_parameters(size: int, most: int) -> list[Parameter]:
+    """Which page of a list, by its number."""
+    return [
+        query("page", int, "The number of the page, from 1.", ge=1, examples=[1]),
+        query("size", int, f"At most so many. {size} if nothing is said.", ge=1, le=most, examples=[size]),
+    ]
+
+
+def total_parameter(names: Iterable[str]) -> Parameter:
+    """Whether and how the rows of all pages are counted."""
+    kinds = tuple(names)
+    description = "Count the rows of all pages together, which takes one more statement."
+    return query("total", Literal[kinds], description, examples=[kinds[0]])
+
+
+class Key:
+    """The primary key in paths and queries: a parameter for each of its columns.
+
+    Args:
+        entity: whose key.
+    """
+
+    def __init__(self, entity: EntityInfo) -> None:
+        self._entity = entity
+        self._arguments = {column: f"key_{column.name}" for column in entity.key}
+
+    @property
+    def path(self) -> str:
+        """The part of a path that names a row, such as ``/{id}``."""
+        return "".join(f"/{{{column.name}}}" for column in self._arguments)
+
+    def parameters(self) -> list[Parameter]:
+        """Of a path that names one row."""
+        return [
+            injected(
+                argument,
+                Annotated[
+                    _type_of(column),
+                    Path(alias=column.name, description=f"The {column.name} of the {self._entity.name}."),
+                ],
+            )
+            for column, argument in self._arguments.items()
+        ]
+
+    def repeated(self, most: int) -> list[Parameter]:
+        """Of a query that names many rows: each is repeated, once for each row."""
+        others = ", in step with the others" if len(self._arguments) > 1 else ""
+        return [
+            injected(
+                argument,
+                Annotated[
+                    list[_type_of(column)],  # type: ignore[misc]
+                    Query(
+                        alias=column.name,
+                        min_length=1,
+                        max_length=most,
+                        description=f"The {column.name} of each {self._entity.name}: repeat it{others}, at most "
+                        f"{most} times.",
+                    ),
+                ],
+            )
+            for column, argument in self._arguments.items()
+        ]
+
+    def read(self, given: Mapping[str, Any]) -> Any:
+        """The key that the arguments of an endpoint name; a tuple if it has several columns."""
+        values = tuple(given[argument] for argument in self._arguments.values())
+        return values[0] if len(values) == 1 else values
+
+    def read_many(self, given: Mapping[str, Any]) -> list[Any]:
+        """The keys that the arguments of an endpoint name.
+
+        Raises:
+            InvalidArgument: not all columns were repeated equally often.
+        """
+        columns = [given[argument] for argument in self._arguments.values()]
+        if len({len(values) for values in columns}) > 1:
+            counts = ", ".join(
+                f"{column.name} {len(values)} times"
+                for column, values in zip(self._arguments, columns, strict=True)
+            )
+            raise InvalidArgument(f"Each {self._entity.name} needs all columns of its key; got {counts}.")
+        return columns[0] if len(columns) == 1 else list(zip(*columns, strict=True))
+
+
+def _type_of(column: ColumnInfo) -> Any:
+    kind = column.python_type or str
+    # What no integer column can hold.
+    return Annotated[int, Field(ge=-(2**63), lt=2**63)] if kind is int else kind

@@ -1,0 +1,252 @@
+"""`resource`: the endpoints of a repository, from one declaration."""
+
+from __future__ import annotations
+
+import re
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+
+from batchrepo.declare.repository_info import read_repository
+from batchrepo.errors import DeclarationError, did_you_mean
+from batchrepo.integrations.conditional import CACHE_CONTROL, VARY
+from batchrepo.integrations.fastapi.endpoints import Caching, add_endpoint
+from batchrepo.integrations.fastapi.reading import (
+    Readable,
+    count_endpoint,
+    list_endpoint,
+    many_endpoint,
+    numbered_endpoint,
+    one_endpoint,
+    related_list_endpoint,
+    related_one_endpoint,
+)
+from batchrepo.mapping.entity import attribute_owner, shown
+from batchrepo.repository import Repository
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager
+    from enum import Enum
+
+    from fastapi.params import Depends
+
+    from batchrepo.database import Database
+    from batchrepo.integrations.fastapi.endpoints import Endpoint
+    from batchrepo.mapping import EntityInfo, RelationInfo
+    from batchrepo.plan.pages import Total
+
+Operation = Literal["list", "one", "many", "count"]
+"""What can be done with a resource. Writing comes here: create, update, delete and their bulk forms."""
+
+READING: tuple[Operation, ...] = get_args(Operation)
+"""All operations that read."""
+
+_TOTALS: Mapping[str, Total] = {"exact": "exact"}
+
+
+@dataclass(frozen=True)
+class Related:
+    """A relation that a resource shows below each of its rows. Made by `related`."""
+
+    attribute: Any
+    view: type[BaseModel]
+    repository: type[Repository[Any]] | None
+
+
+def related(
+    attribute: Any, view: type[BaseModel], *, repository: type[Repository[Any]] | None = None
+) -> Related:
+    """A relation that `resource` shows below each row, such as ``related(Album.tracks, TrackView)``.
+
+    Args:
+        attribute: a relationship, to many or to one.
+        view: how what it leads to is shown.
+        repository: of what it leads to: how that may be filtered and sorted, and how large its pages are.
+    """
+    return Related(attribute, view, repository)
+
+
+def resource(
+    repository: type[Repository[Any]],
+    *,
+    view: type[BaseModel],
+    prefix: str,
+    list_view: type[BaseModel] | None = None,
+    operations: Collection[Operation] = READING,
+    related: Mapping[str, Related] | None = None,
+    numbered: bool = False,
+    totals: Mapping[str, Total] = _TOTALS,
+    cache_control: str | None = CACHE_CONTROL,
+    vary: Sequence[str] = VARY,
+    tags: list[str | Enum] | None = None,
+    names: tuple[str, str] | None = None,
+    dependencies: Sequence[Depends] | None = None,
+) -> APIRouter:
+    """The endpoints of a repository, as a router.
+
+    ::
+
+        app.include_router(
+            resource(
+                AlbumRepository,
+                view=AlbumView,
+                prefix="/albums",
+                related={"tracks": related(Album.tracks, TrackView, repository=TrackRepository)},
+            )
+        )
+
+    ======================  ===========  ==============================================================
+    ``/albums``             ``list``     pages by cursor, sorted and filtered as the repository declares
+    ``/albums/{id}``        ``one``      one row; each column of a composite key is a part of the path
+    ``/albums/by-ids``      ``many``     ``?id=3&id=1``: in this order, or an error that names the missing
+    ``/albums/count``       ``count``    how many rows the same filters leave
+    ``/albums/{id}/tracks`` ``related``  what belongs to one row, by pages
+    ======================  ===========  ==============================================================
+
+    Every answer has an entity tag (304 for a client that has it), lists have ``Link`` headers, and each
+    takes ``HEAD`` too. The views are checked when the application starts.
+
+    Args:
+        repository: what is read. What it does not declare as sortable or filterable is refused.
+        view: how a row is shown.
+        prefix: the path, such as ``/albums``.
+        list_view: how rows are shown in the list; by default as one is.
+        operations: which endpoints there are.
+        related: relations to show below each row, by the last part of their path.
+        numbered: page the list by numbers (``page``, ``size``) instead of cursors.
+        totals: how a client may have all rows counted, by the value of ``total``, such as ``{"exact":
+            "exact", "about": "estimated", "1000": capped(1_000)}``.
+        cache_control: who may keep the answers, and how long. None for no header.
+        vary: the request headers that the answers depend on.
+        tags: of the endpoints in OpenAPI; by default the prefix.
+        names: of one row and of many in the names of operations, such as ``("album", "albums")``; by default
+            from the entity and the prefix.
+        dependencies: of all endpoints, as ``APIRouter`` takes them.
+
+    Raises:
+        DeclarationError: an argument is wrong; the message says which.
+    """
+    entity = _entity_of(repository)
+    where = f"resource({repository.__name__}, ...)"
+    _check_arguments(where, view, list_view, prefix, operations, totals)
+    relations = {
+        name: _relation(f"{where}: related[{name!r}]", entity, name, shown)
+        for name, shown in (related or {}).items()
+    }
+    plural = re.sub(r"\W+", "_", prefix).strip("_")
+    singular, plural = names or (_snake(entity.name), plural)
+    shared = Readable(repository, entity, singular, plural, totals)
+    shown_in_list = list_view or view
+    endpoints: list[Endpoint] = []
+    # Fixed paths before those with a key, which would take them for one.
+    if "count" in operations:
+        endpoints.append(count_endpoint(shared))
+    if "many" in operations:
+        endpoints.append(many_endpoint(shared, view))
+    if "list" in operations:
+        make_list = numbered_endpoint if numbered else list_endpoint
+        endpoints.append(make_list(shared, shown_in_list))
+    if "one" in operations:
+        endpoints.append(one_endpoint(shared, view))
+    for name, relation in relations.items():
+        declared = (related or {})[name]
+        if relation.many:
+            target = declared.repository or Repository
+            endpoints.append(related_list_endpoint(shared, name, relation, declared.view, target))
+        else:
+            endpoints.append(related_one_endpoint(shared, name, relation, declared.view))
+    below = [(related[name].view, relation.target) for name, relation in relations.items()] if related else []
+    router = APIRouter(
+        prefix=prefix,
+        tags=tags if tags is not None else [prefix.strip("/")],
+        dependencies=dependencies,
+        lifespan=_checking(repository, [(view, entity), (shown_in_list, entity), *below]),
+    )
+    for endpoint in endpoints:
+        add_endpoint(router, repository, endpoint, Caching(cache_control, vary))
+    return router
+
+
+def _checking(
+    repository: type[Repository[Any]], views: Sequence[tuple[type[BaseModel], EntityInfo]]
+) -> Callable[[Any], AbstractAsyncContextManager[None]]:
+    """A lifespan that finds a wrong view when the application starts: only then is the Database known."""
+
+    @asynccontextmanager
+    async def checked(app: Any) -> AsyncIterator[None]:
+        database: Database | None = getattr(app.state, "batchrepo", None)
+        if database is not None:
+            info = database.reading.catalog.by_class.get(repository)
+            if info is None:
+                raise DeclarationError(
+                    f"resource({repository.__name__}, ...): {repository.__name__} is not registered. Name it in "
+                    f"Database(..., repositories=[...])."
+                )
+            for view, entity in views:
+                database.reading.views(view, entity, info if entity is info.entity else None)
+        yield
+
+    return checked
+
+
+def _entity_of(repository: Any) -> EntityInfo:
+    if not (isinstance(repository, type) and issubclass(repository, Repository)):
+        raise DeclarationError(
+            f"resource() expects a Repository class, such as AlbumRepository; got {shown(repository)}."
+        )
+    return read_repository(repository, Repository).entity
+
+
+def _check_arguments(
+    where: str, view: Any, list_view: Any, prefix: Any, operations: Any, totals: Any
+) -> None:
+    _check_view(f"{where}: view=", view)
+    if list_view is not None:
+        _check_view(f"{where}: list_view=", list_view)
+    if not isinstance(prefix, str) or not re.fullmatch(r"(/[^/{}]+)+", prefix):
+        raise DeclarationError(
+            f"{where}: prefix= expects a path without an end, such as '/albums'; got {prefix!r}."
+        )
+    if isinstance(operations, str) or not set(operations) <= set(READING):
+        raise DeclarationError(
+            f"{where}: operations= expects some of {', '.join(READING)}; got {operations!r}."
+        )
+    if not totals:
+        raise DeclarationError(
+            f'{where}: totals= expects names for ways to count, such as {{"exact": "exact"}}.'
+        )
+
+
+def _check_view(place: str, view: Any) -> None:
+    if not (isinstance(view, type) and issubclass(view, BaseModel)):
+        raise DeclarationError(f"{place} expects a view, which is a Pydantic model; got {shown(view)}.")
+
+
+def _relation(place: str, entity: EntityInfo, name: str, declared: Any) -> RelationInfo:
+    if not isinstance(declared, Related):
+        raise DeclarationError(f"{place} expects related(Album.tracks, TrackView); got {shown(declared)}.")
+    if not re.fullmatch(r"[\w-]+", name):
+        raise DeclarationError(f"{place}: expected a part of a path, such as 'tracks'.")
+    _check_view(place, declared.view)
+    owner, attribute = attribute_owner(declared.attribute, place)
+    if owner not in entity.ancestors or attribute not in entity.relations:
+        raise DeclarationError(
+            f"{place}: {owner.name}.{attribute} is not a relationship of {entity.name}."
+            f"{did_you_mean(attribute, entity.relations)}"
+        )
+    if (
+        declared.repository is not None
+        and _entity_of(declared.repository) is not entity.relations[attribute].target
+    ):
+        raise DeclarationError(
+            f"{place}: {declared.repository.__name__} is not a repository of {entity.relations[attribute].target.name}."
+        )
+    return entity.relations[attribute]
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()

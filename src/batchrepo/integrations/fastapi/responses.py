@@ -1,0 +1,75 @@
+"""JSON that goes out as it is: with an entity tag, so that what the client has is not sent again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fastapi.responses import Response
+
+from batchrepo.integrations.conditional import CACHE_CONTROL, VARY, is_known
+from batchrepo.integrations.links import link_header, number_links, page_links
+from batchrepo.plan.pages import JsonPage, NumberedPage, etag_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from fastapi import Request
+
+
+def json_response(
+    request: Request,
+    reply: JsonPage | NumberedPage[Any] | bytes,
+    *,
+    links: Mapping[str, str] | None = None,
+    cache_control: str | None = CACHE_CONTROL,
+    vary: Sequence[str] = VARY,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """A response with JSON that is bytes already, or 304 if the client has it.
+
+    ::
+
+        @app.get("/albums", response_model=Page[AlbumView])
+        async def list_albums(request: Request, albums: Provide[AlbumRepository], after: str | None = None):
+            return json_response(request, await albums.page_json(AlbumView, after=after))
+
+    The answer to ``HEAD`` has the same headers and no body.
+
+    Args:
+        request: what is answered. Only the answer to ``GET`` and ``HEAD`` may be 304.
+        reply: the JSON, or a page of it, whose ``Link`` header names the pages beside it by the parameters
+            ``first``, ``after``, ``last`` and ``before``, or by ``page`` and ``size``.
+        links: targets of the ``Link`` header by relation, instead of those.
+        cache_control: who may keep the answer, and how long. None for no header.
+        vary: the request headers that the answer depends on. The default is right where it depends on who
+            asks, and harmless where it does not; what anybody may keep (``public``) and depends on nobody
+            goes with ``vary=()``.
+        headers: more headers.
+    """
+    body, beside = _read(request, reply)
+    tag = reply.etag if isinstance(reply, JsonPage) else etag_of(body)
+    links = beside if links is None else links
+    told = {"ETag": tag, **(headers or {})}
+    if cache_control is not None:
+        told["Cache-Control"] = cache_control
+    if vary:
+        told["Vary"] = ", ".join(vary)
+    if links:
+        told["Link"] = link_header(links)
+    if request.method in ("GET", "HEAD") and is_known(tag, request.headers.getlist("If-None-Match")):
+        return Response(None, 304, told)
+    if request.method == "HEAD":
+        return Response(None, 200, {**told, "Content-Length": str(len(body))}, "application/json")
+    return Response(body, 200, told, "application/json")
+
+
+def _read(
+    request: Request, reply: JsonPage | NumberedPage[Any] | bytes
+) -> tuple[bytes, Mapping[str, str] | None]:
+    """The body of a reply, and the pages beside it."""
+    if isinstance(reply, bytes):
+        return reply, None
+    path, parameters = request.url.path, request.query_params.multi_items()
+    if isinstance(reply, JsonPage):
+        return reply.body, page_links(path, parameters, reply)
+    return reply.model_dump_json(by_alias=True).encode(), number_links(path, parameters, reply)

@@ -1,0 +1,83 @@
+"""`Link` headers (RFC 8288): where the other pages of a list are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from batchrepo.plan.pages import JsonPage, NumberedPage, Page
+
+Parameters = Iterable[tuple[str, str]]
+"""The query parameters of a request, in order, repeated ones included."""
+
+_CURSOR_PARAMETERS = frozenset({"first", "after", "last", "before"})
+_NUMBER_PARAMETERS = frozenset({"page", "size"})
+
+_PATH = "/!$&'()*+:;=@~"
+_URL = f"{_PATH}#%?[]"
+"""What stands in a URL as it is; but for the comma, at which careless clients split the header."""
+
+
+def link_header(links: Mapping[str, str]) -> str:
+    """The value of a ``Link`` header.
+
+    Args:
+        links: targets by relation, such as ``{"next": "/albums?after=..."}``, absolute or relative to the
+            URL of the request.
+    """
+    return ", ".join(f'<{quote(target, safe=_URL)}>; rel="{rel}"' for rel, target in links.items())
+
+
+def page_links(path: str, parameters: Parameters, page: Page[Any] | JsonPage) -> dict[str, str]:
+    """The first, the previous and the next page of a list that pages by cursor.
+
+    Args:
+        path: of the request. Targets are relative to its server, so that they hold behind any proxy.
+        parameters: of the request. The size of its page is kept, and so is all that does not say which page.
+        page: the answer.
+    """
+    given = list(parameters)
+    size = next((value for name, value in given if name in ("first", "last")), None)
+    kept = [(name, value) for name, value in given if name not in _CURSOR_PARAMETERS]
+
+    def target(sized: str, **place: str) -> str:
+        return _target(path, [*kept, *({sized: size} if size is not None else {}).items(), *place.items()])
+
+    links = {"first": target("first")}
+    if page.has_previous and page.start_cursor is not None:
+        links["prev"] = target("last", before=page.start_cursor)
+    if page.has_next and page.end_cursor is not None:
+        links["next"] = target("first", after=page.end_cursor)
+    return links
+
+
+def number_links(path: str, parameters: Parameters, page: NumberedPage[Any]) -> dict[str, str]:
+    """The first, the previous, the next and the last page of a list with page numbers.
+
+    Args:
+        path: of the request.
+        parameters: of the request. All that does not say which page is kept.
+        page: the answer. Where it has no total, a full page is taken to have a next one.
+    """
+    kept = [(name, value) for name, value in parameters if name not in _NUMBER_PARAMETERS]
+
+    def target(number: int) -> str:
+        return _target(path, [*kept, ("page", str(number)), ("size", str(page.size))])
+
+    links = {"first": target(1)}
+    if page.number > 1:
+        links["prev"] = target(page.number - 1)
+    if len(page.items) == page.size if page.pages is None else page.number < page.pages:
+        links["next"] = target(page.number + 1)
+    if page.pages:
+        links["last"] = target(page.pages)
+    return links
+
+
+def _target(path: str, parameters: list[tuple[str, str]]) -> str:
+    query = urlencode(parameters)
+    return quote(path, safe=_PATH) + (f"?{query}" if query else "")
