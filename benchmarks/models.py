@@ -10,7 +10,6 @@ from sqlalchemy import ForeignKey, Index
 from sqlalchemy.ext.asyncio import AsyncAttrs
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
-
 EDITED_OR_NEVER = "coalesce(edited_at, timestamptz '1970-01-01 00:00:00+00')"
 """An order without NULLs by a column that has some, for whoever cannot page by such a column."""
 
