@@ -222,8 +222,8 @@ class _Parser:
     def _wrong(self, what: str, at: int) -> InvalidFields:
         near = self.text[max(0, at - 20) : at + 20]
         return InvalidFields(
-            f"fields: {what}, at character {at + 1} (near {near!r}). Expected a list of names, such as "
-            f"'id,title,artist(name)'.",
+            f"fields: {what} at character {at + 1}, near {near!r}. Write names with commas between them, and "
+            f"what is wanted of a relation in parentheses: 'id,title,artist(name)'.",
             position=at,
         )
 

@@ -12,7 +12,7 @@ from batchrepo.plan.annotations import read_type
 from batchrepo.plan.pages import item_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from pydantic.fields import FieldInfo
 
@@ -46,8 +46,8 @@ class Named:
     paged: bool = False
 
 
-@lru_cache(maxsize=1024)
-def names_of(view: type[BaseModel], *, by_alias: bool = True) -> dict[str, tuple[Named, ...]]:
+@lru_cache(maxsize=1_024)
+def names_of(view: type[BaseModel], *, by_alias: bool = True) -> Mapping[str, tuple[Named, ...]]:
     """What a view has under each name in its JSON: one, unless several fields share an alias.
 
     Args:

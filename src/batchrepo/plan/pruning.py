@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from batchrepo.plan.schemas import is_node, nodes
+from batchrepo.plan.schemas import is_node
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from batchrepo.plan.schemas import Definitions, Schema
 
@@ -39,10 +39,8 @@ def why_whole(
         definitions: what the schema refers to.
     """
     schema = definitions.resolved(schema)
-    if schema["type"].startswith("function-"):
-        return f"a validator around {view.__name__} may look at all of its fields"
     if schema["type"] != "model" or schema["cls"] is not view:
-        return f"it is not a plain {view.__name__}"
+        return f"what is around {view.__name__}, such as a validator, may look at all of its fields"
     return _why_model_whole(schema, view) or _why_fields_whole(schema, view, wanted, definitions)
 
 
@@ -76,27 +74,14 @@ def _why_fields_whole(
 
 def _why_not_alone(field: Schema, definitions: Definitions) -> str | None:
     """What of a field may look at the fields beside it; None if nothing does."""
-    for node in _parts(field, definitions):
-        if node["type"] == "with-info":
+    for part in definitions.parts(field, below_fields=False):
+        if part["type"] == "with-info":
             return "a validator"
-        if node.get("is_field_serializer"):
+        if part.get("is_field_serializer"):
             return "a serializer"
-        if node.get("default_factory_takes_data"):
+        if part.get("default_factory_takes_data"):
             return "the default"
     return None
-
-
-def _parts(field: Schema, definitions: Definitions) -> Iterator[Schema]:
-    """All parts of a field, references followed, down to where fields of another model begin."""
-    seen: set[int] = set()
-    pending = [field]
-    while pending:
-        for node in nodes(pending.pop(), below_fields=False):
-            yield node
-            target = definitions.resolved(node)
-            if target is not node and id(target) not in seen:
-                seen.add(id(target))
-                pending.append(target)
 
 
 def with_fields(schema: Schema, fields: Mapping[str, Schema], definitions: Definitions) -> Schema:

@@ -32,19 +32,38 @@ class Definitions:
             schema = self._by_ref[schema["schema_ref"]]
         return schema
 
+    def parts(self, schema: Schema, *, below_fields: bool = True) -> Iterator[Schema]:
+        """A schema and everything in it that has a type: schemas, serializations, functions; references followed.
+
+        Args:
+            schema: where to start.
+            below_fields: whether to go into the fields of models, dataclasses and typed dicts.
+        """
+        followed: set[str] = set()
+        pending: list[Any] = [schema]
+        while pending:
+            node = pending.pop()
+            if isinstance(node, list | tuple):
+                pending += node
+            if not isinstance(node, Mapping):
+                continue
+            kind = node.get("type")
+            if not isinstance(kind, str):  # schemas by name
+                pending += node.values()
+                continue
+            yield node
+            ref = node.get("schema_ref")
+            if ref in self._by_ref and ref not in followed:
+                followed.add(ref)
+                pending.append(self._by_ref[ref])
+            if below_fields or kind not in _WITH_FIELDS:
+                pending += [value for key, value in node.items() if key not in _VALUES]
+
     def around(self, inner: Schema) -> Schema:
         """A schema whose parts refer to the same definitions, with those that it needs."""
-        needed: dict[str, Schema] = {}
-        pending = [inner]
-        while pending:
-            for node in nodes(pending.pop()):
-                ref = node["schema_ref"] if node["type"] == "definition-ref" else None
-                if ref in self._by_ref and ref not in needed:
-                    needed[ref] = self._by_ref[ref]
-                    pending.append(needed[ref])
-        if not needed:
-            return inner
-        return {"type": "definitions", "schema": inner, "definitions": list(needed.values())}
+        refs = dict.fromkeys(part.get("schema_ref") for part in self.parts(inner))
+        needed = [self._by_ref[ref] for ref in refs if ref in self._by_ref]
+        return {"type": "definitions", "schema": inner, "definitions": needed} if needed else inner
 
 
 def is_node(schema: Schema, kind: str, settings: set[str]) -> bool:
@@ -54,27 +73,6 @@ def is_node(schema: Schema, kind: str, settings: set[str]) -> bool:
 
 _VALUES = {"metadata", "config", "cls", "default", "expected", "members"}
 """Keys whose values are no schemas, though they may look like some."""
-
-
-def nodes(schema: Schema, *, below_fields: bool = True) -> Iterator[Schema]:
-    """A schema and everything in it that has a type: schemas, serializations, functions. References are not followed.
-
-    Args:
-        schema: where to start.
-        below_fields: whether to go into the fields of models, dataclasses and typed dicts.
-    """
-    pending: list[Any] = [schema]
-    while pending:
-        node = pending.pop()
-        if isinstance(node, Mapping):
-            if isinstance(node.get("type"), str):
-                yield node
-                if not below_fields and node["type"] in _WITH_FIELDS:
-                    continue
-            pending += [value for key, value in node.items() if key not in _VALUES]
-        elif isinstance(node, list | tuple):
-            pending += node
-
 
 _WITH_FIELDS = {"model-fields", "dataclass-args", "typed-dict", "arguments", "arguments-v3"}
 """Nodes whose parts see each other and nothing around them."""

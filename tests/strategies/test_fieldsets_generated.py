@@ -1,0 +1,67 @@
+"""Any part of any view is, byte for byte, what the answer for the whole view has of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+from hypothesis import HealthCheck, assume, event, given, settings
+from hypothesis import strategies as st
+from pydantic import BaseModel
+from pydantic_core import to_json
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from batchrepo import Database
+from batchrepo.plan.narrowing import Narrowed
+from tests.strategies.any_view import as_text, asked, names_in_json, picked, views
+from tests.strategies.every_type import ChildRepository, ParentRepository, fill
+from tests.support.databases import EVERY_DATABASE
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def filled_url(module_database_url: str) -> str:
+    making = create_async_engine(module_database_url)
+    await fill(making)
+    await making.dispose()
+    return module_database_url
+
+
+@pytest_asyncio.fixture
+async def db(filled_url: str) -> AsyncIterator[Database]:
+    async with Database(filled_url, repositories=[ParentRepository, ChildRepository]) as made:
+        yield made
+
+
+def narrowed(db: Database, view: type[BaseModel], fields: str, *, by_alias: bool) -> Narrowed:
+    info = db.reading.catalog.by_class[ParentRepository]
+    found = db.reading.views(view, info.entity, info, fields=fields, by_alias=by_alias)[0].narrowed
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("module_database_url", EVERY_DATABASE, indirect=True)
+@settings(
+    suppress_health_check=[
+        HealthCheck.function_scoped_fixture,
+        HealthCheck.differing_executors,
+        HealthCheck.too_slow,
+    ],
+    max_examples=int(__import__("os").environ.get("N","200")),
+)
+@given(data=st.data(), view=views(), by_alias=st.booleans())
+async def test_a_part_of_a_view_is_what_the_whole_has_of_it(
+    db: Database, data: st.DataObject, view: type[BaseModel], by_alias: bool
+):
+    assume(names_in_json(view, by_alias=by_alias))
+    tree = data.draw(asked(view, by_alias=by_alias), label="asked")
+    fields = as_text(tree)
+    async with db.scope() as scope:
+        parents = ParentRepository(scope)
+        whole = json.loads(await parents.find_json(view, by_alias=by_alias))
+        part = await parents.find_json(view, fields=fields, by_alias=by_alias)
+        assert part == to_json(picked(whole, tree), inf_nan_mode="constants")
+        assert await parents.find_json(view, fields=fields, by_alias=by_alias, strategy="eager") == part
+    found = narrowed(db, view, fields, by_alias=by_alias)
+    event("whole" if found.whole else "narrowed")
