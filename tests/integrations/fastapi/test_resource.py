@@ -135,7 +135,6 @@ async def test_totals_are_those_that_the_resource_offers(store, client):
         ("after=", 400, "cursor"),
         ("frist=1", 400, "/albums takes no parameter 'frist'. Did you mean 'first'"),
         ("id=1", 400, "takes no parameter 'id'"),
-        ("fields=password", 400, ""),
     ],
 )
 async def test_what_is_wrong_is_told_and_takes_no_statement(store, http, query, status, told):
@@ -215,6 +214,55 @@ async def test_many_are_bounded(store, http):
 async def test_a_count(store, http):
     answer = await counted(store, http, "/albums/count", 1)
     assert answer.content == b'{"count":347}'
+
+
+# --- only some fields -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("url", "statements", "expected"),
+    [
+        ("/albums/1?fields=id", 1, {"id": 1}),
+        ("/albums/1?fields=id,track_count", 2, {"id": 1, "track_count": 10}),
+        ("/albums/1?fields=artist(name)", 2, {"artist": {"name": "AC/DC"}}),
+        ("/albums/1?fields=artist.name", 2, {"artist": {"name": "AC/DC"}}),
+        ("/albums/1?fields=artist(name,album_count)", 3, {"artist": {"name": "AC/DC", "album_count": 2}}),
+        ("/albums/by-ids?id=4&id=1&fields=id", 1, [{"id": 4}, {"id": 1}]),
+        ("/albums/1/artist?fields=name", 2, {"name": "AC/DC"}),
+    ],
+)
+async def test_only_some_fields_are_read_and_shown(store, http, url, statements, expected):
+    answer = await counted(store, http, url, statements)
+    assert answer.json() == expected
+
+
+@pytest.mark.parametrize(("path", "statements"), [("/albums", 1), ("/albums/94/tracks", 2)])
+async def test_only_some_fields_of_a_list(store, http, path, statements):
+    whole = (await http.get(f"{path}?first=3")).json()
+    name = list(whole["items"][0])[1]
+    answer = await counted(store, http, f"{path}?first=3&fields={name}", statements)
+    assert answer.json()["items"] == [{name: item[name]} for item in whole["items"]]
+    assert answer.json()["end_cursor"] == whole["end_cursor"]
+    assert f"fields={name}" in answer.links["next"]["url"]
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("/albums/1?fields=titel", "AlbumPage has no field 'titel'. Did you mean 'title'?"),
+        ("/albums?fields=artist", "AlbumItem has no field 'artist'. Did you mean 'artist_name'?"),
+        ("/albums/1?fields=artist(nme)", "ArtistView has no field 'nme' (in artist)."),
+        ("/albums/by-ids?id=1&fields=password", "AlbumPage has no field 'password'."),
+        ("/albums/1/tracks?fields=genre", "TrackItem has no field 'genre'. Did you mean 'genre_name'?"),
+        ("/albums/1/artist?fields=albums", "ArtistView has no field 'albums'"),
+        ("/albums/1?fields=", "expected a name"),
+        ("/albums/1/artist?fields=a(", "at character 3"),
+        ("/albums/count?fields=id", "/albums/count takes no parameter 'fields'."),
+    ],
+)
+async def test_fields_that_are_not_there_take_no_statement(store, http, url, told):
+    answer = await counted(store, http, url, 0, 400)
+    assert told in answer.json()["detail"]
 
 
 # --- what is related ------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from sqlalchemy import ForeignKey, ForeignKeyConstraint, Numeric
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
-from batchrepo import Database, Repository
+from batchrepo import Database, DeclarationError, Repository
 from batchrepo.integrations.fastapi import install, related, resource
 
 
@@ -128,7 +128,7 @@ async def http(database_url, client):
         install(app, database)
         parts = {"parts": related(Line.parts, PartView)}
         app.include_router(resource(Lines, view=LineView, prefix="/lines", related=parts))
-        app.include_router(resource(Things, view=ThingView, prefix="/things"))
+        app.include_router(resource(Things, view=ThingView, prefix="/things", operations=["one", "list"]))
         app.include_router(resource(Words, view=WordView, prefix="/words"))
         async with client(app) as opened:
             yield opened
@@ -173,9 +173,15 @@ async def test_keys_of_other_types_and_with_any_name(http):
     assert (await http.get(f"/things/{key}")).json() == {"request": str(UUIDS[1]), "fields": "r"}
     for wrong in ("/things/x/2024-02-29/r/true/1", f"/things/{UUIDS[0]}/2024-02-30/b/2/x"):
         assert (await http.get(wrong)).status_code == 422
-    params = {"request": UUIDS[0], "repository": DATE, "fields": "r", "first": "true", "price": "1.5"}
-    many = await http.get("/things/by-ids", params=params)
-    assert [thing["request"] for thing in many.json()] == [str(UUIDS[0])]
+    some = await http.get(f"/things/{key}?fields=request")
+    assert some.json() == {"request": str(UUIDS[1])}
+
+
+def test_a_key_with_the_name_of_a_parameter_cannot_be_asked_for_many_times():
+    with pytest.raises(
+        DeclarationError, match="/things/by-ids would take two parameters of the name 'fields'"
+    ):
+        resource(Things, view=ThingView, prefix="/things")
 
 
 async def test_rows_whose_key_is_the_name_of_an_operation_are_found_by_many(http):
@@ -194,13 +200,15 @@ async def test_a_text_that_no_row_has_is_no_error_of_the_server(http, key):
 async def test_openapi_has_the_types_of_keys(http):
     paths = (await http.get("/openapi.json")).json()["paths"]
     one = paths["/things/{request}/{repository}/{fields}/{first}/{price}"]["get"]["parameters"]
-    types = {each["name"]: each["schema"].get("format") or each["schema"].get("type") for each in one}
+    types = {
+        each["name"]: each["schema"].get("format") or each["schema"].get("type")
+        for each in one
+        if each["in"] == "path"
+    }
     assert types["request"] == "uuid"
     assert types["repository"] == "date"
     assert types["first"] == "boolean"
-    assert all(each["required"] and each["in"] == "path" for each in one)
+    assert [(each["name"], each["in"]) for each in one if not each["required"]] == [("fields", "query")]
     many = paths["/lines/by-ids"]["get"]["parameters"]
-    assert [(each["name"], each["schema"]["type"]) for each in many] == [
-        ("order_no", "array"),
-        ("product", "array"),
-    ]
+    types = [(each["name"], each["schema"]["type"]) for each in many]
+    assert types == [("order_no", "array"), ("product", "array"), ("fields", "string")]

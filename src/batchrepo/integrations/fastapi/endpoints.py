@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import Request, Response
 
-from batchrepo.integrations.fastapi.openapi import problems
+from batchrepo.errors import DeclarationError
+from batchrepo.integrations.fastapi.openapi import PARTIAL, problems
 from batchrepo.integrations.fastapi.parameters import injected, query_names
 from batchrepo.integrations.fastapi.provide import Provide
 from batchrepo.integrations.fastapi.responses import json_response
@@ -45,7 +46,8 @@ class Endpoint:
         description: more about it.
         model: what the body is, for OpenAPI; nothing is validated by it.
         parameters: what it takes.
-        answer: makes the reply from the repository and the arguments.
+        answer: makes the reply from the repository and what was given: parameters of the query by the names
+            that clients write, of the path by the arguments'.
         problems: the statuses of its errors.
         paged: whether the reply is a page, with links to those beside it.
     """
@@ -73,10 +75,18 @@ def add_endpoint(
     router: APIRouter, repository: type[Repository[Any]], endpoint: Endpoint, caching: Caching
 ) -> None:
     """Add the route of an endpoint, and the same for ``HEAD``."""
-    known = query_names(endpoint.parameters)
+    names = query_names(endpoint.parameters)
+    known = set(names.values())
+    if len(known) < len(names):
+        twice = next(name for name in known if [*names.values()].count(name) > 1)
+        raise DeclarationError(
+            f"{router.prefix}{endpoint.path} would take two parameters of the name {twice!r}. Leave one of them out: the "
+            f"operation, the filter, or the key's column in a resource of its own."
+        )
 
-    async def call(_request: Request, _response: Response, _repository: Any, **given: Any) -> Response:
+    async def call(_request: Request, _response: Response, _repository: Any, **arguments: Any) -> Response:
         refuse_unknown(_request, known)
+        given = {names.get(argument, argument): value for argument, value in arguments.items()}
         reply = await endpoint.answer(_repository, given)
         response = json_response(_request, reply, cache_control=caching.cache_control, vary=caching.vary)
         # What dependencies put on the response that FastAPI would have made.
@@ -100,6 +110,7 @@ def add_endpoint(
         summary=endpoint.summary,
         description=endpoint.description,
         response_model=endpoint.model,
+        openapi_extra={PARTIAL: True} if "fields" in known else None,
         response_description="The answer.",
         responses={
             200: {"headers": {**_HEADERS, "Link": _LINK} if endpoint.paged else _HEADERS},

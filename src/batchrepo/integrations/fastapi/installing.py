@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from batchrepo.errors import DeclarationError
 from batchrepo.integrations.fastapi.context import ContextDependency
 from batchrepo.integrations.fastapi.middleware import InstalledMiddleware
-from batchrepo.integrations.fastapi.openapi import describe_problems
+from batchrepo.integrations.fastapi.openapi import describe
 from batchrepo.integrations.fastapi.problems import answer_with_problems
 from batchrepo.integrations.requests import field_name
 
@@ -67,4 +67,4 @@ def install(
         statement_header=statement_header,
     )
     answer_with_problems(app, every=problems)
-    describe_problems(app)
+    describe(app)

@@ -1,8 +1,9 @@
-"""What OpenAPI says of an application's problems."""
+"""What OpenAPI says of an application, beside what FastAPI finds out by itself: problems, and partial answers."""
 
 from __future__ import annotations
 
 import json
+import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,8 @@ from batchrepo.integrations.fastapi.problems import answer_invalid_request
 from batchrepo.integrations.problems import MEDIA_TYPE, Problem
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from fastapi import FastAPI
 
 _REF = "#/components/schemas/{model}"
@@ -28,35 +31,94 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"description": HTTPStatus(status).phrase, "content": _CONTENT} for status in statuses}
 
 
-def describe_problems(app: FastAPI) -> None:
-    """Add the schema of problems to an application's OpenAPI, and say where FastAPI answers with one."""
+def describe(app: FastAPI) -> None:
+    """Let an application's OpenAPI say which errors are problems, and where `fields` makes an answer partial."""
     make = app.openapi
 
     def openapi() -> dict[str, Any]:
         known = app.openapi_schema
         schema = make()
         if schema is not known:
-            _describe(schema, app.exception_handlers.get(RequestValidationError) is answer_invalid_request)
+            _describe_problems(
+                schema, app.exception_handlers.get(RequestValidationError) is answer_invalid_request
+            )
+            _describe_partial(schema)
         return schema
 
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend it
 
 
-def _describe(schema: dict[str, Any], ours: bool) -> None:
+def _describe_problems(schema: dict[str, Any], ours: bool) -> None:
     schemas = schema.setdefault("components", {}).setdefault("schemas", {})
     theirs = {"schema": {"$ref": _REF.format(model=_FASTAPIS[0])}}
     if ours:
-        for operations in schema.get("paths", {}).values():
-            for operation in operations.values():
-                invalid = operation.get("responses", {}).get("422", {}) if isinstance(operation, dict) else {}
-                if invalid.get("content") == {"application/json": theirs}:
-                    invalid |= {
-                        "description": "The request is not as the endpoint wants it.",
-                        "content": _CONTENT,
-                    }
+        for operation in _operations(schema):
+            invalid = operation.get("responses", {}).get("422", {})
+            if invalid.get("content") == {"application/json": theirs}:
+                invalid |= {
+                    "description": "The request is not as the endpoint wants it.",
+                    "content": _CONTENT,
+                }
         for name in _FASTAPIS:
             if f'"{_REF.format(model=name)}"' not in json.dumps(schema):
                 schemas.pop(name, None)
     own = Problem.model_json_schema(ref_template=_REF)
     for name, definition in {_PROBLEM: own, **own.pop("$defs")}.items():
         schemas.setdefault(name, definition)
+
+
+PARTIAL = "x-batchrepo-partial"
+"""Marks an operation that has the parameter `fields`; it is not in the finished schema."""
+
+
+def _describe_partial(schema: dict[str, Any]) -> None:
+    """Give each marked operation two answers: the whole, and the one with only some fields."""
+    schemas = schema["components"]["schemas"]
+    for operation in _operations(schema):
+        if operation.pop(PARTIAL, False):
+            content = operation["responses"]["200"]["content"]["application/json"]
+            content["schema"] = {"anyOf": [content["schema"], _partial(content["schema"], schemas)]}
+
+
+def _partial(node: Any, schemas: dict[str, Any]) -> Any:
+    """A copy of a schema in which no model needs all of its fields; the envelope of a page is whole."""
+    if isinstance(node, list):
+        return [_partial(item, schemas) for item in node]
+    if not isinstance(node, dict):
+        return node
+    if "$ref" in node:
+        return {**node, "$ref": _partial_ref(node["$ref"], schemas)}
+    return {
+        name: {field: _partial(inner, schemas) for field, inner in value.items()}
+        if name == "properties"
+        else (value if name in _VALUES else _partial(value, schemas))
+        for name, value in node.items()
+        if name not in _ONLY_WHOLE
+    }
+
+
+_ONLY_WHOLE = ("required", "discriminator")
+_VALUES = ("default", "const", "enum", "examples", "example")
+
+
+def _partial_ref(ref: str, schemas: dict[str, Any]) -> str:
+    model = ref.rpartition("/")[2]
+    whole = schemas[model]
+    if "properties" not in whole:
+        return ref
+    title = whole.get("title", model)
+    is_page = title.startswith("Page[")
+    name = re.sub("^Page_", "Page_Partial", model) if is_page else f"Partial{model}"
+    if name not in schemas:
+        schemas[name] = {}  # which ends the way through models that contain themselves
+        partial = _partial(whole, schemas)
+        partial["title"] = re.sub(r"^Page\[", "Page[Partial", title) if is_page else f"Partial{title}"
+        if is_page:
+            partial["required"] = whole["required"]
+        schemas[name] = partial
+    return _REF.format(model=name)
+
+
+def _operations(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for operations in schema.get("paths", {}).values():
+        yield from (each for each in operations.values() if isinstance(each, dict))

@@ -6,6 +6,7 @@ all: a parameter that was left out, not a value that a client may send.
 
 from __future__ import annotations
 
+import re
 from inspect import Parameter
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -13,9 +14,12 @@ from fastapi import Path, Query, params
 from pydantic import Field
 
 from batchrepo.errors import InvalidArgument
+from batchrepo.plan.naming import names_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    from pydantic import BaseModel
 
     from batchrepo.mapping import ColumnInfo, EntityInfo
 
@@ -24,13 +28,15 @@ def query(name: str, kind: Any, description: str, **more: Any) -> Parameter:
     """An optional query parameter.
 
     Args:
-        name: as the client writes it, and the name of the argument.
+        name: as the client writes it.
         kind: the type of its values.
         description: what it means, for people.
         more: what ``Query`` takes, such as ``examples``.
     """
     annotation = Annotated[kind, Query(alias=name, description=description, **more)]
-    return Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+    # A name of its own for the argument: the client's may be no identifier, or that of a part of the path.
+    argument = re.sub(r"\W", lambda sign: f"_{ord(sign[0]):x}_", f"query_{name}")
+    return Parameter(argument, Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
 
 def injected(name: str, annotation: Any) -> Parameter:
@@ -38,10 +44,10 @@ def injected(name: str, annotation: Any) -> Parameter:
     return Parameter(name, Parameter.KEYWORD_ONLY, annotation=annotation)
 
 
-def query_names(parameters: Iterable[Parameter]) -> list[str]:
-    """The names that clients write in the query."""
-    markers = [parameter.annotation.__metadata__[-1] for parameter in parameters]
-    return [marker.alias for marker in markers if not isinstance(marker, params.Path)]
+def query_names(parameters: Iterable[Parameter]) -> dict[str, str]:
+    """What clients write in the query, by the name of the argument."""
+    markers = {parameter.name: parameter.annotation.__metadata__[-1] for parameter in parameters}
+    return {name: str(marker.alias) for name, marker in markers.items() if isinstance(marker, params.Query)}
 
 
 def page_parameters(size: int, most: int) -> list[Parameter]:
@@ -68,6 +74,28 @@ def total_parameter(names: Iterable[str]) -> Parameter:
     kinds = tuple(names)
     description = "Count the rows of all pages together, which takes one more statement."
     return query("total", Literal[kinds], description, examples=[kinds[0]])
+
+
+def fields_parameter(view: type[BaseModel]) -> Parameter:
+    """Which fields of a view the answer has."""
+    names = names_of(view)
+    below = {name: [one.model for one in found if one.model is not None] for name, found in names.items()}
+    plain = [name for name in names if not below[name]]
+    example = plain[:2]
+    for name, models in below.items():
+        if models:
+            inner = next(
+                (each for each, found in names_of(models[0]).items() if found[0].model is None), None
+            )
+            example += [f"{name}({inner})" if inner is not None else name]
+            break
+    return query(
+        "fields",
+        str,
+        f"Only these fields are read, and in the answer; those of a related row stand in parentheses. There are: "
+        f"{', '.join(f'{name}(...)' if below[name] else name for name in names)}.",
+        examples=[",".join(example)],
+    )
 
 
 class Key:
@@ -120,17 +148,17 @@ class Key:
         ]
 
     def read(self, given: Mapping[str, Any]) -> Any:
-        """The key that the arguments of an endpoint name; a tuple if it has several columns."""
+        """The key that a path names, by the names of the arguments; a tuple if it has several columns."""
         values = tuple(given[argument] for argument in self._arguments.values())
         return values[0] if len(values) == 1 else values
 
     def read_many(self, given: Mapping[str, Any]) -> list[Any]:
-        """The keys that the arguments of an endpoint name.
+        """The keys that a query names, by the client's names.
 
         Raises:
             InvalidArgument: not all columns were repeated equally often.
         """
-        columns = [given[argument] for argument in self._arguments.values()]
+        columns = [given[column.name] for column in self._arguments]
         if len({len(values) for values in columns}) > 1:
             counts = ", ".join(
                 f"{column.name} {len(values)} times"

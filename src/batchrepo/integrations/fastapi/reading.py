@@ -10,10 +10,12 @@ from pydantic import BaseModel, Field, create_model
 from batchrepo.integrations.fastapi.endpoints import Endpoint
 from batchrepo.integrations.fastapi.parameters import (
     Key,
+    fields_parameter,
     numbered_parameters,
     page_parameters,
     total_parameter,
 )
+from batchrepo.plan.fieldsets import Fieldset, parse_fields
 from batchrepo.plan.pages import NumberedPage, Page
 
 if TYPE_CHECKING:
@@ -59,7 +61,8 @@ def list_endpoint(of: Readable, view: type[BaseModel]) -> Endpoint:
     repository = of.repository
 
     async def answer(rows: Repository[Any], given: Mapping[str, Any]) -> JsonPage:
-        return await rows.page_json(view, **_page(given), total=of.totals.get(given["total"]))
+        total = of.totals.get(given["total"])
+        return await rows.page_json(view, **_page(given), total=total, fields=given["fields"])
 
     return Endpoint(
         "",
@@ -67,7 +70,11 @@ def list_endpoint(of: Readable, view: type[BaseModel]) -> Endpoint:
         f"List {_words(of.plural)}",
         "A page is found by its cursor, as fast at the end of the list as at its start.",
         Page[view],  # type: ignore[valid-type]
-        [*page_parameters(repository.page_size, repository.max_page_size), total_parameter(of.totals)],
+        [
+            *page_parameters(repository.page_size, repository.max_page_size),
+            total_parameter(of.totals),
+            fields_parameter(view),
+        ],
         answer,
         problems=(400,),
         paged=True,
@@ -99,7 +106,7 @@ def one_endpoint(of: Readable, view: type[BaseModel]) -> Endpoint:
     key = of.key
 
     async def answer(rows: Repository[Any], given: Mapping[str, Any]) -> bytes:
-        return await rows.get_json(key.read(given), view)
+        return await rows.get_json(key.read(given), view, fields=given["fields"])
 
     return Endpoint(
         key.path,
@@ -107,7 +114,7 @@ def one_endpoint(of: Readable, view: type[BaseModel]) -> Endpoint:
         f"Get one {_words(of.singular)}",
         "",
         view,
-        key.parameters(),
+        [*key.parameters(), fields_parameter(view)],
         answer,
         problems=(400, 404),
     )
@@ -118,7 +125,7 @@ def many_endpoint(of: Readable, view: type[BaseModel]) -> Endpoint:
     key = of.key
 
     async def answer(rows: Repository[Any], given: Mapping[str, Any]) -> bytes:
-        return await rows.get_many_json(key.read_many(given), view)
+        return await rows.get_many_json(key.read_many(given), view, fields=given["fields"])
 
     return Endpoint(
         "/by-ids",
@@ -127,7 +134,7 @@ def many_endpoint(of: Readable, view: type[BaseModel]) -> Endpoint:
         "In the order that they were asked for in, as often as they were. One that does not exist is an error, "
         "which names all that do not.",
         list[view],  # type: ignore[valid-type]
-        key.repeated(of.repository.max_page_size),
+        [*key.repeated(of.repository.max_page_size), fields_parameter(view)],
         answer,
         problems=(400, 404),
     )
@@ -160,7 +167,9 @@ def related_list_endpoint(
 
     async def answer(rows: Repository[Any], given: Mapping[str, Any]) -> JsonPage:
         total: Any = given["total"]
-        return await rows.related_page_json(key.read(given), attribute, view, **_page(given), total=total)
+        return await rows.related_page_json(
+            key.read(given), attribute, view, **_page(given), total=total, fields=given["fields"]
+        )
 
     return Endpoint(
         f"{key.path}/{name}",
@@ -172,6 +181,7 @@ def related_list_endpoint(
             *key.parameters(),
             *page_parameters(target.page_size, target.max_page_size),
             total_parameter(("exact",)),
+            fields_parameter(view),
         ],
         answer,
         problems=(400, 404),
@@ -188,7 +198,10 @@ def related_one_endpoint(of: Readable, name: str, relation: RelationInfo, view: 
     before = len(f'{{"{relation.name}":')
 
     async def answer(rows: Repository[Any], given: Mapping[str, Any]) -> bytes:
-        return (await rows.get_json(key.read(given), around))[before:-1]
+        fields = given["fields"]
+        if fields is not None:
+            fields = Fieldset({relation.name: parse_fields(fields)})
+        return (await rows.get_json(key.read(given), around, fields=fields))[before:-1]
 
     return Endpoint(
         f"{key.path}/{name}",
@@ -196,7 +209,7 @@ def related_one_endpoint(of: Readable, name: str, relation: RelationInfo, view: 
         f"Get the {_words(name)} of one {_words(of.singular)}",
         f"Without one, the answer is `null`; without such a {_words(of.singular)} it is an error.",
         view | None,
-        key.parameters(),
+        [*key.parameters(), fields_parameter(view)],
         answer,
         problems=(400, 404),
     )

@@ -137,9 +137,7 @@ def resource(
         name: _relation(f"{where}: related[{name!r}]", entity, name, shown)
         for name, shown in (related or {}).items()
     }
-    plural = re.sub(r"\W+", "_", prefix).strip("_")
-    singular, plural = names or (_snake(entity.name), plural)
-    shared = Readable(repository, entity, singular, plural, totals)
+    shared = Readable(repository, entity, *(names or _names(entity, prefix)), totals)
     shown_in_list = list_view or view
     endpoints: list[Endpoint] = []
     # Fixed paths before those with a key, which would take them for one.
@@ -248,5 +246,13 @@ def _relation(place: str, entity: EntityInfo, name: str, declared: Any) -> Relat
     return entity.relations[attribute]
 
 
-def _snake(name: str) -> str:
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+def _names(entity: EntityInfo, prefix: str) -> tuple[str, str]:
+    """How one row and many are called in the names of operations: different ones for every prefix.
+
+    Albums at ``/albums`` are ``album`` and ``albums``, at ``/admin/albums`` ``admin_album`` and ``admin_albums``,
+    and at ``/records`` ``records_album`` and ``records``.
+    """
+    one = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", entity.name).lower()
+    many = re.sub(r"\W+", "_", prefix).strip("_").lower()
+    plural = re.sub("(?<=[^aeiou])y$", "ie", re.sub("(s|x|ch|sh)$", r"\1e", one)) + "s"
+    return (many.removesuffix(plural) if many.endswith(plural) else f"{many}_") + one, many

@@ -1,0 +1,113 @@
+"""What docs/fastapi.md shows runs on the Chinook store, and does what it says."""
+
+import json
+import re
+from typing import Any
+
+import httpx
+import pytest
+
+from batchrepo.integrations import fastapi as plug
+from batchrepo.plan.pages import Page
+from batchrepo.testing.counting import statement_counter
+from examples.chinook.models import Album
+from examples.chinook.repositories import AlbumRepository, TrackRepository
+from examples.chinook.store import open_store
+from examples.chinook.views import AlbumItem, TrackItem
+from tests.docs.pages import ROOT, names_of, text_of
+
+PAGE = ROOT / "docs" / "fastapi.md"
+
+
+@pytest.fixture
+async def names(chinook_url):
+    given = {"Album": Album, "AlbumRepository": AlbumRepository, "TrackRepository": TrackRepository}
+    given |= {"AlbumView": AlbumItem, "TrackView": TrackItem, "render": lambda album: f"{album.title}.png"}
+    async with open_store(chinook_url) as db:
+        yield await names_of(PAGE, db=db, **given)
+
+
+@pytest.fixture
+async def http(names):
+    transport = httpx.ASGITransport(names["app"])
+    async with httpx.AsyncClient(transport=transport, base_url="http://store") as client:
+        yield client
+
+
+async def test_an_endpoint(names, http):
+    with statement_counter(names["db"].engine) as seen:
+        found, missing = await http.get("/titles/1"), await http.get("/titles/9999")
+    assert found.json()["title"] == "For Those About To Rock We Salute You"
+    assert [int(answer.headers["X-Statements"]) for answer in (found, missing)] == [3, 1]
+    assert seen.count == 4
+    shown = re.search(r'^\{"type".*\}$', text_of(PAGE), re.MULTILINE)
+    assert missing.json() == json.loads(shown[0])
+
+
+async def test_the_table_of_endpoints(http):
+    rows = re.findall(r"^\| `GET (\S+)` \|", text_of(PAGE), re.MULTILINE)
+    assert len(rows) == 5
+    for path in rows:
+        assert (await http.get(path)).status_code == 200, path
+        assert (await http.head(path)).status_code == 200, path
+
+
+async def test_the_page_that_is_shown(http):
+    shown = re.search(r'^\{"items".*\}$', text_of(PAGE), re.MULTILINE)
+    answer = await http.get("/albums?total=exact")
+    assert list(json.loads(shown[0])) == list(answer.json()) == [*Page.model_fields][:-1]
+    assert set(answer.links) == {"first", "next"}
+
+
+async def test_bytes(names, http):
+    answer = await http.get("/long-albums")
+    assert all("live" in album["title"].lower() for album in answer.json()["items"])
+    assert (
+        await http.get("/long-albums", headers={"If-None-Match": answer.headers["ETag"]})
+    ).status_code == 304
+
+
+async def test_a_streamed_body(http):
+    answer = await http.get("/export")
+    assert len(answer.text.splitlines()) == 3503
+
+
+async def test_the_context(names):
+    tenants = names["tenants"]
+
+    @tenants.get("/")
+    async def endpoint(albums: plug.Provide[AlbumRepository]) -> str:
+        return albums.scope.context
+
+    transport = httpx.ASGITransport(tenants)
+    async with httpx.AsyncClient(transport=transport, base_url="http://store") as client:
+        known, unknown = await client.get("/", headers={"X-Tenant": "a"}), await client.get("/")
+    assert known.json() == "a"
+    assert (unknown.status_code, unknown.json()["detail"]) == (401, "Which tenant?")
+
+
+async def test_plain_functions(http):
+    for path in ("/covers/1", "/plain-covers/1"):
+        assert (await http.get(path)).json() == "For Those About To Rock We Salute You.png"
+
+
+async def test_a_scope_for_each_message(names):
+    sent = []
+
+    class WebSocket:
+        async def accept(self) -> None: ...
+
+        async def iter_text(self) -> Any:
+            yield "1"
+            yield "2"
+
+        async def send_text(self, text: str) -> None:
+            sent.append(AlbumItem.model_validate_json(text).id)
+
+    await names["watch"](WebSocket())
+    assert sent == [1, 2]
+
+
+def test_names_in_the_text_are_there():
+    for name in plug.__all__:
+        assert name in text_of(PAGE) or name == "Problem", name
