@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from batchrepo.plan.narrowing import Narrowed
     from batchrepo.plan.read import ReadPlan
-    from batchrepo.plan.schemas import Schema
 
 V = TypeVar("V", bound=BaseModel)
 
@@ -41,7 +40,7 @@ class Delivery(Generic[V]):
         return TypeAdapter(list[self.view])  # type: ignore[name-defined]
 
     @cached_property
-    def schema(self) -> Schema:
+    def schema(self) -> Any:
         """Pydantic's core schema for a list of what is delivered."""
         return self._list.core_schema if self.narrowed is None else self.narrowed.schema
 
