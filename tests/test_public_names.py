@@ -73,11 +73,13 @@ def test_classes_and_functions_are_documented_and_show_the_public_path(name: str
 
 
 def test_constants_and_aliases_are_documented():
+    import batchrepo.declare.operators
     import batchrepo.declare.repository_info
     import batchrepo.scope.peers
 
     documented = documented_constants(batchrepo.scope.peers)
     documented |= documented_constants(batchrepo.declare.repository_info)
+    documented |= documented_constants(batchrepo.declare.operators)
     assert set(NAMES) - set(CLASSES_AND_FUNCTIONS) <= documented
 
 

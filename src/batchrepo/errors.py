@@ -6,7 +6,9 @@
     ├── DeclarationError            a repository, view or setting is wrong; raised when the Database is made
     ├── InvalidArgument             a call got something it cannot use (also a ValueError)
     │   ├── InvalidCursor           a cursor is damaged, or was made for something else
-    │   └── InvalidFields           a fieldset cannot be read, or asks for what a view does not have
+    │   ├── InvalidFields           a fieldset cannot be read, or asks for what a view does not have
+    │   ├── InvalidFilter           a filter that is not declared, or a value that it does not take
+    │   └── InvalidSort             a sort by something that is not declared
     ├── NotFound                    a key has no row that this scope may see (also a LookupError)
     ├── ScopeError
     │   ├── ScopeClosed             the scope was used after its end
@@ -71,6 +73,30 @@ class InvalidFields(InvalidArgument):
 
     def __init__(self, message: str, *, position: int | None = None) -> None:
         self.position = position
+        super().__init__(message)
+
+
+class InvalidFilter(InvalidArgument):
+    """A filter is not declared, or its value is not of its kind.
+
+    Attributes:
+        parameter: the name of the parameter, such as ``title__icontains``; empty where a whole group is wrong.
+    """
+
+    def __init__(self, message: str, *, parameter: str = "") -> None:
+        self.parameter = parameter
+        super().__init__(message)
+
+
+class InvalidSort(InvalidArgument):
+    """A sort names something that is not declared.
+
+    Attributes:
+        name: what it names; empty where the whole text is wrong.
+    """
+
+    def __init__(self, message: str, *, name: str = "") -> None:
+        self.name = name
         super().__init__(message)
 
 

@@ -47,21 +47,23 @@ class Sortable:
         """Rows without a value come last."""
         return Ordering(self, "nulls_last")
 
+    nullsfirst, nullslast = nulls_first, nulls_last  # SQLAlchemy's older names
+
 
 class Ordering(Sortable):
     """A `Sortable` with a direction or a place for NULLs."""
 
     def __init__(self, value: Sortable, how: Literal["asc", "desc", "nulls_first", "nulls_last"]) -> None:
         self.value = value
-        self._how = how
+        self.how = how
 
     def __clause_element__(self) -> Any:
         """The SQL expression, with its direction."""
         element = self.value.__clause_element__()
-        return getattr(element, self._how)()
+        return getattr(element, self.how)()
 
     def __str__(self) -> str:
-        return f"{self.value}.{self._how}()"
+        return f"{self.value}.{self.how}()"
 
 
 @dataclass(frozen=True, eq=False)

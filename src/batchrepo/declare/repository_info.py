@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from batchrepo.declare.computed import Aggregate, Computed, Expression, Fetched, Top
 from batchrepo.declare.criteria import Criterion, Match, Predicate
+from batchrepo.declare.filters import Filters, read_filters
 from batchrepo.declare.orders import OrderTerm, declared_order
+from batchrepo.declare.sorts import Sorts, read_sorts
 from batchrepo.errors import DeclarationError, did_you_mean
 from batchrepo.mapping import EntityInfo, RelationInfo, entity_info
 from batchrepo.mapping.entity import attribute_owner, shown
@@ -43,6 +45,8 @@ class RepositoryInfo:
         page_size: rows on a page where the caller gives no size.
         max_page_size: the most rows that a page may be asked to have.
         max_offset: how many rows a page by number may leave out.
+        filters: what outside callers may filter by.
+        sorts: what they may sort by.
     """
 
     cls: type[Any]
@@ -54,6 +58,8 @@ class RepositoryInfo:
     page_size: int
     max_page_size: int
     max_offset: int
+    filters: Filters
+    sorts: Sorts
 
     @property
     def name(self) -> str:
@@ -90,7 +96,24 @@ def read_repository(cls: type[Any], base: type[Any]) -> RepositoryInfo:
         _read_policies(cls, entity),
         order,
         *_read_bounds(cls),
+        _read_filters(cls, entity, computed, base),
+        read_sorts(
+            _listed(cls, "sortable", cls.sortable, "(Album.title, Album.id)"), cls.__name__, entity, computed
+        ),
     )
+
+
+def _read_filters(
+    cls: type[Any], entity: EntityInfo, computed: Mapping[str, Computed[Any]], base: type[Any]
+) -> Filters:
+    filters = read_filters(cls, entity, computed)
+    for parameter in filters.parameters:
+        if parameter.operator is None and hasattr(base, parameter.name):
+            raise DeclarationError(
+                f"{cls.__name__}.{parameter.name} would replace {base.__name__}.{parameter.name}. "
+                f"Give the named filter another name, such as with_{parameter.name}."
+            )
+    return filters
 
 
 def _entity_of(cls: type[Any]) -> EntityInfo:

@@ -248,13 +248,3 @@ def _aggregates(element: Any) -> bool:
     if isinstance(element, sa.ScalarSelect | sa.Exists):
         return False
     return any(map(_aggregates, element.get_children()))
-
-
-__all__ = [
-    "AggregateFunction",
-    "aggregate_value",
-    "aggregated",
-    "extreme_value",
-    "nullable_of",
-    "value_along",
-]

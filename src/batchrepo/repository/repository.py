@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar, get_
 
 from pydantic import BaseModel
 
+from batchrepo.declare.filter_groups import condition_of
 from batchrepo.declare.orders import parse_order, total_order
 from batchrepo.declare.repository_info import DEFAULT_SIZE, LARGEST_SIZE
 from batchrepo.errors import DeclarationError, InvalidArgument, NotFound
@@ -28,6 +29,7 @@ from batchrepo.repository.arguments import (
 from batchrepo.repository.finding import Finder
 from batchrepo.repository.paging import Pager, flattened
 from batchrepo.scope.related_pages import PageArguments
+from batchrepo.sql.filter_values import FilterValues
 from batchrepo.sql.key_checks import check_keys
 from batchrepo.sql.rows import Lookup
 
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from sqlalchemy.sql.elements import ColumnElement
 
     from batchrepo.declare.criteria import Criterion
+    from batchrepo.declare.orders import OrderTerm
     from batchrepo.declare.repository_info import Policy, RepositoryInfo
     from batchrepo.mapping import ColumnInfo
     from batchrepo.plan.fieldsets import Fieldset
@@ -58,6 +61,8 @@ class Repository(Generic[E]):
     - ``default_order``: of `find`, `first` and pages, such as ``(Album.title,)``; the primary key is appended;
     - ``criteria``: which rows a scope may see: ``(match(Album.tenant_id, lambda ctx: ctx.tenant),)``;
     - ``page_size``, ``max_page_size``, ``max_offset``: bounds of pages;
+    - ``sortable`` and ``filterable``: what outside callers may sort and filter by; methods with ``@named_filter``
+      are filters too;
     - ``loading``: how relations are loaded with their parents: ``{Album.artist: "join"}``.
 
     Args:
@@ -81,6 +86,12 @@ class Repository(Generic[E]):
 
     max_offset: ClassVar[int] = 10_000
     """How many rows a page by number may leave out before it."""
+
+    sortable: ClassVar[Sequence[Any]] = ()
+    """What outside callers may sort by: ``(Album.title, duration, Album.released.nulls_last())``; see `sorting`."""
+
+    filterable: ClassVar[Mapping[Any, Any]] = {}
+    """What outside callers may filter by, and with which operators: ``{Album.title: (eq, icontains)}``; see `filters`."""
 
     criteria: ClassVar[Sequence[Criterion]] = ()
     """Row criteria, made with ``match`` and ``predicate``."""
@@ -715,6 +726,37 @@ class Repository(Generic[E]):
             default=self.page_size,
             largest=self.max_page_size,
         )
+
+    # --- what outside callers ask for ------------------------------------------------------------
+
+    def filters(self, given: Mapping[str, Any]) -> ColumnElement[bool]:
+        """The condition for what a caller sent, checked against ``filterable`` and parsed by Pydantic.
+
+        ``albums.find(albums.filters({"title__icontains": "rock", "track_count__ge": "10"}))``
+
+        Args:
+            given: values by parameter, all of which must hold, and groups: ``{"or": [{...}, {...}]}``, ``"and"``,
+                ``"not": {...}``. Values may be texts, as in a query string, or of their own types. Nothing given
+                is a condition that always holds.
+
+        Raises:
+            InvalidFilter: a parameter is not declared, a value is not of its kind, or there are too many; it names
+                the parameter, those that exist, and the value.
+        """
+        values = FilterValues(self.scope.reading.engine.dialect)
+        return condition_of(self._info.filters, given, self, values)
+
+    def sorting(self, text: str | Sequence[str]) -> tuple[OrderTerm, ...]:
+        """The order that a caller asked for, for any ``order_by=``: ``sorting("-released,title")``.
+
+        Args:
+            text: names that ``sortable`` declares, separated by commas or in a list; a ``-`` before a name is
+                descending. Without any name it is the repository's ``default_order``.
+
+        Raises:
+            InvalidSort: a name is not declared, or is there twice.
+        """
+        return self._info.sorts.parse(text) or total_order(self._info.default_order, self._entity)
 
     def _checked(self, keys: Iterable[Any], columns: Sequence[ColumnInfo] | None = None) -> list[Any]:
         return check_keys(

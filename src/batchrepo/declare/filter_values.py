@@ -1,0 +1,114 @@
+"""The Python types of filter values: how they are parsed, bounded, described and exemplified."""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+from enum import Enum
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
+from uuid import UUID
+
+import sqlalchemy as sa
+from pydantic import AllowInfNan, Field, TypeAdapter, ValidationError
+from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
+from pydantic_core import to_jsonable_python
+
+from batchrepo.mapping.entity import python_type_of
+
+if TYPE_CHECKING:
+    from sqlalchemy.types import TypeEngine
+
+    from batchrepo.declare.operators import Takes
+
+LONGEST_TEXT = 1_000
+"""How many characters (or bytes) one value may have."""
+
+MOST_VALUES = 100
+"""How many values a list may have."""
+
+_BOUNDED = Field(max_length=LONGEST_TEXT)
+
+_EXAMPLES: dict[Any, Any] = {
+    bool: True,
+    int: 3,
+    float: 1.5,
+    Decimal: Decimal("9.99"),
+    str: "rock",
+    dt.datetime: dt.datetime(2026, 1, 31, 12, 0, tzinfo=dt.UTC),
+    dt.date: dt.date(2026, 1, 31),
+    dt.time: dt.time(12, 0),
+    dt.timedelta: dt.timedelta(minutes=30),
+    UUID: UUID("018f4e3a-7b5c-7d2e-9a41-3c6f0e8b1d27"),
+}
+
+
+def annotation_of(kind: TypeEngine[Any]) -> Any:
+    """The annotation by which Pydantic parses values for a column of a type; None where nobody knows it."""
+    if isinstance(kind, sa.Enum):
+        return kind.enum_class or Literal[tuple(kind.enums)]
+    python_type = python_type_of(kind)
+    if python_type in (str, bytes):
+        return Annotated[python_type, _BOUNDED]
+    if python_type in (float, Decimal):
+        return Annotated[python_type, AllowInfNan(False)]
+    return python_type
+
+
+def taken_by(takes: Takes, item: Any) -> Any:
+    """The annotation of what an operator is given.
+
+    Args:
+        takes: how much of it.
+        item: the annotation of one value of the attribute.
+    """
+    if takes == "truth":
+        return bool
+    if takes == "text":
+        return Annotated[str, _BOUNDED]
+    if takes == "two":
+        return tuple[item, item]
+    return Annotated[list[item], Field(max_length=MOST_VALUES)] if takes == "many" else item
+
+
+def example_of(annotation: Any, *, zoned: bool = True) -> Any:
+    """A value of an annotation as JSON has it; None where there is no good one.
+
+    Args:
+        annotation: a type, perhaps in ``Annotated``.
+        zoned: whether a datetime has a time zone.
+    """
+    bare = get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
+    if isinstance(bare, type) and issubclass(bare, Enum):
+        found: Any = next(iter(bare))
+    elif get_origin(bare) is Literal:
+        found = get_args(bare)[0]
+    else:
+        found = _EXAMPLES.get(bare)
+    if isinstance(found, dt.datetime) and not zoned:
+        found = found.replace(tzinfo=None)
+    return to_jsonable_python(found)
+
+
+class Parser:
+    """Parses values of one annotation.
+
+    Raises:
+        TypeError: Pydantic cannot parse it.
+    """
+
+    def __init__(self, annotation: Any) -> None:
+        try:
+            self._adapter: TypeAdapter[Any] = TypeAdapter(annotation)
+        except (PydanticSchemaGenerationError, PydanticUserError) as error:
+            raise TypeError(str(error)) from error
+
+    def __call__(self, value: Any) -> Any:
+        """The value.
+
+        Raises:
+            ValueError: it cannot be one; the message says why, without the value.
+        """
+        try:
+            return self._adapter.validate_python(value)
+        except ValidationError as error:
+            raise ValueError(error.errors(include_url=False)[0]["msg"]) from error

@@ -1,0 +1,99 @@
+"""What filters and sorts are declared for: an attribute with a public name, its SQL and its type."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy.orm import QueryableAttribute
+
+from batchrepo.declare.computed import Computed
+from batchrepo.declare.elements import sql_of, why_no_expression
+from batchrepo.declare.markers import ColumnMarker
+from batchrepo.errors import DeclarationError
+from batchrepo.mapping.entity import attribute_owner, is_relationship, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sqlalchemy.sql.elements import ColumnElement
+    from sqlalchemy.types import TypeEngine
+
+    from batchrepo.mapping import EntityInfo
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """An attribute that outside callers may name.
+
+    Attributes:
+        name: the public one: of the attribute; with dots along relations.
+        expression: its SQL.
+    """
+
+    name: str
+    expression: ColumnElement[Any]
+
+    @property
+    def type(self) -> TypeEngine[Any]:
+        """The SQL type of its values."""
+        return self.expression.type
+
+
+def read_target(
+    element: Any, where: str, entity: EntityInfo, computed: Mapping[str, Computed[Any]]
+) -> Target:
+    """The target that an element of a declaration stands for.
+
+    Args:
+        element: a mapped attribute, a ``column(...)`` along to-one relations, or a computed attribute.
+        where: names the declaration, such as ``AlbumRepository.sortable``, for messages.
+        entity: of the repository.
+        computed: its computed attributes by name.
+
+    Raises:
+        DeclarationError: it is none of these, or not of this entity, or has no single value.
+    """
+    if isinstance(element, Computed):
+        return _of_computed(element, where, entity, computed)
+    if isinstance(element, ColumnMarker):
+        relations, column = element.resolve(entity, where)
+        name = ".".join((*(relation.name for relation in relations), column.name))
+        return Target(name, element.__clause_element__())
+    if is_relationship(element):
+        relation = attribute_owner(element, where)[1]
+        raise DeclarationError(
+            f"{where}: {element} is a relationship, which has no value. Use a column of it, such as "
+            f"column({element}, ...), or a computed attribute over it, such as {relation}_count = count({element})."
+        )
+    if not isinstance(element, QueryableAttribute):
+        raise DeclarationError(
+            f"{where}: Expected a mapped attribute such as {entity.name}.{entity.key_names[0]}, a column(...), or a "
+            f"computed attribute; got {shown(element)}. Give any other expression a name in the repository: "
+            f"name = expression(...)."
+        )
+    owner, name = attribute_owner(element, where)
+    if owner not in entity.ancestors:
+        raise DeclarationError(
+            f"{where}: {owner.name}.{name} is not an attribute of {entity.name}. "
+            f"One of a related entity is written column({entity.name}.relation, {owner.name}.{name})."
+        )
+    attribute = entity.column(name, where).attribute
+    return Target(name, attribute.__clause_element__())
+
+
+def _of_computed(
+    element: Computed[Any], where: str, entity: EntityInfo, computed: Mapping[str, Computed[Any]]
+) -> Target:
+    name = next((name for name, known in computed.items() if known is element), element.name)
+    if not name:
+        raise DeclarationError(
+            f"{where}: {element} has no name. Declare it as an attribute of the repository first: name = {element}(...)."
+        )
+    element.check(entity)
+    refusal = why_no_expression(element)
+    if refusal is not None:
+        raise DeclarationError(f"{where}: {refusal}.")
+    found = sql_of(element)
+    assert found is not None
+    return Target(name, found)
