@@ -5,9 +5,10 @@ from __future__ import annotations
 from benchmarks.workload import Workload
 from benchmarks.workloads.deep_page import DEEP_PAGES
 from benchmarks.workloads.nested_list import NESTED_LIST
+from benchmarks.workloads.sparse_fields import SPARSE_FIELDS
 from benchmarks.workloads.thousand_keys import THOUSAND_KEYS
 
-WORKLOADS: tuple[Workload, ...] = (NESTED_LIST, THOUSAND_KEYS, *DEEP_PAGES)
+WORKLOADS: tuple[Workload, ...] = (NESTED_LIST, THOUSAND_KEYS, *DEEP_PAGES, SPARSE_FIELDS)
 
 
 def workload(name: str) -> Workload:

@@ -7,10 +7,10 @@ from typing import Any
 
 from benchmarks.summary import median_ratio
 from benchmarks.workload import Target, Workload
-from benchmarks.workloads.deep_page.core import core
-from benchmarks.workloads.deep_page.offset import offset, offset_and_count
+from benchmarks.workloads.deep_page.core import by_hand
+from benchmarks.workloads.deep_page.offset import by_offset, by_offset_and_count
 from benchmarks.workloads.deep_page.orders import ORDERS, Order, both_pages
-from benchmarks.workloads.deep_page.ours import ours
+from benchmarks.workloads.deep_page.ours import by_page_json
 from benchmarks.workloads.deep_page.peer import with_columns, with_entities
 
 
@@ -19,8 +19,8 @@ def _items(body: bytes) -> Any:
 
 
 def _workload(order: Order) -> Workload:
-    ours_first, ours_deep = both_pages("batchrepo", "page_json in a fresh scope, its body", ours, order)
-    core_first, core_deep = both_pages("core", "hand-written Core, keyset, orjson", core, order)
+    ours_first, ours_deep = both_pages("batchrepo", "page_json in a fresh scope, its body", by_page_json, order)
+    core_first, core_deep = both_pages("core", "hand-written Core, keyset, orjson", by_hand, order)
     entities = both_pages(
         "sqlakeyset_orm",
         "sqlakeyset with entities, as its documentation shows; Pydantic from attributes",
@@ -30,9 +30,9 @@ def _workload(order: Order) -> Workload:
     columns_first, columns_deep = both_pages(
         "sqlakeyset_core", "sqlakeyset with columns instead of entities, orjson", with_columns, order
     )
-    offsets = both_pages("offset", "hand-written Core, LIMIT and OFFSET, orjson", offset, order, slow=True)
+    offsets = both_pages("offset", "hand-written Core, LIMIT and OFFSET, orjson", by_offset, order, slow=True)
     counted = both_pages(
-        "offset_count", "the same with a count of all rows", offset_and_count, order, slow=True
+        "offset_count", "the same with a count of all rows", by_offset_and_count, order, slow=True
     )
     return Workload(
         name=order.name,

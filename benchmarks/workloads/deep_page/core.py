@@ -88,7 +88,7 @@ FOLLOWING = {
 
 
 @asynccontextmanager
-async def core(order: Order, page: int, dataset: Dataset) -> AsyncIterator[Request]:
+async def by_hand(order: Order, page: int, dataset: Dataset) -> AsyncIterator[Request]:
     """Page by keyset, with a cursor that is as easily read as made."""
     engine = reading_engine(dataset)
     name, column = order.name, _COLUMN[order.name]

@@ -47,8 +47,8 @@ async def _offset(order: Order, page: int, dataset: Dataset, *, counted: bool) -
         await engine.dispose()
 
 
-offset = partial(_offset, counted=False)
+by_offset = partial(_offset, counted=False)
 """Page by number."""
 
-offset_and_count = partial(_offset, counted=True)
+by_offset_and_count = partial(_offset, counted=True)
 """Page by number, and say how many pages there are."""

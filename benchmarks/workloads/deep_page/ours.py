@@ -23,7 +23,7 @@ class CommentRepository(Repository[Comment]):
 
 
 @asynccontextmanager
-async def ours(order: Order, page: int, dataset: Dataset) -> AsyncIterator[Request]:
+async def by_page_json(order: Order, page: int, dataset: Dataset) -> AsyncIterator[Request]:
     """Page by `page_json`."""
     async with Database(dataset.url, repositories=[CommentRepository], views=[CommentLine]) as db:
         after = await _cursor(db, order, (page - 1) * SIZE)
