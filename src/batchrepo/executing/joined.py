@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from sqlalchemy import ClauseElement
 from sqlalchemy.exc import UnboundExecutionError
 from sqlalchemy.util import greenlet_spawn
 
@@ -14,6 +13,7 @@ from batchrepo.executing.border import connecting
 from batchrepo.executing.door import Call, Door, Work
 
 if TYPE_CHECKING:
+    from sqlalchemy import ClauseElement
     from sqlalchemy.engine import Dialect
     from sqlalchemy.ext.asyncio import AsyncSession
     from sqlalchemy.orm import Session
@@ -76,7 +76,9 @@ class JoinedDoor(Door):
 
     def _in_transaction(self, work: Work[T]) -> T:
         session = self._session
-        clause = cast(ClauseElement, work.statement)  # every statement is one; the type says it of some only
+        clause = cast(
+            "ClauseElement", work.statement
+        )  # every statement is one; the type says it of some only
         with connecting(session.get_bind(clause=clause).engine):
             connection = session.connection(bind_arguments={"clause": clause})
         # Before the work, which counts the statements on this connection: those of a flush are the user's.

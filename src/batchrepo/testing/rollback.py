@@ -91,10 +91,10 @@ async def _begin(connection: AsyncConnection) -> None:
         connection = await connection.execution_options(isolation_level="AUTOCOMMIT")
         _ = await connection.begin()
         raw = await connection.get_raw_connection()
-        if not cast(Any, raw.driver_connection).in_transaction:  # unless a listener of the engine did it
+        if not cast("Any", raw.driver_connection).in_transaction:  # unless a listener of the engine did it
             await connection.exec_driver_sql("BEGIN")
     else:
-        level = cast(Any, connection.sync_connection).default_isolation_level
+        level = cast("Any", connection.sync_connection).default_isolation_level
         connection = await connection.execution_options(isolation_level=level)
         _ = await connection.begin()
     await connection.exec_driver_sql(f"SAVEPOINT {_MARK}")

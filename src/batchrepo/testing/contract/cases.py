@@ -44,7 +44,7 @@ class RelationCase:
     @property
     def attribute(self) -> InstrumentedAttribute[Any]:
         """The attribute as a user names it: `Author.books`."""
-        return cast(InstrumentedAttribute[Any], getattr(self.owner, self.key))
+        return cast("InstrumentedAttribute[Any]", getattr(self.owner, self.key))
 
     @property
     def relationship(self) -> RelationshipProperty[Any]:
@@ -76,13 +76,13 @@ class RelationCase:
         columns = [term.element if isinstance(term, UnaryExpression) else term for term in declared]
         if not {_name(column) for column in columns} <= {_name(c) for c in self.target.columns}:
             return ()
-        return tuple(self.target.get_property_by_column(cast(Any, column)).key for column in columns)
+        return tuple(self.target.get_property_by_column(cast("Any", column)).key for column in columns)
 
     @cached_property
     def local_attributes(self) -> tuple[str, ...]:
         """The owner's attributes that are compared with columns of the target or of the link table."""
         owner = class_mapper(self.owner)
-        own_tables = {table.name for table in cast(Any, owner).tables}
+        own_tables = {table.name for table in cast("Any", owner).tables}
         local = [column for column, _ in self.relationship.local_remote_pairs or ()]
         return tuple(
             owner.get_property_by_column(column).key for column in local if _name(column)[0] in own_tables
@@ -98,7 +98,7 @@ class RelationCase:
         if self.relationship.secondary is not None:
             return True
         pairs = {frozenset(map(_name, pair)) for pair in self.relationship.local_remote_pairs or ()}
-        target_tables = {table.name for table in cast(Any, self.target).tables}
+        target_tables = {table.name for table in cast("Any", self.target).tables}
         for term in _terms(self.relationship.primaryjoin):
             if _compared_columns(term) in pairs:
                 continue
@@ -131,7 +131,7 @@ def relation_cases() -> list[RelationCase]:
 
 def key_properties(mapper: Mapper[Any]) -> tuple[ColumnProperty[Any], ...]:
     """The mapped attributes of the primary key, in the order of its columns."""
-    return tuple(cast(ColumnProperty[Any], mapper.get_property_by_column(c)) for c in mapper.primary_key)
+    return tuple(cast("ColumnProperty[Any]", mapper.get_property_by_column(c)) for c in mapper.primary_key)
 
 
 def _terms(condition: ColumnElement[Any]) -> list[ColumnElement[Any]]:

@@ -1,0 +1,202 @@
+"""Reading rows by their keys, batched with concurrent callers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+from pydantic import BaseModel
+
+from batchrepo.errors import NotFound
+from batchrepo.mapping.keys import key_values
+from batchrepo.repository.arguments import (
+    check_many,
+    check_view,
+    lookup_columns,
+)
+from batchrepo.repository.parts import RepositoryParts
+from batchrepo.sql.rows import Lookup
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from sqlalchemy.orm import QueryableAttribute
+
+    from batchrepo.plan.fieldsets import Fieldset
+
+E = TypeVar("E")
+V = TypeVar("V", bound=BaseModel)
+C = TypeVar("C")
+
+
+class ReadsByKey(RepositoryParts[E]):
+    """Rows by primary key, or by any columns."""
+
+    @overload
+    async def get(self, key: Any) -> E: ...
+    @overload
+    async def get(self, key: Any, view: type[V]) -> V: ...
+    async def get(self, key: Any, view: type[V] | None = None) -> E | V:
+        """The row with this primary key; batched with concurrent calls.
+
+        Args:
+            key: the primary key; for a composite one a tuple in its columns' order.
+            view: gives a view instead of the entity.
+
+        Raises:
+            NotFound: there is no such row (that this scope may see).
+            InvalidArgument: the key has the wrong shape or type.
+        """
+        found = await self.get_or_none(key, view) if view is not None else await self.get_or_none(key)
+        if found is None:
+            raise NotFound(self._entity.name, [key])
+        return found
+
+    @overload
+    async def get_or_none(self, key: Any) -> E | None: ...
+    @overload
+    async def get_or_none(self, key: Any, view: type[V]) -> V | None: ...
+    async def get_or_none(self, key: Any, view: type[V] | None = None) -> E | V | None:
+        """As `get`, but None where there is no such row."""
+        (checked,) = self._checked([key])
+        if view is not None:
+            return await self._view_loader(view).load(checked)  # type: ignore[no-any-return]
+        found: E | None = self.scope.loaders.known(self._entity, checked)
+        if found is None:
+            found = await self.scope.loaders.entity(self._entity).load(checked)
+        return found
+
+    @overload
+    async def get_many(self, keys: Iterable[Any]) -> list[E]: ...
+    @overload
+    async def get_many(self, keys: Iterable[Any], view: type[V]) -> list[V]: ...
+    async def get_many(self, keys: Iterable[Any], view: type[V] | None = None) -> list[E] | list[V]:
+        """The rows with these primary keys, in the order of the keys, duplicates included.
+
+        Raises:
+            NotFound: some keys have no row; it names them all.
+            InvalidArgument: a key has the wrong shape or type.
+        """
+        asked = check_many(keys)
+        checked = self._checked(asked)
+        found = await self._by_keys(checked, view)
+        self._refuse_missing(checked, asked, found)
+        return found
+
+    @overload
+    async def get_many_or_none(self, keys: Iterable[Any]) -> list[E | None]: ...
+    @overload
+    async def get_many_or_none(self, keys: Iterable[Any], view: type[V]) -> list[V | None]: ...
+    async def get_many_or_none(
+        self, keys: Iterable[Any], view: type[V] | None = None
+    ) -> list[E | None] | list[V | None]:
+        """As `get_many`, with None for each key that has no row."""
+        return await self._by_keys(self._checked(check_many(keys)), view)
+
+    async def get_json(
+        self,
+        key: Any,
+        view: type[BaseModel],
+        *,
+        fields: str | Fieldset | None = None,
+        by_alias: bool = True,
+    ) -> bytes:
+        """As `get` with a view, but the JSON object, as bytes.
+
+        Args:
+            key: the primary key; for a composite one a tuple in its columns' order.
+            view: what is read.
+            fields: only these fields of the view, as in `find_json`.
+            by_alias: whether fields have their (serialization) aliases as names.
+
+        Raises:
+            NotFound: there is no such row (that this scope may see).
+            InvalidArgument: the key has the wrong shape or type.
+            InvalidFields: the view does not have one of the fields.
+        """
+        return (await self.get_many_json([key], view, fields=fields, by_alias=by_alias))[1:-1]
+
+    async def get_many_json(
+        self,
+        keys: Iterable[Any],
+        view: type[BaseModel],
+        *,
+        fields: str | Fieldset | None = None,
+        by_alias: bool = True,
+    ) -> bytes:
+        """As `get_many` with a view, but the JSON array, as bytes; the arguments are those of `get_json`.
+
+        Raises:
+            NotFound: some keys have no row; it names them all.
+            InvalidArgument: a key has the wrong shape or type.
+            InvalidFields: the view does not have one of the fields.
+        """
+        asked = check_many(keys)
+        checked = self._checked(asked)
+        delivery, compiled, _ = self.scope.reading.json(
+            check_view(view), self._entity, self._info, fields=fields, by_alias=by_alias
+        )
+        found = await self.scope.loaders.dicts_by_key(self._entity, compiled).load_many(checked)
+        self._refuse_missing(checked, asked, found)
+        return delivery.json(found, by_alias=by_alias)
+
+    @overload
+    async def find_by(
+        self, columns: QueryableAttribute[Any] | tuple[QueryableAttribute[Any], ...], key: Any
+    ) -> list[E]: ...
+    @overload
+    async def find_by(
+        self, columns: QueryableAttribute[Any] | tuple[QueryableAttribute[Any], ...], key: Any, view: type[V]
+    ) -> list[V]: ...
+    async def find_by(self, columns: Any, key: Any, view: type[V] | None = None) -> list[E] | list[V]:
+        """The rows whose columns equal a key; batched with concurrent calls.
+
+        Args:
+            columns: one column or a tuple of columns, unique or not: ``Album.title``.
+            key: the value, or a tuple of values. A None in it equals no row.
+            view: gives views instead of entities.
+
+        Returns:
+            The rows in the order of the primary key.
+        """
+        (rows,) = await self.find_by_many(columns, [key], view)
+        return rows
+
+    @overload
+    async def find_by_many(self, columns: Any, keys: Iterable[Any], view: None = None) -> list[list[E]]: ...
+    @overload
+    async def find_by_many(self, columns: Any, keys: Iterable[Any], view: type[V]) -> list[list[V]]: ...
+    async def find_by_many(
+        self, columns: Any, keys: Iterable[Any], view: type[V] | None = None
+    ) -> list[list[E]] | list[list[V]]:
+        """As `find_by` for many keys: a list of rows for each, in the order of the keys."""
+        infos = lookup_columns(self._entity, columns)
+        values = [key_values(self._entity.name, infos, key) for key in check_many(keys)]
+        complete = [all(part is not None for part in value) for value in values]
+        present = [value for value, whole in zip(values, complete, strict=True) if whole]
+        checked = self._checked([value[0] for value in present] if len(infos) == 1 else present, infos)
+        found = iter(await self._column_loader(infos, view).load_many(checked))
+        return [list(next(found)) if whole else [] for whole in complete]
+
+    async def _by_keys(self, checked: list[Any], view: type[BaseModel] | None) -> list[Any]:
+        if view is not None:
+            return await self._view_loader(view).load_many(checked)  # type: ignore[no-any-return]
+        found: list[Any] = await self.scope.loaders.entity(self._entity).load_many(checked)
+        return found
+
+    def _refuse_missing(self, checked: Sequence[Any], asked: Sequence[Any], found: Sequence[Any]) -> None:
+        missing = {key: given for key, given, row in zip(checked, asked, found, strict=True) if row is None}
+        if missing:
+            raise NotFound(self._entity.name, list(missing.values()))
+
+    def _view_loader(self, view: type[BaseModel]) -> Any:
+        check_view(view)
+        delivery, compiled = self.scope.reading.views(view, self._entity, self._info)
+        return self.scope.loaders.view_by_key(self._entity, compiled, delivery)
+
+    def _column_loader(self, columns: Sequence[Any], view: type[BaseModel] | None) -> Any:
+        if view is None:
+            return self.scope.loaders.columns(self._entity, columns)
+        check_view(view)
+        delivery, compiled = self.scope.reading.views(view, self._entity, self._info)
+        lookup = Lookup(self._entity, columns=tuple(columns), order=self._finder.key_order)
+        return self.scope.loaders.view(lookup, compiled, delivery)
