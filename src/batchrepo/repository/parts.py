@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from batchrepo.sql.key_checks import check_keys
 
 if TYPE_CHECKING:
-    from batchrepo.repository.paging import Pager
-    from batchrepo.repository.finding import Finder
     from collections.abc import Iterable, Sequence
 
     from batchrepo.declare.repository_info import RepositoryInfo
     from batchrepo.mapping import ColumnInfo, EntityInfo
+    from batchrepo.repository.finding import Finder
+    from batchrepo.repository.paging import Pager
     from batchrepo.scope import Scope
 
 E = TypeVar("E")
