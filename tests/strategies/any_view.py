@@ -27,13 +27,19 @@ from pydantic import (
     model_validator,
 )
 
-from batchrepo import column, include, unmapped
+from batchrepo import Page, column, include, unmapped
 from tests.strategies.every_type import Child, Color, Parent, Size, Word
 
 
 def texts(view: BaseModel) -> list[str]:
     """Every field of a view as a text: fails for a view of which only some were read."""
     return [str(getattr(view, name)) for name in type(view).model_fields]
+
+
+def seen(value: Any, rows: Sequence[BaseModel]) -> Any:
+    """The value, when all of its rows have been looked at."""
+    assert all(texts(row) for row in rows)
+    return value
 
 
 # --- what looks at all fields of a view ------------------------------------------------------------------
@@ -101,6 +107,8 @@ class PostInit(BaseModel):
 
 
 class OwnInit(BaseModel):
+    model_config = ConfigDict(validate_by_name=True, validate_by_alias=False)
+
     def __init__(self, **data: Any) -> None:
         super().__init__(**data)
         texts(self)
@@ -232,11 +240,18 @@ def views(draw: st.DrawFn) -> type[BaseModel]:
         "in_tuple": Annotated[tuple[child, ...], include(Parent.children)],
         "in_sequence": Annotated[Sequence[child], include(Parent.children)],
         "looked_at": Annotated[
-            list[child], include(Parent.children), AfterValidator(lambda rows: [texts(row) and row for row in rows])
+            list[child], include(Parent.children), AfterValidator(lambda rows: seen(rows, rows))
         ],
         "written": Annotated[list[child], include(Parent.children), PlainSerializer(lambda rows: len(rows))],
         "each_written": Annotated[
             list[Annotated[child, PlainSerializer(lambda row: texts(row))]], include(Parent.children)
+        ],
+        "paged": Annotated[Page[child], include(Parent.children, first=2)],
+        "counted": Annotated[Page[child] | None, include(Parent.children, last=1, total="exact")],
+        "page_looked_at": Annotated[
+            Page[child],
+            include(Parent.children),
+            AfterValidator(lambda page: seen(page, page.items)),
         ],
     }
     chosen = draw(st.lists(st.sampled_from(list(relations)), max_size=3, unique=True))
@@ -250,6 +265,15 @@ def views(draw: st.DrawFn) -> type[BaseModel]:
 
 Asked = dict[str, Any]
 """The names that are asked for, with what is asked for below each, or None."""
+
+
+class OfItems(dict[str, Any]):
+    """What is asked for of the items of a page."""
+
+
+def has_pages(view: type[BaseModel]) -> bool:
+    """Whether a view reads pages of its relations."""
+    return any("Page[" in str(info.annotation) for info in view.model_fields.values())
 
 
 def names_in_json(view: type[BaseModel], *, by_alias: bool) -> dict[str, type[BaseModel] | None]:
@@ -279,8 +303,11 @@ def asked(draw: st.DrawFn, view: type[BaseModel], *, by_alias: bool) -> Asked:
     found: Asked = {}
     for name in chosen:
         below = names[name]
+        kind = dict
+        if below is not None and issubclass(below, Page):
+            kind, below = OfItems, _view_in(below.model_fields["items"].annotation)
         if below is not None and names_in_json(below, by_alias=by_alias) and draw(st.integers(1, 4)) > 1:
-            found[name] = draw(asked(below, by_alias=by_alias))
+            found[name] = kind(draw(asked(below, by_alias=by_alias)))
         else:
             found[name] = None
     return found
@@ -295,6 +322,8 @@ def picked(value: Any, tree: Asked | None) -> Any:
     """What of a JSON value is asked for."""
     if tree is None:
         return value
+    if isinstance(tree, OfItems) and isinstance(value, dict):
+        return {**value, "items": picked(value["items"], dict(tree))}
     if isinstance(value, list):
         return [picked(item, tree) for item in value]
     if isinstance(value, dict):

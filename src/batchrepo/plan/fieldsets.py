@@ -160,9 +160,8 @@ class _Parser:
         self.tree = self.root
         # What is open around `tree`: the tree outside, and the place of the parenthesis, or None after a dot.
         self.open: list[tuple[_Tree, int | None]] = []
-        self.name: str | None = (
-            None  # the name just read, of which it is not known yet whether something follows
-        )
+        # The name just read, of which it is not known yet whether something follows.
+        self.name: str | None = None
         self.name_comes = True
         self.names = 0
 

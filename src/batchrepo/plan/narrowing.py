@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from batchrepo.plan.fieldsets import check_fields
 from batchrepo.plan.naming import names_of
+from batchrepo.plan.pages import Page
 from batchrepo.plan.pruning import inside, why_whole, with_fields
 from batchrepo.plan.read import Include, PageSpec, ReadPlan
 from batchrepo.plan.schemas import Definitions
@@ -163,7 +164,12 @@ class _Narrowing:
 
         def change(found: Schema) -> Schema:
             nonlocal plan
-            fields: dict[str, Any] = self.definitions.resolved(found)["schema"]["fields"]
+            page = self.definitions.resolved(found)
+            reason = why_whole(page, page.get("cls", Page), Page.model_fields, self.definitions)
+            if reason is not None:
+                self.whole.append(Whole(path, reason))
+                return found
+            fields: dict[str, Any] = page["schema"]["fields"]
             values = {name: field["schema"] for name, field in fields.items()}
             plan, values["items"] = self.around(plan, values["items"], view, fieldset, path)
             return with_fields(found, values, self.definitions)

@@ -182,7 +182,7 @@ class Finder(Generic[E]):
 
     async def entity_dicts(self, plan: ReadPlan, rows: Sequence[Any], names: Names) -> list[dict[str, Any]]:
         """The dicts of a plan for entities that were read."""
-        name_of = field_name if names == "field" else output_name
+        name_of = output_name if names == "output" else field_name
         return await complete_entities(plan, rows, self.scope, name_of)
 
     def order_terms(self, order_by: Any) -> tuple[OrderTerm, ...]:

@@ -161,7 +161,9 @@ class _Comparison:
 
     def _page(self, include: Include, schema: Schema) -> bool:
         """A page is a plain model of ours, maybe with narrowed items; its items are what counts."""
-        if not is_node(schema, "model", _MODEL) or not issubclass(schema["cls"], Page | Part):
+        if not is_node(schema, "model", _MODEL):
+            return False
+        if schema["cls"] is not Part and schema["cls"].__pydantic_generic_metadata__["origin"] is not Page:
             return False
         items = schema["schema"]["fields"]["items"]
         return self.list_of(include.plan, items["schema"])

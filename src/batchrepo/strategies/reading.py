@@ -45,8 +45,9 @@ if TYPE_CHECKING:
 
 V = TypeVar("V", bound=BaseModel)
 
-Names = Literal["field", "output"]
-"""How the dicts of a read are keyed: by field names (to be validated), or by output names (for JSON)."""
+Names = Literal["field", "output", "plain"]
+"""How the dicts of a read are keyed: by field names, to be validated; by output names, to be the JSON as they are;
+or by field names, to be the JSON as they are."""
 
 NARROWED_VIEWS = 512
 """How many pairs of a view and a fieldset are remembered, with their plans."""
@@ -161,7 +162,7 @@ class Reading:
             compiled = prepared.compiled[names] = compile_plan(
                 prepared.delivery.plan,
                 guarded=lambda entity: any(ancestor in self._criteria for ancestor in entity.ancestors),
-                name_of=field_name if names == "field" else output_name,
+                name_of=output_name if names == "output" else field_name,
                 paged=self.paged,
                 cursors=names == "field",
             )
@@ -179,10 +180,11 @@ class Reading:
         """How a view, or the `fields` of it, is read and delivered as JSON; as `views`, and how dicts are keyed."""
         fieldset = read_fields(fields)
         delivery, compiled = self.views(view, entity, repository, fields=fieldset, by_alias=by_alias)
-        if not (by_alias and delivery.plain):
+        if not delivery.plain:
             return delivery, compiled, "field"
-        _, compiled = self.views(view, entity, repository, "output", fields=fieldset)
-        return delivery, compiled, "output"
+        names: Names = "output" if by_alias else "plain"
+        _, compiled = self.views(view, entity, repository, names, fields=fieldset, by_alias=by_alias)
+        return delivery, compiled, names
 
     def _narrowed_to(self, fieldset: Fieldset, delivery: Delivery[Any], by_alias: bool) -> _Prepared:
         key = (delivery.plan, fieldset, by_alias)
