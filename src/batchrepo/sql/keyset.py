@@ -61,6 +61,7 @@ class KeysetTerm:
         explicit: whether that has to be said, since the database's own habit is another.
         type: as which its values are read and sent back, exact to the last bit.
         same: whether reading the expression as it is gives these values too.
+        widened: whether its values have to be made double to be read to the last bit.
         check: from a value that a cursor carries to the value to send; raises `Unusable`.
     """
 
@@ -71,12 +72,19 @@ class KeysetTerm:
     explicit: bool
     type: TypeEngine[Any]
     same: bool
+    widened: bool
     check: Callable[[Any], Any]
 
     @property
     def value(self) -> ColumnElement[Any]:
         """What to select for its value in a cursor."""
-        return sa.type_coerce(self.expression, self.type)
+        return self.read(self.expression)
+
+    def read(self, expression: Any) -> ColumnElement[Any]:
+        """What to select for its value, where another expression has it."""
+        if self.widened:
+            return sa.cast(expression, self.type)
+        return sa.type_coerce(expression, self.type)
 
     def on(self, expression: Any) -> ColumnElement[Any]:
         """The same direction and NULL place, for another expression."""
@@ -188,6 +196,7 @@ def _term(term: OrderTerm, dialect: Dialect) -> KeysetTerm:
         nulls != habit,
         _exact(kind, dialect),
         _reads_alike(kind, dialect),
+        _is_single(kind, dialect),
         _check(kind, dialect),
     )
 
@@ -206,6 +215,21 @@ def _exact(kind: TypeEngine[Any], dialect: Dialect) -> TypeEngine[Any]:
     if isinstance(impl, sa.Float):
         return sa.Double()
     return sa.Numeric() if isinstance(impl, sa.Numeric) else widened(impl)
+
+
+def _is_single(kind: TypeEngine[Any], dialect: Dialect) -> bool:
+    """Whether values have single precision, which a driver may give as the few digits that tell them apart."""
+    if dialect.name == "sqlite":
+        return False
+    declared: Any = kind._variant_mapping.get(dialect.name, kind)
+    while isinstance(declared, TypeDecorator):
+        declared = declared.load_dialect_impl(dialect)
+    digits = declared.precision if isinstance(declared, sa.Float) else None
+    return isinstance(declared, sa.REAL) or (digits is not None and digits <= _SINGLE)
+
+
+_SINGLE = 24
+"""Binary digits up to which a FLOAT has single precision."""
 
 
 _READ_ALIKE = (sa.Integer, sa.String, sa.DateTime, sa.Date, sa.Time, sa.Boolean)

@@ -253,7 +253,10 @@ def _plain(
 ) -> Statement:
     columns = [source.entity.cls] if selected is None else list(selected)
     values = {i: keyset.terms[i].value.label(f"o{i}") for i in added}
-    sorted_by = [values.get(i, term.expression) for i, term in enumerate(keyset.terms)]
+    sorted_by = [
+        values[i] if i in values and not term.widened else term.expression
+        for i, term in enumerate(keyset.terms)
+    ]
     return (
         sa.select(*columns, *values.values())
         .select_from(source.entity.cls)
@@ -297,7 +300,7 @@ def _from_cursor(
     page = _page(parts)
     order = _by(keyset, [page.c[f"o{i}"] for i in range(len(sorted_by))])
     columns: list[Any] = [page.c[f"c{i}"] for i in range(len(inner))] if selected is not None else [cls]
-    values = [sa.type_coerce(page.c[f"o{i}"], keyset.terms[i].type) for i in added]
+    values = [keyset.terms[i].read(page.c[f"o{i}"]) for i in added]
     probes = _probes(source, keyset, shape, prefix)
     found: Any = page
     if probes:
