@@ -243,9 +243,14 @@ def _repeated(statements: Sequence[StatementEvent]) -> Iterator[Problem]:
             yield Problem(
                 "repeated",
                 cause,
-                f"{cause} ran {times:,} times{where}: a loop that asks the database each time. Ask once for all: "
-                f"get_many, find_by_many, a relation or a batched function.",
+                f"{cause} ran {times:,} times{where}: a loop that asks the database each time. {_instead_of(cause)}",
             )
+
+
+def _instead_of(cause: str) -> str:
+    if cause.startswith("page "):
+        return "To walk through all rows, use chunks() or stream()."
+    return "Ask once for all: get_many, find_by_many, a relation or a batched function."
 
 
 # --- as text ----------------------------------------------------------------------------------------
