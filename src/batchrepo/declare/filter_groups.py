@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from sqlalchemy.sql.elements import ColumnElement
 
     from batchrepo.declare.filters import FilterParameter, Filters
-    from batchrepo.declare.operators import Values
+    from batchrepo.declare.operators import Operator, Values
+    from batchrepo.declare.targets import Target
 
 MOST_CONDITIONS = 50
 """How many conditions one filter may have."""
@@ -129,15 +130,23 @@ class _Reader:
             _check_range(parameter, value)
             if parameter.operator is None:
                 return self._named(parameter, value)
-            target = parameter.target
-            over: Any = tuple(t.expression for t in target) if isinstance(target, tuple) else target
-            return parameter.operator.build(getattr(over, "expression", over), value, self._values)
+            return self._on(parameter.target, parameter.operator, value)
         except InvalidArgument:
             raise
         except ValueError as error:
             raise InvalidFilter(
                 f"The filter {name!r} cannot be {_shown(given)}: {error}.", parameter=name
             ) from error
+
+    def _on(
+        self, target: Target | tuple[Target, Target] | None, operator: Operator, value: Any
+    ) -> ColumnElement[bool]:
+        assert target is not None
+        if isinstance(target, tuple):
+            return operator.build(tuple(end.expression for end in target), value, self._values)
+        return target.where(
+            lambda expression: operator.build(expression, value, self._values), of_value=operator.of_value
+        )
 
     def _named(self, parameter: FilterParameter, value: Any) -> ColumnElement[bool]:
         made = getattr(self._repository, parameter.name)(value)

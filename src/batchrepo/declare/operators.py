@@ -62,6 +62,11 @@ class Operator:
     meaning: str
     build: Build
 
+    @property
+    def of_value(self) -> bool:
+        """Whether it can only hold for a value, never for a missing one."""
+        return self not in (ne, is_null)
+
     def why_not(self, kind: TypeEngine[Any]) -> str | None:
         """Why it makes no sense for attributes of a type, or None."""
         python_type = python_type_of(kind)

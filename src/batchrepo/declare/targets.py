@@ -14,12 +14,12 @@ from batchrepo.errors import DeclarationError
 from batchrepo.mapping.entity import attribute_owner, is_relationship, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from sqlalchemy.sql.elements import ColumnElement
     from sqlalchemy.types import TypeEngine
 
-    from batchrepo.mapping import EntityInfo
+    from batchrepo.mapping import EntityInfo, RelationInfo
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,10 +29,29 @@ class Target:
     Attributes:
         name: the public one: of the attribute; with dots along relations.
         expression: its SQL.
+        path: the to-one relations that lead to it.
+        last: of a path, the column at its end.
     """
 
     name: str
     expression: ColumnElement[Any]
+    path: tuple[RelationInfo, ...] = ()
+    last: Any = None
+
+    def where(self, build: Callable[[Any], ColumnElement[bool]], *, of_value: bool) -> ColumnElement[bool]:
+        """A condition on it.
+
+        Args:
+            build: makes the condition of an expression.
+            of_value: whether the condition can only hold for a value, never for a missing one. Along a path it is
+                an EXISTS then, which a database can join, instead of a subquery that it runs for each row.
+        """
+        if not of_value or not self.path or any(relation.key_order is None for relation in self.path):
+            return build(self.expression)
+        condition = build(self.last)
+        for relation in reversed(self.path):
+            condition = relation.attribute.has(condition)
+        return condition
 
     @property
     def type(self) -> TypeEngine[Any]:
@@ -59,7 +78,7 @@ def read_target(
     if isinstance(element, ColumnMarker):
         relations, column = element.resolve(entity, where)
         name = ".".join((*(relation.name for relation in relations), column.name))
-        return Target(name, element.__clause_element__())
+        return Target(name, element.__clause_element__(), relations, column.attribute)
     if is_relationship(element):
         relation = attribute_owner(element, where)[1]
         raise DeclarationError(
