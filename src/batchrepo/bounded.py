@@ -43,6 +43,7 @@ class Bounded(Generic[K, V]):
 
     def __setitem__(self, key: K, value: V) -> None:
         values = self._values
+        values.pop(key, None)
         values[key] = value
         while len(values) > self.size:
             try:
