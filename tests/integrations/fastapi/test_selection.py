@@ -2,95 +2,26 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Any
 
 import pytest
 from fastapi import FastAPI
-from pydantic import BaseModel, Field
-from sqlalchemy import ColumnElement, func
+from sqlalchemy import ColumnElement
 
 from batchrepo import (
     Database,
     DeclarationError,
     Repository,
-    any_of,
-    between,
-    column,
     count,
     eq,
-    ge,
-    icontains,
-    is_null,
-    le,
     named_filter,
-    startswith,
-    total,
 )
 from batchrepo.integrations.fastapi import install, related, resource
 from batchrepo.testing.counting import statement_counter
-from examples.chinook.models import Album, Artist, Invoice, Track
-
-
-class Range(BaseModel):
-    low: int
-    high: int
-
-
-class Albums(Repository[Album]):
-    track_count = count(Album.tracks)
-    duration = total(Album.tracks, Track.milliseconds)
-    default_order = (Album.title,)
-    sortable = (Album.title, Album.id, track_count, column(Album.artist, Artist.name))
-    filterable = {  # noqa: RUF012
-        Album.title: (eq, icontains, startswith),
-        Album.artist_id: (eq, any_of),
-        column(Album.artist, Artist.name): (icontains,),
-        track_count: (ge, le, between),
-    }
-
-    @named_filter
-    def long_title(self, characters: Annotated[int, Field(ge=1)]) -> ColumnElement[bool]:
-        """Titles of so many characters, or more."""
-        return func.length(Album.title) >= characters
-
-    @named_filter
-    def lasting(self, minutes: Range) -> ColumnElement[bool]:
-        return Albums.duration.between(minutes.low * 60_000, minutes.high * 60_000)
-
-
-class Tracks(Repository[Track]):
-    page_size = 5
-    max_page_size = 50
-    sortable = (Track.milliseconds, Track.composer.nulls_last())
-    filterable = {  # noqa: RUF012
-        Track.name: (icontains,),
-        Track.composer: (eq, is_null),
-        Track.unit_price: (eq, ge),
-    }
-
-
-class Invoices(Repository[Invoice]):
-    filterable = {Invoice.invoice_date: (ge, between), Invoice.total: (ge,)}  # noqa: RUF012
-
-
-class AlbumView(BaseModel):
-    id: int
-    title: str
-
-
-class TrackView(BaseModel):
-    id: int
-    name: str
-    composer: str | None
-
-
-class InvoiceView(BaseModel):
-    id: int
-    invoice_date: dt.datetime
-    total: Decimal
+from examples.chinook.models import Album, Track
+from tests.integrations.fastapi.catalogue import Albums, AlbumView, Invoices, InvoiceView, Tracks, TrackView
 
 
 @pytest.fixture
