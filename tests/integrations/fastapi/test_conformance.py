@@ -17,26 +17,21 @@ from schemathesis.specs.openapi.checks import (
     response_schema_conformance,
     status_code_conformance,
 )
+from sqlalchemy import URL
 
 from batchrepo import Database
 from batchrepo.integrations.fastapi import install, lifespan, related, resource
 from examples.chinook.models import Album, Employee, Playlist
-from examples.chinook.repositories import (
-    AlbumRepository,
-    EmployeeRepository,
-    PlaylistRepository,
-    TrackRepository,
-)
-from examples.chinook.store import open_store
+from examples.chinook.repositories import ArtistRepository, EmployeeRepository, PlaylistRepository
 from examples.chinook.views import (
     AlbumItem,
-    AlbumPage,
     ArtistView,
     EmployeeItem,
     EmployeeView,
     PlaylistItem,
     TrackItem,
 )
+from tests.integrations.fastapi.catalogue import Albums, Invoices, InvoiceView, Tracks, TrackView
 from tests.support.databases import EVERY_DATABASE, sqlite_file_url
 from tests.support.serving import served
 
@@ -49,26 +44,33 @@ CHECKS = [
 ]
 
 
+REPOSITORIES = (Albums, ArtistRepository, EmployeeRepository, Invoices, PlaylistRepository, Tracks)
+
+
+def open_catalogue(url: str | URL) -> Database:
+    return Database(url, repositories=REPOSITORIES, secret="secret")
+
+
 def application(store: Database) -> FastAPI:
     app = FastAPI(lifespan=lifespan(store))
     install(app, store)
-    tracks = {"tracks": related(Album.tracks, TrackItem, repository=TrackRepository)}
+    tracks = {"tracks": related(Album.tracks, TrackView, repository=Tracks)}
     albums = tracks | {"artist": related(Album.artist, ArtistView)}
-    staff = {
-        "boss": related(Employee.reports_to, EmployeeItem),
-        "reports": related(Employee.reports, EmployeeItem),
-    }
+    boss = related(Employee.reports_to, EmployeeItem)
+    staff = {"boss": boss, "reports": related(Employee.reports, EmployeeItem)}
     songs = {"tracks": related(Playlist.tracks, TrackItem)}
     for router in (
-        resource(AlbumRepository, view=AlbumPage, list_view=AlbumItem, prefix="/albums", related=albums),
+        resource(Albums, view=AlbumItem, prefix="/albums", related=albums),
         resource(EmployeeRepository, view=EmployeeView, prefix="/employees", related=staff),
+        resource(Invoices, view=InvoiceView, prefix="/invoices", operations=["list", "count"]),
         resource(PlaylistRepository, view=PlaylistItem, prefix="/playlists", related=songs, numbered=True),
+        resource(Tracks, view=TrackView, prefix="/tracks", numbered=True, operations=["list"]),
     ):
         app.include_router(router)
     return app
 
 
-SCHEMA = schemathesis.openapi.from_dict(application(open_store("sqlite+aiosqlite://")).openapi())
+SCHEMA = schemathesis.openapi.from_dict(application(open_catalogue("sqlite+aiosqlite://")).openapi())
 POSITIVE, NEGATIVE = schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE
 CASES = [
     pytest.param(operation, mode, id=f"{mode} {operation.label}")
@@ -88,7 +90,7 @@ def address(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         url: Any = sqlite_file_url(copied)
     else:
         url = request.getfixturevalue("chinook_postgres")
-    with served(application(open_store(url))) as found:
+    with served(application(open_catalogue(url))) as found:
         yield found
 
 

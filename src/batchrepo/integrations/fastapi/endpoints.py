@@ -10,16 +10,17 @@ from fastapi import Request, Response
 
 from batchrepo.errors import DeclarationError
 from batchrepo.integrations.fastapi.openapi import PARTIAL, problems
-from batchrepo.integrations.fastapi.parameters import injected, query_names
+from batchrepo.integrations.fastapi.parameters import injected, name_in_query
 from batchrepo.integrations.fastapi.provide import Provide
 from batchrepo.integrations.fastapi.responses import json_response
-from batchrepo.integrations.fastapi.unknown import refuse_unknown
+from batchrepo.integrations.fastapi.strict import check_query
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from fastapi import APIRouter
 
+    from batchrepo.integrations.fastapi.selection import Selection
     from batchrepo.plan.pages import JsonPage, NumberedPage
     from batchrepo.repository import Repository
 
@@ -50,6 +51,7 @@ class Endpoint:
             that clients write, of the path by the arguments'.
         problems: the statuses of its errors.
         paged: whether the reply is a page, with links to those beside it.
+        selection: what clients may filter by, to help one who wrote something else.
     """
 
     path: str
@@ -61,6 +63,7 @@ class Endpoint:
     answer: Callable[[Repository[Any], Mapping[str, Any]], Awaitable[JsonPage | NumberedPage[Any] | bytes]]
     problems: Sequence[int] = ()
     paged: bool = False
+    selection: Selection | None = None
 
 
 @dataclass(frozen=True)
@@ -75,17 +78,18 @@ def add_endpoint(
     router: APIRouter, repository: type[Repository[Any]], endpoint: Endpoint, caching: Caching
 ) -> None:
     """Add the route of an endpoint, and the same for ``HEAD``."""
-    names = query_names(endpoint.parameters)
-    known = set(names.values())
-    if len(known) < len(names):
-        twice = next(name for name in known if [*names.values()].count(name) > 1)
+    queried = [(name, parameter) for parameter in endpoint.parameters if (name := name_in_query(parameter))]
+    known = dict(queried)
+    if len(known) < len(queried):
+        twice = next(name for name, parameter in queried if known[name] is not parameter)
         raise DeclarationError(
             f"{router.prefix}{endpoint.path} would take two parameters of the name {twice!r}. Leave one of them out: the "
             f"operation, the filter, or the key's column in a resource of its own."
         )
+    names = {parameter.name: name for name, parameter in queried}
 
     async def call(_request: Request, _response: Response, _repository: Any, **arguments: Any) -> Response:
-        refuse_unknown(_request, known)
+        check_query(_request, known, endpoint.selection)
         given = {names.get(argument, argument): value for argument, value in arguments.items()}
         reply = await endpoint.answer(_repository, given)
         response = json_response(_request, reply, cache_control=caching.cache_control, vary=caching.vary)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from inspect import Parameter
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 
 from fastapi import Path, Query, params
 from pydantic import Field
@@ -44,10 +44,15 @@ def injected(name: str, annotation: Any) -> Parameter:
     return Parameter(name, Parameter.KEYWORD_ONLY, annotation=annotation)
 
 
-def query_names(parameters: Iterable[Parameter]) -> dict[str, str]:
-    """What clients write in the query, by the name of the argument."""
-    markers = {parameter.name: parameter.annotation.__metadata__[-1] for parameter in parameters}
-    return {name: str(marker.alias) for name, marker in markers.items() if isinstance(marker, params.Query)}
+def name_in_query(parameter: Parameter) -> str | None:
+    """What clients write for it in the query; None for what is elsewhere."""
+    marker = parameter.annotation.__metadata__[-1]
+    return marker.alias if isinstance(marker, params.Query) else None
+
+
+def takes_many(parameter: Parameter) -> bool:
+    """Whether clients may repeat it."""
+    return get_origin(get_args(parameter.annotation)[0]) in (list, tuple, set, frozenset)
 
 
 def page_parameters(size: int, most: int) -> list[Parameter]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, Field, create_model
@@ -15,15 +16,17 @@ from batchrepo.integrations.fastapi.parameters import (
     page_parameters,
     total_parameter,
 )
+from batchrepo.integrations.fastapi.selection import Selection
 from batchrepo.plan.fieldsets import Fieldset, parse_fields
 from batchrepo.plan.pages import NumberedPage, Page
+from batchrepo.repository import Repository
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from batchrepo.mapping import EntityInfo, RelationInfo
+    from batchrepo.declare.repository_info import RepositoryInfo
+    from batchrepo.mapping import RelationInfo
     from batchrepo.plan.pages import JsonPage, Total
-    from batchrepo.repository import Repository
 
 
 class Count(BaseModel):
@@ -37,32 +40,46 @@ class Readable:
     """What the reading endpoints of a resource have in common.
 
     Attributes:
-        repository: what is read.
-        entity: of its rows.
+        info: of the repository that is read.
         singular: the name of a row in the names of operations, such as ``album``.
         plural: the name of the rows there, such as ``albums``.
         totals: how rows may be counted, by the name that a client gives.
     """
 
-    repository: type[Repository[Any]]
-    entity: EntityInfo
+    info: RepositoryInfo
     singular: str
     plural: str
     totals: Mapping[str, Total]
 
-    @property
+    @cached_property
     def key(self) -> Key:
         """The primary key, in paths and queries."""
-        return Key(self.entity)
+        return Key(self.info.entity)
+
+    @cached_property
+    def selection(self) -> Selection:
+        """What clients may filter and sort by."""
+        return Selection(self.info)
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """How many rows a page has if nothing is said, and at most."""
+        return self.info.cls.page_size, self.info.cls.max_page_size
 
 
 def list_endpoint(of: Readable, view: type[BaseModel]) -> Endpoint:
     """All rows, page by page, from a cursor."""
-    repository = of.repository
+    select = of.selection
 
     async def answer(rows: Repository[Any], given: Mapping[str, Any]) -> JsonPage:
-        total = of.totals.get(given["total"])
-        return await rows.page_json(view, **_page(given), total=total, fields=given["fields"])
+        return await rows.page_json(
+            view,
+            *select.where(rows, given),
+            order_by=select.order(rows, given),
+            **_page(given),
+            total=of.totals.get(given["total"]),
+            fields=given["fields"],
+        )
 
     return Endpoint(
         "",
@@ -71,22 +88,28 @@ def list_endpoint(of: Readable, view: type[BaseModel]) -> Endpoint:
         "A page is found by its cursor, as fast at the end of the list as at its start.",
         Page[view],  # type: ignore[valid-type]
         [
-            *page_parameters(repository.page_size, repository.max_page_size),
+            *page_parameters(*of.sizes),
             total_parameter(of.totals),
+            *select.sorts,
             fields_parameter(view),
+            *select.filters,
         ],
         answer,
         problems=(400,),
         paged=True,
+        selection=select,
     )
 
 
 def numbered_endpoint(of: Readable, view: type[BaseModel]) -> Endpoint:
     """All rows, page by page, by number."""
-    repository = of.repository
+    select = of.selection
 
     async def answer(rows: Repository[Any], given: Mapping[str, Any]) -> NumberedPage[Any]:
-        return await rows.numbered_page(view, number=given["page"] or 1, size=given["size"])
+        where, order = select.where(rows, given), select.order(rows, given)
+        return await rows.numbered_page(
+            view, *where, order_by=order, number=given["page"] or 1, size=given["size"]
+        )
 
     return Endpoint(
         "",
@@ -94,10 +117,11 @@ def numbered_endpoint(of: Readable, view: type[BaseModel]) -> Endpoint:
         f"List {_words(of.plural)}",
         "",
         NumberedPage[view],  # type: ignore[valid-type]
-        numbered_parameters(repository.page_size, repository.max_page_size),
+        [*numbered_parameters(*of.sizes), *select.sorts, *select.filters],
         answer,
         problems=(400,),
         paged=True,
+        selection=select,
     )
 
 
@@ -134,7 +158,7 @@ def many_endpoint(of: Readable, view: type[BaseModel]) -> Endpoint:
         "In the order that they were asked for in, as often as they were. One that does not exist is an error, "
         "which names all that do not.",
         list[view],  # type: ignore[valid-type]
-        [*key.repeated(of.repository.max_page_size), fields_parameter(view)],
+        [*key.repeated(of.sizes[1]), fields_parameter(view)],
         answer,
         problems=(400, 404),
     )
@@ -142,9 +166,10 @@ def many_endpoint(of: Readable, view: type[BaseModel]) -> Endpoint:
 
 def count_endpoint(of: Readable) -> Endpoint:
     """How many rows there are."""
+    select = of.selection
 
-    async def answer(rows: Repository[Any], _given: Mapping[str, Any]) -> bytes:
-        return b'{"count":%d}' % await rows.count()
+    async def answer(rows: Repository[Any], given: Mapping[str, Any]) -> bytes:
+        return b'{"count":%d}' % await rows.count(*select.where(rows, given))
 
     return Endpoint(
         "/count",
@@ -152,23 +177,39 @@ def count_endpoint(of: Readable) -> Endpoint:
         f"Count {_words(of.plural)}",
         "",
         Count,
-        [],
+        select.filters,
         answer,
         problems=(400,),
+        selection=select,
     )
 
 
 def related_list_endpoint(
-    of: Readable, name: str, relation: RelationInfo, view: type[BaseModel], target: type[Repository[Any]]
+    of: Readable, name: str, relation: RelationInfo, view: type[BaseModel], target: RepositoryInfo | None
 ) -> Endpoint:
-    """What a relation of one row leads to, page by page."""
-    key = of.key
-    attribute = relation.attribute
+    """What a relation of one row leads to, page by page.
+
+    Args:
+        of: the resource.
+        name: the last part of the path.
+        relation: to many.
+        view: how what it leads to is shown.
+        target: the repository that says how it may be filtered and sorted, or None.
+    """
+    key, select = of.key, Selection(target)
+    kind: type[Repository[Any]] = target.cls if target is not None else Repository
 
     async def answer(rows: Repository[Any], given: Mapping[str, Any]) -> JsonPage:
-        total: Any = given["total"]
+        others = rows if target is None else kind(rows.scope)
         return await rows.related_page_json(
-            key.read(given), attribute, view, **_page(given), total=total, fields=given["fields"]
+            key.read(given),
+            relation.attribute,
+            view,
+            *select.where(others, given),
+            order_by=select.order(others, given),
+            **_page(given),
+            total=given["total"],
+            fields=given["fields"],
         )
 
     return Endpoint(
@@ -179,13 +220,16 @@ def related_list_endpoint(
         Page[view],  # type: ignore[valid-type]
         [
             *key.parameters(),
-            *page_parameters(target.page_size, target.max_page_size),
+            *page_parameters(kind.page_size, kind.max_page_size),
             total_parameter(("exact",)),
+            *select.sorts,
             fields_parameter(view),
+            *select.filters,
         ],
         answer,
         problems=(400, 404),
         paged=True,
+        selection=select,
     )
 
 
@@ -194,7 +238,7 @@ def related_one_endpoint(of: Readable, name: str, relation: RelationInfo, view: 
     key = of.key
     # The row with nothing but what the relation leads to, so that both are one read.
     fields: dict[str, Any] = {relation.name: (view | None, ...)}
-    around = create_model(f"{of.entity.name}{view.__name__}", **fields)
+    around = create_model(f"{of.info.entity.name}{view.__name__}", **fields)
     before = len(f'{{"{relation.name}":')
 
     async def answer(rows: Repository[Any], given: Mapping[str, Any]) -> bytes:

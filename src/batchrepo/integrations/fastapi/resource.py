@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from fastapi.params import Depends
 
     from batchrepo.database import Database
+    from batchrepo.declare.repository_info import RepositoryInfo
     from batchrepo.integrations.fastapi.endpoints import Endpoint
     from batchrepo.mapping import EntityInfo, RelationInfo
     from batchrepo.plan.pages import Total
@@ -130,14 +131,15 @@ def resource(
     Raises:
         DeclarationError: an argument is wrong; the message says which.
     """
-    entity = _entity_of(repository)
+    info = _info_of(repository)
+    entity = info.entity
     where = f"resource({repository.__name__}, ...)"
     _check_arguments(where, view, list_view, prefix, operations, totals)
     relations = {
         name: _relation(f"{where}: related[{name!r}]", entity, name, shown)
         for name, shown in (related or {}).items()
     }
-    shared = Readable(repository, entity, *(names or _names(entity, prefix)), totals)
+    shared = Readable(info, *(names or _names(entity, prefix)), totals)
     shown_in_list = list_view or view
     endpoints: list[Endpoint] = []
     # Fixed paths before those with a key, which would take them for one.
@@ -153,7 +155,7 @@ def resource(
     for name, relation in relations.items():
         declared = (related or {})[name]
         if relation.many:
-            target = declared.repository or Repository
+            target = _info_of(declared.repository) if declared.repository is not None else None
             endpoints.append(related_list_endpoint(shared, name, relation, declared.view, target))
         else:
             endpoints.append(related_one_endpoint(shared, name, relation, declared.view))
@@ -191,12 +193,12 @@ def _checking(
     return checked
 
 
-def _entity_of(repository: Any) -> EntityInfo:
+def _info_of(repository: Any) -> RepositoryInfo:
     if not (isinstance(repository, type) and issubclass(repository, Repository)):
         raise DeclarationError(
             f"resource() expects a Repository class, such as AlbumRepository; got {shown(repository)}."
         )
-    return read_repository(repository, Repository).entity
+    return read_repository(repository, Repository)
 
 
 def _check_arguments(
@@ -238,7 +240,7 @@ def _relation(place: str, entity: EntityInfo, name: str, declared: Any) -> Relat
         )
     if (
         declared.repository is not None
-        and _entity_of(declared.repository) is not entity.relations[attribute].target
+        and _info_of(declared.repository).entity is not entity.relations[attribute].target
     ):
         raise DeclarationError(
             f"{place}: {declared.repository.__name__} is not a repository of {entity.relations[attribute].target.name}."
