@@ -82,13 +82,15 @@ def test_values_of_every_type_come_back_as_they_are(codec, values):
             assert (type(after), after) == (Decimal, before), "no JSON parser would keep it"
             continue
         assert type(after) is type(before)
+        if isinstance(before, dt.datetime | dt.time):
+            # Python finds no moment of an hour that a zone has twice, or never, equal to itself in another zone.
+            assert after.utcoffset() == before.utcoffset()
+            before, after = before.replace(tzinfo=None, fold=0), after.replace(tzinfo=None)
         assert after == before
         if isinstance(before, float):
             assert math.copysign(1, after) == math.copysign(1, before)
         if isinstance(before, Decimal):
             assert str(after) == str(before)
-        if isinstance(before, dt.datetime | dt.time):
-            assert after.utcoffset() == before.utcoffset()
 
 
 def test_values_that_are_false_are_not_absent():
