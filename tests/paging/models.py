@@ -118,9 +118,9 @@ class Item(Base):
     title_length: Mapped[int] = column_property(sa.func.length(title))
 
     maker: Mapped[Maker | None] = relationship(back_populates="items")
-    parent: Mapped[Item | None] = relationship(remote_side=id, back_populates="children")
-    children: Mapped[list[Item]] = relationship(back_populates="parent", order_by=id)
-    parts: Mapped[list[Part]] = relationship(back_populates="item", order_by=lambda: Part.weight.desc())
+    parent: Mapped[Item | None] = relationship(remote_side=lambda: Item.id, back_populates="children")
+    children: Mapped[list[Item]] = relationship(back_populates="parent", order_by=lambda: Item.id)
+    parts: Mapped[list[Part]] = relationship(back_populates="item", order_by="Part.weight.desc()")
     labels: Mapped[list[Label]] = relationship(
         secondary=item_label, back_populates="items", order_by=lambda: Label.name
     )
@@ -143,7 +143,7 @@ class Part(Base):
 
     item: Mapped[Item] = relationship(back_populates="parts")
     screws: Mapped[list[Screw]] = relationship(
-        back_populates="part", order_by=lambda: Screw.length.desc().nulls_last()
+        back_populates="part", order_by="Screw.length.desc().nulls_last()"
     )
 
 

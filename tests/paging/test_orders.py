@@ -20,7 +20,11 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SOME = settings.default.max_examples
 QUICK = settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large]
+    suppress_health_check=[
+        HealthCheck.function_scoped_fixture,
+        HealthCheck.too_slow,
+        HealthCheck.data_too_large,
+    ]
 )
 
 
@@ -51,7 +55,9 @@ async def test_a_column_of_every_type(db, name, data):
     case = data.draw(one_column_orders(name))
     rows = data.draw(item_rows(db.engine.dialect.name, case.columns))
     await put_rows(db.engine, Store(rows))
-    await check(db, case, data.draw(st.integers(1, 6)), data.draw(st.tuples(st.integers(0, 20), st.integers(0, 20))))
+    await check(
+        db, case, data.draw(st.integers(1, 6)), data.draw(st.tuples(st.integers(0, 20), st.integers(0, 20)))
+    )
 
 
 @settings(QUICK, max_examples=SOME // 4)
@@ -60,7 +66,9 @@ async def test_any_mix_of_columns_and_expressions(db, data):
     case = data.draw(orders((*OWN, *EXPRESSIONS)))
     rows = data.draw(item_rows(db.engine.dialect.name, case.columns))
     await put_rows(db.engine, Store(rows))
-    await check(db, case, data.draw(st.integers(1, 6)), data.draw(st.tuples(st.integers(0, 20), st.integers(0, 20))))
+    await check(
+        db, case, data.draw(st.integers(1, 6)), data.draw(st.tuples(st.integers(0, 20), st.integers(0, 20)))
+    )
 
 
 @settings(QUICK, max_examples=SOME // 8)
@@ -69,4 +77,6 @@ async def test_computed_attributes_and_columns_of_related_rows(db, data):
     case = data.draw(orders((*RELATED, OWN[2], *EXPRESSIONS[:2])))
     rows = data.draw(stores(db.engine.dialect.name, case.columns, most=8))
     await put_rows(db.engine, rows)
-    await check(db, case, data.draw(st.integers(1, 4)), data.draw(st.tuples(st.integers(0, 20), st.integers(0, 20))))
+    await check(
+        db, case, data.draw(st.integers(1, 4)), data.draw(st.tuples(st.integers(0, 20), st.integers(0, 20)))
+    )

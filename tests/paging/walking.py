@@ -55,7 +55,12 @@ async def walk_backward(read: Read, whole: Sequence[Any], size: int, of: Any = i
 
 
 async def check_between(
-    read: Read, whole: Sequence[Any], cursors: Sequence[str], places: tuple[int, int], size: int, of: Any = ids
+    read: Read,
+    whole: Sequence[Any],
+    cursors: Sequence[str],
+    places: tuple[int, int],
+    size: int,
+    of: Any = ids,
 ) -> None:
     """The rows between two cursors, from either end. `places` are those of the cursors' rows."""
     after, before = places

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 VERSION = 1
 """The first byte of every cursor. Cursors of another version are refused: their values mean something else."""
 
-LONGEST = 8_000
-"""Characters of a cursor that are looked at; what order values need is far less."""
+LONGEST = 64_000
+"""Characters of a cursor that is made or looked at; what order values need is nearly always far less."""
 
 _DIGEST = 4
 _HEAD = 1 + 3 * _DIGEST
@@ -100,14 +100,20 @@ class CursorCodec:
             values: the order's values of the row.
 
         Raises:
-            InvalidArgument: a value has a type that no cursor can carry.
+            InvalidArgument: a value has a type that no cursor can carry, or is too long for one.
         """
         tagged = [_write(value) for value in values]
         payload = json.dumps(tagged, ensure_ascii=False, separators=(",", ":")).encode(
             "utf-8", "surrogatepass"
         )
         body = bytes((VERSION,)) + purpose.order + purpose.filter + purpose.criteria + payload
-        return base64.urlsafe_b64encode(body + self._seal(body)).rstrip(b"=").decode("ascii")
+        text = base64.urlsafe_b64encode(body + self._seal(body)).rstrip(b"=").decode("ascii")
+        if len(text) > LONGEST:
+            raise InvalidArgument(
+                f"A row's values of the order are too long for a cursor: it would have {len(text)} characters, and "
+                f"{LONGEST} is the most. Order by a shorter value, such as func.substr(Album.title, 1, 100)."
+            )
+        return text
 
     def decode(self, text: str, purpose: Purpose) -> list[Any]:
         """The values that a cursor carries.
@@ -217,11 +223,25 @@ def _unpacked(text: str) -> bytes:
     raise InvalidCursor(f"{text[:40]!r} is not a cursor. Pass one as it came, or none.", reason="malformed")
 
 
+_UNREADABLE = (
+    ValueError,
+    TypeError,
+    KeyError,
+    AttributeError,
+    OverflowError,
+    InvalidOperation,
+    RecursionError,
+)
+"""What reading values may raise that somebody made up."""
+
+
 def _values(payload: bytes) -> list[Any]:
     try:
         tagged = json.loads(payload.decode("utf-8", "surrogatepass"))
+        if type(tagged) is not list:
+            raise TypeError(tagged)
         return [_read(item) for item in tagged]
-    except (ValueError, TypeError, KeyError, OverflowError, InvalidOperation, RecursionError) as error:
+    except _UNREADABLE as error:
         raise InvalidCursor(f"The cursor's values cannot be read. {_AGAIN}", reason="malformed") from error
 
 
@@ -266,6 +286,12 @@ class MemberName:
     name: str
 
 
+def _member(name: Any) -> MemberName:
+    if type(name) is not str:
+        raise TypeError(name)
+    return MemberName(name)
+
+
 def _b64(value: bytes) -> str:
     return base64.b64encode(value).decode("ascii")
 
@@ -282,7 +308,7 @@ _CODERS: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
     ),
     "u": (str, UUID),
     "b": (lambda value: _b64(bytes(value)), lambda text: base64.b64decode(text, validate=True)),
-    "e": (str, MemberName),
+    "e": (str, _member),
 }
 """For each tag, how its values are written and read."""
 
