@@ -13,8 +13,6 @@ from pydantic import AllowInfNan, Field, TypeAdapter, ValidationError
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
 from pydantic_core import to_jsonable_python
 
-from batchrepo.mapping.entity import python_type_of
-
 if TYPE_CHECKING:
     from sqlalchemy.types import TypeEngine
 
@@ -42,11 +40,10 @@ _EXAMPLES: dict[Any, Any] = {
 }
 
 
-def annotation_of(kind: TypeEngine[Any]) -> Any:
-    """The annotation by which Pydantic parses values for a column of a type; None where nobody knows it."""
+def annotation_of(kind: TypeEngine[Any], python_type: Any) -> Any:
+    """The annotation by which Pydantic parses values of a SQL and a Python type; None where nobody knows it."""
     if isinstance(kind, sa.Enum):
         return kind.enum_class or Literal[tuple(kind.enums)]
-    python_type = python_type_of(kind)
     if python_type in (str, bytes):
         return Annotated[python_type, _BOUNDED]
     if python_type in (float, Decimal):

@@ -21,13 +21,11 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
-import sqlalchemy as sa
-
 from batchrepo.declare.filter_values import Parser, annotation_of, example_of, taken_by
-from batchrepo.declare.operators import OPERATORS, Operator, eq, overlaps
+from batchrepo.declare.operators import OPERATORS, Operator, eq, is_ordered, overlaps
 from batchrepo.declare.targets import Target, read_target
 from batchrepo.errors import DeclarationError
-from batchrepo.mapping.entity import python_type_of, shown
+from batchrepo.mapping.entity import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -209,24 +207,26 @@ def _read_attribute(
 
 
 def _parameter(operator: Operator, target: Target, where: str) -> FilterParameter:
-    refusal = operator.why_not(target.type)
+    refusal = operator.why_not(target.type, target.python_type)
     if refusal is not None:
         raise DeclarationError(
             f"{where}: {operator.name} {refusal}, but {target.name} has the type {target.type!r}."
         )
-    return _made(operator, target.name, target, target.type, where)
+    return _made(operator, target.name, target, where)
 
 
 def _made(
-    operator: Operator, attribute: str, target: Target | tuple[Target, Target], kind: Any, where: str
+    operator: Operator, attribute: str, target: Target | tuple[Target, Target], where: str
 ) -> FilterParameter:
-    item = bool if operator.takes == "truth" else annotation_of(kind)
+    one_end = target[0] if isinstance(target, tuple) else target
+    kind = one_end.type
+    item = bool if operator.takes == "truth" else annotation_of(kind, one_end.python_type)
     annotation = taken_by(operator.takes, item)
     parser = None if item is None else _parser(annotation)
     if parser is None:
         raise DeclarationError(
             f"{where}: {attribute} has the type {kind!r}, and it is not known how its values are parsed. "
-            f"Write a method with @named_filter, whose parameter has a type that Pydantic knows."
+            f"Give that type a python_type, or write a method with @named_filter, whose parameter has a type that Pydantic knows."
         )
     one = example_of(item, zoned=bool(getattr(kind, "timezone", True)))
     example: Any = {"two": [one, one], "many": [one]}.get(operator.takes, one)
@@ -264,23 +264,17 @@ def _read_period(
         if operator is not overlaps:
             raise DeclarationError(f"{where}: the period {name!r} can only be filtered with overlaps.")
     start, end = (read_target(part, where, entity, computed) for part in (element.start, element.end))
-    types = [python_type_of(target.type) for target in (start, end)]
+    types = [target.python_type for target in (start, end)]
     if types[0] is not types[1] or types[0] is None:
         raise DeclarationError(
             f"{where}: the period {name!r} is from {start.name}, a {start.type!r}, to {end.name}, a {end.type!r}. "
             f"Both must have the same type."
         )
-    refusals = [refusal for target in (start, end) if (refusal := _why_no_end(target))]
-    if refusals:
-        raise DeclarationError(f"{where}: the period {name!r}: {refusals[0]}.")
-    return [_made(overlaps, name, (start, end), start.type, where)]
-
-
-def _why_no_end(target: Target) -> str | None:
-    kind = python_type_of(target.type)
-    if isinstance(target.type, sa.Enum) or kind in (bool, dict, list):
-        return f"{target.name} has the type {target.type!r}, which has no order"
-    return None
+    if not is_ordered(start.type, start.python_type):
+        raise DeclarationError(
+            f"{where}: the period {name!r}: {start.name} has the type {start.type!r}, which has no order."
+        )
+    return [_made(overlaps, name, (start, end), where)]
 
 
 def _named(cls: type[Any]) -> list[tuple[str, Any]]:

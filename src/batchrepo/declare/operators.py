@@ -12,7 +12,6 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from batchrepo.declare.texts import text_contains, text_contains_any_case, text_starts_with
 from batchrepo.declare.values import nullable_of
-from batchrepo.mapping.entity import python_type_of
 
 if TYPE_CHECKING:
     from sqlalchemy.types import TypeEngine
@@ -67,15 +66,14 @@ class Operator:
         """Whether it can only hold for a value, never for a missing one."""
         return self not in (ne, is_null)
 
-    def why_not(self, kind: TypeEngine[Any]) -> str | None:
-        """Why it makes no sense for attributes of a type, or None."""
-        python_type = python_type_of(kind)
+    def why_not(self, kind: TypeEngine[Any], python_type: Any) -> str | None:
+        """Why it makes no sense for attributes of a SQL and a Python type, or None."""
         is_text = python_type is str and not isinstance(kind, sa.Enum | sa.Uuid)
         if self.suits == "text" and not is_text:
             return "looks into texts"
-        if self.suits == "order" and not _is_ordered(kind, python_type):
+        if self.suits == "order" and not is_ordered(kind, python_type):
             return "needs values that have an order"
-        if self.suits == "equality" and python_type in (dict, list):
+        if self.suits == "equality" and is_compound(kind, python_type):
             return "compares single values"
         return "is for period(...)" if self.suits == "period" else None
 
@@ -83,10 +81,16 @@ class Operator:
         return self.name
 
 
-def _is_ordered(kind: TypeEngine[Any], python_type: Any) -> bool:
-    if isinstance(kind, sa.Enum) or python_type in (bool, dict, list):
+def is_ordered(kind: TypeEngine[Any], python_type: Any) -> bool:
+    """Whether one value of a type is less than another in a sense that callers know."""
+    if isinstance(kind, sa.Enum) or python_type is bool or is_compound(kind, python_type):
         return False
     return not (isinstance(python_type, type) and issubclass(python_type, Enum))
+
+
+def is_compound(kind: TypeEngine[Any], python_type: Any) -> bool:
+    """Whether values have parts, as JSON and arrays do: databases do not compare or sort them as one would think."""
+    return isinstance(kind, sa.JSON | sa.ARRAY) or python_type in (dict, list)
 
 
 # --- how they become SQL ----------------------------------------------------------------------------

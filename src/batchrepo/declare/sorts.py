@@ -9,10 +9,11 @@ from sqlalchemy.orm import QueryableAttribute
 from sqlalchemy.sql import operators
 from sqlalchemy.sql.elements import UnaryExpression
 
+from batchrepo.declare.operators import is_compound
 from batchrepo.declare.orders import Ordering, OrderTerm
 from batchrepo.declare.targets import Target, read_target
 from batchrepo.errors import DeclarationError, InvalidSort, did_you_mean
-from batchrepo.mapping.entity import python_type_of, shown
+from batchrepo.mapping.entity import shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -133,7 +134,7 @@ def read_sorts(
     for element in declared:
         bare, nulls = _without_nulls(element, where)
         target = read_target(bare, where, entity, computed)
-        if python_type_of(target.type) in (dict, list):
+        if is_compound(target.type, target.python_type):
             raise DeclarationError(
                 f"{where}: {target.name} has the type {target.type!r}, which has no order."
             )

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
+import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 from sqlalchemy.orm import QueryableAttribute
 
@@ -11,7 +15,7 @@ from batchrepo.declare.computed import Computed
 from batchrepo.declare.elements import sql_of, why_no_expression
 from batchrepo.declare.markers import ColumnMarker
 from batchrepo.errors import DeclarationError
-from batchrepo.mapping.entity import attribute_owner, is_relationship, shown
+from batchrepo.mapping.entity import attribute_owner, is_relationship, python_type_of, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -19,7 +23,7 @@ if TYPE_CHECKING:
     from sqlalchemy.sql.elements import ColumnElement
     from sqlalchemy.types import TypeEngine
 
-    from batchrepo.mapping import EntityInfo, RelationInfo
+    from batchrepo.mapping import ColumnInfo, EntityInfo, RelationInfo
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,14 +33,14 @@ class Target:
     Attributes:
         name: the public one: of the attribute; with dots along relations.
         expression: its SQL.
+        column: the mapped column that it is, or None; of a path the one at its end.
         path: the to-one relations that lead to it.
-        last: of a path, the column at its end.
     """
 
     name: str
     expression: ColumnElement[Any]
+    column: ColumnInfo | None = None
     path: tuple[RelationInfo, ...] = ()
-    last: Any = None
 
     def where(self, build: Callable[[Any], ColumnElement[bool]], *, of_value: bool) -> ColumnElement[bool]:
         """A condition on it.
@@ -46,9 +50,14 @@ class Target:
             of_value: whether the condition can only hold for a value, never for a missing one. Along a path it is
                 an EXISTS then, which a database can join, instead of a subquery that it runs for each row.
         """
-        if not of_value or not self.path or any(relation.key_order is None for relation in self.path):
+        if (
+            not of_value
+            or not self.path
+            or self.column is None
+            or any(relation.key_order is None for relation in self.path)
+        ):
             return build(self.expression)
-        condition = build(self.last)
+        condition = build(self.column.attribute)
         for relation in reversed(self.path):
             condition = relation.attribute.has(condition)
         return condition
@@ -57,6 +66,12 @@ class Target:
     def type(self) -> TypeEngine[Any]:
         """The SQL type of its values."""
         return self.expression.type
+
+    @cached_property
+    def python_type(self) -> Any:
+        """The Python type of its values; None where neither SQLAlchemy nor the mapped class says it."""
+        known = python_type_of(self.type)
+        return known or (_annotated(self.column.attribute) if self.column is not None else None)
 
 
 def read_target(
@@ -78,7 +93,7 @@ def read_target(
     if isinstance(element, ColumnMarker):
         relations, column = element.resolve(entity, where)
         name = ".".join((*(relation.name for relation in relations), column.name))
-        return Target(name, element.__clause_element__(), relations, column.attribute)
+        return Target(name, element.__clause_element__(), column, relations)
     if is_relationship(element):
         relation = attribute_owner(element, where)[1]
         raise DeclarationError(
@@ -97,8 +112,8 @@ def read_target(
             f"{where}: {owner.name}.{name} is not an attribute of {entity.name}. "
             f"One of a related entity is written column({entity.name}.relation, {owner.name}.{name})."
         )
-    attribute = entity.column(name, where).attribute
-    return Target(name, attribute.__clause_element__())
+    column = entity.column(name, where)
+    return Target(name, column.attribute.__clause_element__(), column)
 
 
 def _of_computed(
@@ -116,3 +131,22 @@ def _of_computed(
     found = sql_of(element)
     assert found is not None
     return Target(name, found)
+
+
+def _annotated(attribute: QueryableAttribute[Any]) -> Any:
+    """The type that the class gives a mapped attribute: ``Mapped[str]``. A type decorator says nothing of its values."""
+    for base in attribute.class_.__mro__:
+        annotation = inspect.get_annotations(base).get(attribute.key)
+        if annotation is None:
+            continue
+        holder = SimpleNamespace(__annotations__={attribute.key: annotation})
+        try:
+            hint = get_type_hints(holder, vars(sys.modules[base.__module__]))[attribute.key]
+        except Exception:  # noqa: BLE001  what is imported for type checkers only is not known
+            return None
+        arguments = get_args(hint)
+        mapped = arguments[0] if arguments else hint
+        options = [option for option in get_args(mapped) if option is not type(None)] or [mapped]
+        only = options[0] if len(options) == 1 else None
+        return only if isinstance(only, type) and only not in (Any, object) else None
+    return None

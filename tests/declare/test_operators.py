@@ -1,0 +1,300 @@
+"""Every operator equals what Python makes of the same rows, on every database; NULLs and wildcards included."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import operator
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from batchrepo import Database
+from tests.declare.hotel import (
+    REPOSITORIES,
+    Base,
+    Booking,
+    BookingRepository,
+    Guest,
+    Room,
+    RoomRepository,
+    Size,
+)
+
+Row = dict[str, Any]
+
+TEXTS = st.text(st.sampled_from("aAbB %_/\\*?[]^-.é!'\","), max_size=4)
+UUIDS = [UUID(int=n) for n in (0, 7, 2**128 - 1)]
+DATES = [dt.date(2020, 2, 29), dt.date(2026, 1, 1), dt.date(1900, 1, 1)]
+MOMENTS = [dt.datetime(2026, 1, 1), dt.datetime(2026, 1, 1, 0, 0, 0, 1), dt.datetime(1999, 12, 31, 23, 59)]
+
+VALUES: dict[str, st.SearchStrategy[Any]] = {
+    "name": TEXTS,
+    "code": TEXTS,
+    "floor": st.sampled_from([-1, 0, 1, 2, 2**31 - 1]),
+    "steps": st.sampled_from([-(2**63), 0, 5, 2**63 - 1]),
+    "price": st.sampled_from([Decimal("0.00"), Decimal("9.99"), Decimal("10.00"), Decimal("-5.50")]),
+    "area": st.sampled_from([0.0, -1.5, 2.25, 1e300]),
+    "quiet": st.booleans(),
+    "size": st.sampled_from(Size),
+    "side": st.sampled_from(["north", "south"]),
+    "built": st.sampled_from(DATES),
+    "cleaned_at": st.sampled_from(MOMENTS),
+    "serial": st.sampled_from(UUIDS),
+    "owner_id": st.sampled_from([1, 2]),
+}
+"""Values of each column of a room, which may also be missing (but for the name)."""
+
+_room = st.fixed_dictionaries(
+    {name: values if name == "name" else st.none() | values for name, values in VALUES.items()}
+)
+
+GUESTS = [{"id": 1, "name": "Ann%", "friend_id": None}, {"id": 2, "name": "bob_é", "friend_id": 1}]
+OWNER_NAMES = {guest["id"]: guest["name"] for guest in GUESTS} | {None: None}
+
+Test = Callable[[Any, Any], bool]
+"""From a row's value and the filter's to whether it is met."""
+
+
+def _lower(text: str) -> str:
+    """Small letters of ASCII, which is what every database agrees on."""
+    return "".join(letter.lower() if letter.isascii() else letter for letter in text)
+
+
+def _unless_missing(test: Test) -> Test:
+    return lambda value, asked: value is not None and test(value, asked)
+
+
+ONE: dict[str, Test] = {
+    "": _unless_missing(operator.eq),
+    "__ne": operator.ne,
+    "__lt": _unless_missing(operator.lt),
+    "__le": _unless_missing(operator.le),
+    "__gt": _unless_missing(operator.gt),
+    "__ge": _unless_missing(operator.ge),
+}
+TEXTUAL: dict[str, Test] = {
+    "__contains": _unless_missing(lambda value, asked: asked in value),
+    "__icontains": _unless_missing(lambda value, asked: _lower(asked) in _lower(value)),
+    "__startswith": _unless_missing(lambda value, asked: value.startswith(asked)),
+}
+ORDERED = ("lt", "le", "gt", "ge")
+
+
+async def _fill(engine: AsyncEngine, rooms: list[Row], bookings: list[Row] = []) -> None:  # noqa: B006
+    async with engine.begin() as connection:
+        await connection.run_sync(Base.metadata.create_all)
+        for table in reversed(Base.metadata.sorted_tables):
+            await connection.execute(table.delete())
+        for cls, rows in ((Guest, GUESTS), (Room, rooms), (Booking, bookings)):
+            if rows:
+                await connection.execute(sa.insert(cls), rows)
+
+
+async def _ids(rooms: RoomRepository, filters: dict[str, Any]) -> list[int]:
+    condition = rooms.filters(filters)
+    found = [room.id for room in await rooms.find(condition, order_by=Room.id)]
+    assert await rooms.count(condition) == len(found)
+    return found
+
+
+def _as_text(value: Any) -> str:
+    """As a query string has it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, Size):
+        return value.value
+    return value.isoformat() if isinstance(value, dt.date) else str(value)
+
+
+@given(data=st.data(), rows=st.lists(_room, min_size=3, max_size=8))
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_operators_on_columns(module_database_url: str, data: st.DataObject, rows: list[Row]) -> None:
+    rooms = [{"id": number, **row} for number, row in enumerate(rows, 1)]
+    asked = {name: data.draw(values, label=name) for name, values in VALUES.items()}
+    other = {name: data.draw(values, label=name) for name, values in VALUES.items()}
+    asyncio.run(_check_columns(module_database_url, rooms, asked, other))
+
+
+async def _check_columns(url: str, rows: list[Row], asked: Row, other: Row) -> None:
+    async with Database(url, repositories=REPOSITORIES) as db:
+        await _fill(db.engine, rows)
+        async with db.scope() as scope:
+            rooms = RoomRepository(scope)
+            declared = rooms._info.filters.by_name
+
+            async def check(parameter: str, value: Any, met: Callable[[Any], bool]) -> None:
+                name = parameter.partition("__")[0]
+                expected = [row["id"] for row in rows if met(row[name])]
+                assert await _ids(rooms, {parameter: value}) == expected, (parameter, value)
+
+            for name, value in asked.items():
+                for suffix, test in {**ONE, **TEXTUAL}.items():
+                    parameter = name + suffix
+                    # The order of texts is the collation's, which is not Python's.
+                    by_collation = name in ("name", "code") and suffix[2:] in ORDERED
+                    if parameter not in declared or by_collation:
+                        continue
+                    met = lambda found, test=test, value=value: test(found, value)  # noqa: E731
+                    await check(parameter, value, met)
+                    await check(parameter, _as_text(value), met)
+                pair = [value, other[name]]
+                await check(f"{name}__any_of", pair, lambda found, pair=pair: found in pair)
+                await check(f"{name}__any_of", _as_text(value), lambda found, value=value: found == value)
+                await check(f"{name}__any_of", [], lambda found: False)
+                await check(f"{name}__is_null", "true", lambda found: found is None)
+                await check(f"{name}__is_null", False, lambda found: found is not None)
+                if f"{name}__between" in declared and name not in ("name", "code"):
+                    low, high = sorted(pair)
+                    within = lambda found, low=low, high=high: found is not None and low <= found <= high  # noqa: E731
+                    await check(f"{name}__between", (low, high), within)
+                    await check(f"{name}__between", f"{_as_text(low)}, {_as_text(high)}", within)
+
+
+@given(rows=st.lists(TEXTS, min_size=1, max_size=8), asked=TEXTS)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_texts_are_taken_literally(module_database_url: str, rows: list[str], asked: str) -> None:
+    """Wildcards, the escape sign, and what GLOB would take for a set of letters stand for themselves."""
+    asyncio.run(_check_texts(module_database_url, rows, asked))
+
+
+async def _check_texts(url: str, rows: list[str], asked: str) -> None:
+    async with Database(url, repositories=REPOSITORIES) as db:
+        await _fill(db.engine, [{"id": i, "name": name, "owner_id": 1} for i, name in enumerate(rows, 1)])
+        async with db.scope() as scope:
+            rooms = RoomRepository(scope)
+            for suffix, test in TEXTUAL.items():
+                expected = [i for i, name in enumerate(rows, 1) if test(name, asked)]
+                assert await _ids(rooms, {f"name{suffix}": asked}) == expected
+                expected = [i for i, name in enumerate(rows, 1) if test(f"{name}!", asked)]
+                assert await _ids(rooms, {f"label{suffix}": asked}) == expected
+                outside = [i for i, name in enumerate(rows, 1) if not test(name, asked)]
+                assert await _ids(rooms, {"not": {f"name{suffix}": asked}}) == outside
+                assert await _ids(rooms, {f"owner.name{suffix}": "ANN%"}) == (
+                    [*range(1, len(rows) + 1)] if suffix == "__icontains" else []
+                )
+
+
+NIGHTS = st.lists(st.tuples(st.sampled_from([1, 2, 3]), st.integers(1, 3)), max_size=6)
+
+
+@given(bookings=NIGHTS, asked=st.integers(0, 4), other=st.integers(0, 4))
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_operators_on_computed_attributes(
+    module_database_url: str, bookings: list[tuple[int, int]], asked: int, other: int
+) -> None:
+    asyncio.run(_check_computed(module_database_url, bookings, asked, other))
+
+
+async def _check_computed(url: str, pairs: list[tuple[int, int]], asked: int, other: int) -> None:
+    rooms = [{"id": i, "name": str(i)} for i in (1, 2, 3)]
+    bookings = [{"room_id": room, "guest_id": 1, "nights": nights} for room, nights in pairs]
+    nights_of = {room: [nights for booked, nights in pairs if booked == room] for room in (1, 2, 3)}
+    computed: dict[str, Callable[[list[int]], Any]] = {
+        "booking_count": len,
+        "nights": sum,
+        "longest": lambda nights: max(nights, default=None),
+    }
+    low, high = sorted((asked, other))
+    async with Database(url, repositories=REPOSITORIES) as db:
+        await _fill(db.engine, rooms, bookings)
+        async with db.scope() as scope:
+            repository = RoomRepository(scope)
+            for name, value_of in computed.items():
+                values = {room: value_of(nights) for room, nights in nights_of.items()}
+                cases: dict[str, tuple[Any, Callable[[Any], bool]]] = {
+                    suffix: (str(asked), lambda v, test=test: test(v, asked)) for suffix, test in ONE.items()
+                }
+                cases["__between"] = (f"{low},{high}", lambda v: v is not None and low <= v <= high)
+                cases["__any_of"] = ([asked, other], lambda v: v in (asked, other))
+                cases["__is_null"] = (True, lambda v: v is None)
+                for suffix, (value, met) in cases.items():
+                    expected = [room for room, known in values.items() if met(known)]
+                    assert await _ids(repository, {name + suffix: value}) == expected, name + suffix
+            booked = [room for room, nights in nights_of.items() if nights]
+            empty = [room for room, nights in nights_of.items() if not nights]
+            assert await _ids(repository, {"booked": "yes"}) == booked
+            assert await _ids(repository, {"booked": False}) == empty
+            assert await _ids(repository, {"booked__ne": True}) == empty
+            assert await _ids(repository, {"for_nights": str(asked)}) == [
+                room for room, nights in nights_of.items() if max(nights, default=-1) >= asked
+            ]
+
+
+# --- overlaps -----------------------------------------------------------------------------------------
+
+
+def _hour(hour: int) -> dt.datetime:
+    return dt.datetime(2026, 1, 1, hour, tzinfo=dt.UTC)
+
+
+_end = st.none() | st.integers(0, 9)
+
+
+@given(
+    spans=st.lists(st.tuples(st.none() | st.integers(0, 9), _end), max_size=8),
+    since=st.integers(0, 9),
+    length=st.integers(0, 5),
+)
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_overlaps(
+    module_database_url: str, spans: list[tuple[int | None, int | None]], since: int, length: int
+) -> None:
+    asyncio.run(_check_overlaps(module_database_url, spans, since, since + length))
+
+
+async def _check_overlaps(
+    url: str, spans: list[tuple[int | None, int | None]], since: int, until: int
+) -> None:
+    bookings = [
+        {
+            "id": i,
+            "room_id": 1,
+            "guest_id": 1,
+            "nights": 1,
+            "start_at": None if start is None else _hour(start),
+            "end_at": None if end is None else _hour(end),
+        }
+        for i, (start, end) in enumerate(spans, 1)
+    ]
+    expected = [
+        i
+        for i, (start, end) in enumerate(spans, 1)
+        if start is not None and start < until and (end is None or end > since)
+    ]
+    async with Database(url, repositories=REPOSITORIES) as db:
+        await _fill(db.engine, [{"id": 1, "name": "x"}], bookings)
+        async with db.scope() as scope:
+            repository = BookingRepository(scope)
+            ends = _hour(since), _hour(until)
+            for given_ends in (ends, ",".join(end.isoformat() for end in ends)):
+                found = await repository.find(
+                    repository.filters({"busy__overlaps": given_ends}), order_by=Booking.id
+                )
+                assert [booking.id for booking in found] == expected
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "expected"),
+    [
+        (2, 4, True),  # inside
+        (0, 9, True),  # around
+        (1, 4, True),  # straddling the beginning
+        (4, 7, True),  # straddling the end
+        (0, 2, False),  # touching the beginning
+        (5, 9, False),  # touching the end
+        (3, None, True),  # without an end
+        (5, None, False),
+        (None, 4, False),  # without a beginning
+    ],
+)
+async def test_overlaps_by_example(database_url: str, start: int | None, end: int | None, expected: bool):
+    await _check_overlaps(database_url, [(start, end)], 2, 5)
+    assert (start is not None and start < 5 and (end is None or end > 2)) is expected
