@@ -86,7 +86,9 @@ async def test_a_hostile_text_is_refused_at_once(db: Database, fields: str):
     assert len(str(caught.value)) < 500, "the message is as bounded as the text"
 
 
-@pytest.mark.parametrize("fields", [0, 1.5, True, b"id", ["id"], ("id",), {"id"}, {"id": None}, object(), AlbumView])
+@pytest.mark.parametrize(
+    "fields", [0, 1.5, True, b"id", ["id"], ("id",), {"id"}, {"id": None}, object(), AlbumView]
+)
 async def test_what_is_no_text_is_refused(db: Database, fields: Any):
     async with db.scope() as scope:
         with assert_statements(0, db), pytest.raises(InvalidFields, match="fields= expects a text"):
@@ -94,7 +96,11 @@ async def test_what_is_no_text_is_refused(db: Database, fields: Any):
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300)
-@given(st.lists(st.sampled_from([*"(),. ", "id", "tracks", "genre", "name", "é", "\x00"]), max_size=30).map("".join))
+@given(
+    st.lists(st.sampled_from([*"(),. ", "id", "tracks", "genre", "name", "é", "\x00"]), max_size=30).map(
+        "".join
+    )
+)
 def test_nothing_else_than_an_invalid_fields_comes_out(text: str):
     """Of the text and of the names: the example's database is not even there."""
     reading = Database("sqlite+aiosqlite://", repositories=REPOSITORIES).reading
@@ -111,7 +117,9 @@ def test_near_names_are_names_of_the_view():
     """Album.artist_id and Track.album_id are columns, and nearer than anything that the view has."""
     with pytest.raises(InvalidFields, match=r"'artist_id'. Did you mean 'artist'\?$"):
         check_fields(parse_fields("artist_id"), AlbumView)
-    with pytest.raises(InvalidFields, match=r"'albumid' \(in tracks\). It has: composer, genre, id, milliseconds, name.$"):
+    with pytest.raises(
+        InvalidFields, match=r"'albumid' \(in tracks\). It has: composer, genre, id, milliseconds, name.$"
+    ):
         check_fields(parse_fields("tracks.albumid"), AlbumView)
 
 

@@ -30,7 +30,7 @@ from examples.chinook.repositories import REPOSITORIES, AlbumRepository, ArtistR
 from examples.chinook.views import AlbumView, ArtistView, TrackView
 from tests.docs.pages import README, code_spans, python_blocks, text_of
 
-DECLARATIONS, THREE_WAYS, REST, GRAPHQL = range(4)
+DECLARATIONS, THREE_WAYS, PAGES, REST, GRAPHQL = range(5)
 BLOCKS = python_blocks(README)
 
 OFFERED = {name: getattr(batchrepo, name) for name in batchrepo.__all__}
@@ -76,7 +76,7 @@ async def declared(chinook_url: str) -> AsyncIterator[dict[str, Any]]:
 
 
 def test_the_page_has_these_blocks():
-    assert len(BLOCKS) == 4
+    assert len(BLOCKS) == 5
 
 
 @pytest.mark.parametrize("number", range(len(BLOCKS)))
@@ -120,18 +120,33 @@ async def test_three_ways(declared: dict[str, Any]):
     assert all("rock" in album["title"].lower() for album in found)
 
 
+async def test_pages(declared: dict[str, Any]):
+    db = declared["db"]
+    async with db.scope() as scope:
+        declared |= {"scope": scope, "albums": AlbumRepository(scope)}
+        await run(BLOCKS[PAGES], declared)
+    longest = declared["page"].items + declared["more"].items
+    assert len({album.id for album in longest}) == 40
+    lengths = [sum(track.milliseconds for track in album.tracks) for album in longest]
+    assert lengths == sorted(lengths, reverse=True)
+
+
 async def test_a_rest_endpoint(store: Database):
     names = {"FastAPI": fastapi.FastAPI, "db": store, "AlbumView": AlbumView, "__name__": __name__}
     names |= {"AlbumRepository": AlbumRepository}
-    names |= {"install": fastapi_plug.install, "Provide": fastapi_plug.Provide}
+    names |= {name: getattr(fastapi_plug, name) for name in fastapi_plug.__all__}
     await run(BLOCKS[REST], names)
     transport = httpx.ASGITransport(names["app"])
     async with httpx.AsyncClient(transport=transport, base_url="http://store") as client:
-        found, missing = await client.get("/albums/1"), await client.get("/albums/9999")
+        found, missing = await client.get("/albums/1/sleeve"), await client.get("/albums/9999/sleeve")
+        listed, one = await client.get("/albums?first=3"), await client.get("/albums/1")
     assert (found.status_code, missing.status_code) == (200, 404)
     assert found.json()["title"] == "For Those About To Rock We Salute You"
     assert missing.headers["content-type"] == "application/problem+json"  # RFC 9457
     assert int(found.headers["X-Statements"]) <= 5
+    assert (len(listed.json()["items"]), one.json()) == (3, found.json())
+    assert listed.headers["ETag"]
+    assert 'rel="next"' in listed.headers["Link"]
 
 
 async def test_a_graphql_field(store: Database):

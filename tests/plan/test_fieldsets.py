@@ -173,7 +173,11 @@ BOUNDS = [
     (",".join(["a"] * MAX_NAMES), ",".join(["a"] * (MAX_NAMES + 1)), f"more than {MAX_NAMES} names"),
     (nested(MAX_DEPTH), nested(MAX_DEPTH + 1), f"nested deeper than {MAX_DEPTH} levels"),
     ("a." * MAX_DEPTH + "a", "a." * (MAX_DEPTH + 1) + "a", f"nested deeper than {MAX_DEPTH} levels"),
-    ("a" * MAX_LENGTH, "a" * (MAX_LENGTH + 1), f"the text has {MAX_LENGTH + 1} characters; at most {MAX_LENGTH}"),
+    (
+        "a" * MAX_LENGTH,
+        "a" * (MAX_LENGTH + 1),
+        f"the text has {MAX_LENGTH + 1} characters; at most {MAX_LENGTH}",
+    ),
 ]
 
 
@@ -186,7 +190,9 @@ def test_bounds(allowed: str, refused: str, message: str):
 
 @pytest.mark.parametrize("fields", [1, b"id", ["id"], {"id": None}, True])
 def test_something_else_than_a_text_is_refused(fields: Any):
-    with pytest.raises(InvalidFields, match=r"fields= expects a text, such as 'id,title,artist\(name\)'; got "):
+    with pytest.raises(
+        InvalidFields, match=r"fields= expects a text, such as 'id,title,artist\(name\)'; got "
+    ):
         read_fields(fields)
 
 
@@ -262,7 +268,10 @@ REFUSED = [
     ("pages.items", "fields: Track has no field 'items' (in pages). It has: genre, id, trackTitle."),
     ("id(x)", "fields: id of Album is a value, which has no fields. Write 'id' alone."),
     ("words(root)", "fields: words of Album is a value, which has no fields. Write 'words' alone."),
-    ("tracks.genre.id.x", "fields: tracks.genre.id of Genre is a value, which has no fields. Write 'id' alone."),
+    (
+        "tracks.genre.id.x",
+        "fields: tracks.genre.id of Genre is a value, which has no fields. Write 'id' alone.",
+    ),
 ]
 
 

@@ -177,7 +177,9 @@ WHOLE = [
 ]
 
 
-@pytest.mark.parametrize(("child", "fields", "reason"), WHOLE, ids=lambda value: getattr(value, "__name__", None))
+@pytest.mark.parametrize(
+    ("child", "fields", "reason"), WHOLE, ids=lambda value: getattr(value, "__name__", None)
+)
 def test_a_part_that_may_look_at_fields_that_are_not_read_is_read_whole(
     child: type[BaseModel], fields: str, reason: str
 ):

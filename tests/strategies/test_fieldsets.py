@@ -29,7 +29,12 @@ from batchrepo import (
 from batchrepo.strategies.reading import NARROWED_VIEWS
 from batchrepo.testing import assert_statements
 from examples.chinook.models import Album, Artist, Playlist, Track
-from examples.chinook.repositories import ArtistRepository, GenreRepository, PlaylistRepository, TrackRepository
+from examples.chinook.repositories import (
+    ArtistRepository,
+    GenreRepository,
+    PlaylistRepository,
+    TrackRepository,
+)
 
 
 @batched
