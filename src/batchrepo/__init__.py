@@ -67,7 +67,7 @@ from batchrepo.errors import (
 from batchrepo.executing import Health
 from batchrepo.loading import Batched, BatchLoader, batched
 from batchrepo.plan.fieldsets import Fieldset, parse_fields
-from batchrepo.plan.pages import Capped, JsonPage, NumberedPage, Page, capped
+from batchrepo.plan.pages import Capped, JsonNumberedPage, JsonPage, NumberedPage, Page, capped
 from batchrepo.report import Report
 from batchrepo.repository import Repository
 from batchrepo.scope import Scope, current_scope
@@ -97,6 +97,7 @@ __all__ = [
     "InvalidFields",
     "InvalidFilter",
     "InvalidSort",
+    "JsonNumberedPage",
     "JsonPage",
     "LazyLoad",
     "LoadError",

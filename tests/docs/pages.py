@@ -31,15 +31,18 @@ def code_spans(text: str) -> list[str]:
     return [" ".join(span.split()) for span in re.findall(r"`([^`]+)`", outside)]
 
 
-async def names_of(page: Path, **given: Any) -> dict[str, Any]:
+async def names_of(page: Path, *, skip: str = "", **given: Any) -> dict[str, Any]:
     """The names that a page's Python blocks define, run one after the other as in a coroutine.
 
     Args:
         page: the page.
+        skip: a block that has run already.
         given: names of the reader's own.
     """
     names = {"__name__": page.stem, **given}
     for block in python_blocks(page):
+        if block == skip:
+            continue
         code = compile(block, str(page), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
         result = eval(code, names)
         if inspect.isawaitable(result):

@@ -7,24 +7,36 @@ from typing import Any
 import httpx
 import pytest
 
+import batchrepo
+from batchrepo import Database
 from batchrepo.integrations import fastapi as plug
 from batchrepo.plan.pages import Page
 from batchrepo.testing.counting import statement_counter
-from examples.chinook.models import Album
-from examples.chinook.repositories import AlbumRepository, TrackRepository
-from examples.chinook.store import open_store
+from examples.chinook.models import Album, Artist
+from examples.chinook.repositories import ArtistRepository
 from examples.chinook.views import AlbumItem, TrackItem
-from tests.docs.pages import ROOT, names_of, text_of
+from tests.docs.pages import ROOT, names_of, python_blocks, text_of
+from tests.integrations.fastapi.catalogue import Tracks
 
 PAGE = ROOT / "docs" / "fastapi.md"
 
 
+(DECLARED,) = (block for block in python_blocks(PAGE) if block.startswith("class AlbumRepository"))
+
+
 @pytest.fixture
 async def names(chinook_url):
-    given = {"Album": Album, "AlbumRepository": AlbumRepository, "TrackRepository": TrackRepository}
-    given |= {"AlbumView": AlbumItem, "TrackView": TrackItem, "render": lambda album: f"{album.title}.png"}
-    async with open_store(chinook_url) as db:
-        yield await names_of(PAGE, db=db, **given)
+    """The names of the page; its repository is declared before all else, since `db` has it."""
+    given = {name: getattr(batchrepo, name) for name in batchrepo.__all__} | {
+        "Album": Album,
+        "Artist": Artist,
+    }
+    exec(DECLARED, given)
+    given |= {"TrackRepository": Tracks, "AlbumView": AlbumItem, "TrackView": TrackItem}
+    given |= {"render": lambda album: f"{album.title}.png"}
+    repositories = [given["AlbumRepository"], Tracks, ArtistRepository]
+    async with Database(chinook_url, repositories=repositories) as db:
+        yield await names_of(PAGE, db=db, **given, skip=DECLARED)
 
 
 @pytest.fixture
@@ -52,6 +64,24 @@ async def test_the_table_of_endpoints(http):
         assert (await http.head(path)).status_code == 200, path
 
 
+async def test_the_table_of_filters(http):
+    rows = re.findall(r"^\| `([^` ]+=[^`]+)` \|", text_of(PAGE), re.MULTILINE)
+    assert len(rows) == 6
+    every = (await http.get("/albums?first=1000")).json()["items"]
+    for query in rows:
+        answer = await http.get(f"/albums?first=1000&{query}")
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["items"] != every, query
+        counted = await http.get(f"/albums/count?{query}")
+        assert query.startswith("sort") or counted.json()["count"] == len(answer.json()["items"]) > 0
+
+
+async def test_fields(http):
+    answer = await http.get("/albums?first=2&fields=id,title")
+    assert [list(album) for album in answer.json()["items"]] == [["id", "title"]] * 2
+    assert answer.headers["X-Statements"] == "1"
+
+
 async def test_the_page_that_is_shown(http):
     shown = re.search(r'^\{"items".*\}$', text_of(PAGE), re.MULTILINE)
     answer = await http.get("/albums?total=exact")
@@ -76,8 +106,8 @@ async def test_the_context(names):
     tenants = names["tenants"]
 
     @tenants.get("/")
-    async def endpoint(albums: plug.Provide[AlbumRepository]) -> str:
-        return albums.scope.context
+    async def endpoint(scope: plug.Provide[batchrepo.Scope]) -> str:
+        return scope.context
 
     transport = httpx.ASGITransport(tenants)
     async with httpx.AsyncClient(transport=transport, base_url="http://store") as client:

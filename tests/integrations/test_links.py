@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchrepo import JsonPage, NumberedPage, Page
+from batchrepo import JsonNumberedPage, JsonPage, NumberedPage, Page
 from batchrepo.integrations.links import link_header, number_links, page_links
 
 MIDDLE = JsonPage(b"[1]", has_next=True, has_previous=True, start_cursor="s", end_cursor="e")
@@ -94,10 +95,14 @@ def test_targets_of_ones_own_are_taken_as_they_are():
         (9, 0, 3, {"first": 1, "prev": 8, "last": 3}),
         (1, 0, 0, {"first": 1}),
         (2, 2, None, {"first": 1, "prev": 1, "next": 3}),
-        (2, 1, None, {"first": 1, "prev": 1}),
+        (3, 0, None, {"first": 1, "prev": 2}),
     ],
 )
 def test_numbered_pages(number, items, pages, expected):
-    page = NumberedPage[int](items=[0] * items, number=number, size=2, pages=pages)
-    links = number_links("/a", [("q", "x"), ("page", "7"), ("size", "9")], page)
-    assert links == {rel: f"/a?q=x&page={to}&size=2" for rel, to in expected.items()}
+    shown = [0] * items
+    for page in (
+        NumberedPage[int](items=shown, number=number, size=2, pages=pages),
+        JsonNumberedPage(json.dumps(shown).encode(), number, 2, pages=pages),
+    ):
+        links = number_links("/a", [("q", "x"), ("page", "7"), ("size", "9")], page)
+        assert links == {rel: f"/a?q=x&page={to}&size=2" for rel, to in expected.items()}

@@ -9,7 +9,7 @@ from urllib.parse import quote, urlencode
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from batchrepo.plan.pages import JsonPage, NumberedPage, Page
+    from batchrepo.plan.pages import JsonNumberedPage, JsonPage, NumberedPage, Page
 
 Parameters = Iterable[tuple[str, str]]
 """The query parameters of a request, in order, repeated ones included."""
@@ -55,13 +55,15 @@ def page_links(path: str, parameters: Parameters, page: Page[Any] | JsonPage) ->
     return links
 
 
-def number_links(path: str, parameters: Parameters, page: NumberedPage[Any]) -> dict[str, str]:
+def number_links(
+    path: str, parameters: Parameters, page: NumberedPage[Any] | JsonNumberedPage
+) -> dict[str, str]:
     """The first, the previous, the next and the last page of a list with page numbers.
 
     Args:
         path: of the request.
         parameters: of the request. All that does not say which page is kept.
-        page: the answer. Where it has no total, a full page is taken to have a next one.
+        page: the answer. Where it has no total, one that is not empty is taken to have a next one.
     """
     kept = [(name, value) for name, value in parameters if name not in _NUMBER_PARAMETERS]
 
@@ -71,7 +73,7 @@ def number_links(path: str, parameters: Parameters, page: NumberedPage[Any]) -> 
     links = {"first": target(1)}
     if page.number > 1:
         links["prev"] = target(page.number - 1)
-    if len(page.items) == page.size if page.pages is None else page.number < page.pages:
+    if page.items not in ([], b"[]") if page.pages is None else page.number < page.pages:
         links["next"] = target(page.number + 1)
     if page.pages:
         links["last"] = target(page.pages)

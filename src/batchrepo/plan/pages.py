@@ -74,8 +74,7 @@ class JsonPage:
     @cached_property
     def body(self) -> bytes:
         """The JSON object of the whole page, as `Page` has it."""
-        rest = {name: getattr(self, name) for name in _BESIDE_ITEMS}
-        return b'{"items":' + self.items + b"," + to_json(rest)[1:]
+        return _body_of(self, _BESIDE_ITEMS)
 
     @cached_property
     def etag(self) -> str:
@@ -84,6 +83,11 @@ class JsonPage:
 
 
 _BESIDE_ITEMS = ("has_next", "has_previous", "start_cursor", "end_cursor", "total", "total_is")
+
+
+def _body_of(page: JsonPage | JsonNumberedPage, beside_items: Sequence[str]) -> bytes:
+    rest = {name: getattr(page, name) for name in beside_items}
+    return b'{"items":' + page.items + b"," + to_json(rest)[1:]
 
 
 def etag_of(body: bytes) -> str:
@@ -109,6 +113,35 @@ class NumberedPage(BaseModel, Generic[T]):
     size: int
     total: int | None = None
     pages: int | None = None
+
+
+@dataclass(frozen=True)
+class JsonNumberedPage:
+    """A page by its number, as the bytes of a response.
+
+    Attributes:
+        items: the JSON array of the items.
+        number: as `NumberedPage.number`.
+        size: as `NumberedPage.size`.
+        total: as `NumberedPage.total`.
+        pages: as `NumberedPage.pages`.
+    """
+
+    items: bytes
+    number: int
+    size: int
+    total: int | None = None
+    pages: int | None = None
+
+    @cached_property
+    def body(self) -> bytes:
+        """The JSON object of the whole page, as `NumberedPage` has it."""
+        return _body_of(self, ("number", "size", "total", "pages"))
+
+    @cached_property
+    def etag(self) -> str:
+        """A weak entity tag of the body."""
+        return etag_of(self.body)
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from sqlalchemy.sql.elements import ColumnElement
 
     from batchrepo.plan.fieldsets import Fieldset
-    from batchrepo.plan.pages import JsonPage, NumberedPage, Page, PageRequest, Total
+    from batchrepo.plan.pages import JsonNumberedPage, JsonPage, NumberedPage, Page, PageRequest, Total
 
 E = TypeVar("E")
 V = TypeVar("V", bound=BaseModel)
@@ -276,6 +276,25 @@ class ReadsByPage(RepositoryParts[E]):
         order = check_conditions(conditions, order_by)
         size = check_numbered(number, size, total, self)
         return await self._pager.numbered(view, conditions, order, number, size, total)
+
+    async def numbered_page_json(
+        self,
+        view: type[BaseModel],
+        /,
+        *where: ColumnElement[bool],
+        number: int = 1,
+        size: int | None = None,
+        order_by: Any = None,
+        total: Literal["exact"] | None = "exact",
+        fields: str | Fieldset | None = None,
+        by_alias: bool = True,
+    ) -> JsonNumberedPage:
+        """As `numbered_page` with a view, but as the bytes of a response; `fields` as in `page_json`."""
+        order = check_conditions(where, order_by)
+        size = check_numbered(number, size, total, self)
+        return await self._pager.numbered_json(
+            check_view(view), where, order, number, size, total, by_alias=by_alias, fields=fields
+        )
 
     @overload
     def chunks(

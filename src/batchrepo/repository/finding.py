@@ -110,12 +110,14 @@ class Finder(Generic[E]):
         by_alias: bool,
         strategy: str | None,
         fields: str | Fieldset | None,
+        *,
+        offset: int | None = None,
     ) -> bytes:
         """The JSON array of the views, with all their fields or some."""
         delivery, compiled, names = self.scope.reading.json(
             view, self.entity, self.info, fields=fields, by_alias=by_alias
         )
-        dicts = await self._dicts(compiled, where, order_by, limit, strategy, names)
+        dicts = await self._dicts(compiled, where, order_by, limit, strategy, names, offset)
         return delivery.json(dicts, by_alias=by_alias)
 
     async def count(self, where: Sequence[ColumnElement[bool]]) -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from batchrepo.declare.cursors import Cursors
 from batchrepo.declare.orders import unique_order
-from batchrepo.plan.pages import JsonPage, NumberedPage, Page
+from batchrepo.plan.pages import JsonNumberedPage, JsonPage, NumberedPage, Page
 from batchrepo.strategies.batched import complete, holding, together
 from batchrepo.strategies.eager import joinable
 from batchrepo.strategies.paging import Found, Walk, page_of_entities, page_of_rows
@@ -132,22 +132,54 @@ class Pager(Generic[E]):
         total: Total,
     ) -> NumberedPage[Any]:
         """A page by its number."""
-        unique = unique_order(self.finder.order_terms(order), self.entity)
-        offset = (number - 1) * size
-        items: list[Any] = []
+        unique, offset = self._unique(order), (number - 1) * size
 
-        async def read() -> None:
+        async def read() -> list[Any]:
             if view is None:
-                items.extend(await self.finder.entities(where, unique, size, (), offset=offset, verb="page"))
-            else:
-                items.extend(await self.finder.views(view, where, unique, size, None, offset=offset))
+                return await self.finder.entities(where, unique, size, (), offset=offset, verb="page")
+            return await self.finder.views(view, where, unique, size, None, offset=offset)
 
-        counted = await self._together(where, total, read)
-        pages = None if counted.total is None else -(-counted.total // size)
+        items, counted, pages = await self._by_number(where, total, size, read)
         kind: Any = self.entity.cls if view is None else view
         return NumberedPage[kind].model_construct(
-            items=items, number=number, size=size, total=counted.total, pages=pages
+            items=items, number=number, size=size, total=counted, pages=pages
         )
+
+    async def numbered_json(
+        self,
+        view: type[BaseModel],
+        where: Sequence[Any],
+        order: Order,
+        number: int,
+        size: int,
+        total: Total,
+        *,
+        by_alias: bool,
+        fields: str | Fieldset | None,
+    ) -> JsonNumberedPage:
+        """A page of views by its number, as bytes, with all their fields or some."""
+        unique, offset = self._unique(order), (number - 1) * size
+
+        async def read() -> bytes:
+            return await self.finder.json(view, where, unique, size, by_alias, None, fields, offset=offset)
+
+        items, counted, pages = await self._by_number(where, total, size, read)
+        return JsonNumberedPage(items, number, size, counted, pages)
+
+    async def _by_number(
+        self, where: Sequence[Any], total: Total, size: int, read: Callable[[], Any]
+    ) -> tuple[Any, int | None, int | None]:
+        """What is read, how many rows there are, and how many pages."""
+        found: list[Any] = []
+
+        async def page() -> None:
+            found.append(await read())
+
+        counted = (await self._together(where, total, page)).total
+        return found[0], counted, None if counted is None else -(-counted // size)
+
+    def _unique(self, order: Order) -> Order:
+        return unique_order(self.finder.order_terms(order), self.entity)
 
     async def chunks(
         self,

@@ -157,6 +157,7 @@ async def test_numbered_pages(store, client, session):
         last = await http.get(answer.links["last"]["url"])
         deep = await http.get("/albums?page=999999")
         cursor = await http.get("/albums?after=x")
+        some = await counted(store, http, "/albums?size=2&fields=id", 2)
     page = answer.json()
     assert [album["id"] for album in page["items"]] == rows[100:200]
     assert (page["number"], page["size"], page["total"], page["pages"]) == (2, 100, 347, 4)
@@ -169,6 +170,8 @@ async def test_numbered_pages(store, client, session):
     assert [album["id"] for album in last.json()["items"]] == rows[300:]
     assert [album["id"] for album in default["items"]] == rows[:20]
     assert (deep.status_code, cursor.status_code) == (400, 400)
+    assert some.json()["items"] == [{"id": key} for key in rows[:2]]
+    assert some.links["next"]["url"] == "/albums?fields=id&page=2&size=2"
 
 
 # --- by key ---------------------------------------------------------------------------------------

@@ -70,6 +70,7 @@ ANSWERS = {
     "/albums/1/tracks?first=1&fields=name": "/albums/{id}/tracks",
     "/albums/1/artist?fields=album_count": "/albums/{id}/artist",
     "/paged?size=1": "/paged",
+    "/paged?size=1&fields=tracks(name)": "/paged",
     "/paged/1": "/paged/{id}",
     "/paged/1?fields=tracks(name)": "/paged/{id}",
 }

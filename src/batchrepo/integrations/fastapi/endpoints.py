@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from fastapi import APIRouter
 
     from batchrepo.integrations.fastapi.selection import Selection
-    from batchrepo.plan.pages import JsonPage, NumberedPage
+    from batchrepo.plan.pages import JsonNumberedPage, JsonPage
     from batchrepo.repository import Repository
 
 
@@ -60,7 +60,7 @@ class Endpoint:
     description: str
     model: Any
     parameters: Sequence[Parameter]
-    answer: Callable[[Repository[Any], Mapping[str, Any]], Awaitable[JsonPage | NumberedPage[Any] | bytes]]
+    answer: Callable[[Repository[Any], Mapping[str, Any]], Awaitable[JsonPage | JsonNumberedPage | bytes]]
     problems: Sequence[int] = ()
     paged: bool = False
     selection: Selection | None = None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -107,12 +106,12 @@ def _partial_ref(ref: str, schemas: dict[str, Any]) -> str:
     if "properties" not in whole:
         return ref
     title = whole.get("title", model)
-    is_page = title.startswith("Page[")
-    name = re.sub("^Page_", "Page_Partial", model) if is_page else f"Partial{model}"
+    is_page = title.startswith(("Page[", "NumberedPage["))
+    name = model.replace("Page_", "Page_Partial", 1) if is_page else f"Partial{model}"
     if name not in schemas:
         schemas[name] = {}  # which ends the way through models that contain themselves
         partial = _partial(whole, schemas)
-        partial["title"] = re.sub(r"^Page\[", "Page[Partial", title) if is_page else f"Partial{title}"
+        partial["title"] = title.replace("Page[", "Page[Partial", 1) if is_page else f"Partial{title}"
         if is_page:
             partial["required"] = whole["required"]
         schemas[name] = partial

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from batchrepo.declare.repository_info import RepositoryInfo
     from batchrepo.mapping import RelationInfo
-    from batchrepo.plan.pages import JsonPage, Total
+    from batchrepo.plan.pages import JsonNumberedPage, JsonPage, Total
 
 
 class Count(BaseModel):
@@ -105,10 +105,14 @@ def numbered_endpoint(of: Readable, view: type[BaseModel]) -> Endpoint:
     """All rows, page by page, by number."""
     select = of.selection
 
-    async def answer(rows: Repository[Any], given: Mapping[str, Any]) -> NumberedPage[Any]:
-        where, order = select.where(rows, given), select.order(rows, given)
-        return await rows.numbered_page(
-            view, *where, order_by=order, number=given["page"] or 1, size=given["size"]
+    async def answer(rows: Repository[Any], given: Mapping[str, Any]) -> JsonNumberedPage:
+        return await rows.numbered_page_json(
+            view,
+            *select.where(rows, given),
+            order_by=select.order(rows, given),
+            number=given["page"] or 1,
+            size=given["size"],
+            fields=given["fields"],
         )
 
     return Endpoint(
@@ -117,7 +121,7 @@ def numbered_endpoint(of: Readable, view: type[BaseModel]) -> Endpoint:
         f"List {_words(of.plural)}",
         "",
         NumberedPage[view],  # type: ignore[valid-type]
-        [*numbered_parameters(*of.sizes), *select.sorts, *select.filters],
+        [*numbered_parameters(*of.sizes), *select.sorts, fields_parameter(view), *select.filters],
         answer,
         problems=(400,),
         paged=True,

@@ -135,10 +135,6 @@ def resource(
     entity = info.entity
     where = f"resource({repository.__name__}, ...)"
     _check_arguments(where, view, list_view, prefix, operations, totals)
-    relations = {
-        name: _relation(f"{where}: related[{name!r}]", entity, name, shown)
-        for name, shown in (related or {}).items()
-    }
     shared = Readable(info, *(names or _names(entity, prefix)), totals)
     shown_in_list = list_view or view
     endpoints: list[Endpoint] = []
@@ -152,19 +148,20 @@ def resource(
         endpoints.append(make_list(shared, shown_in_list))
     if "one" in operations:
         endpoints.append(one_endpoint(shared, view))
-    for name, relation in relations.items():
-        declared = (related or {})[name]
+    views = [(view, entity), (shown_in_list, entity)]
+    for name, declared in (related or {}).items():
+        relation = _relation(f"{where}: related[{name!r}]", entity, name, declared)
+        views.append((declared.view, relation.target))
         if relation.many:
             target = _info_of(declared.repository) if declared.repository is not None else None
             endpoints.append(related_list_endpoint(shared, name, relation, declared.view, target))
         else:
             endpoints.append(related_one_endpoint(shared, name, relation, declared.view))
-    below = [(related[name].view, relation.target) for name, relation in relations.items()] if related else []
     router = APIRouter(
         prefix=prefix,
         tags=tags if tags is not None else [prefix.strip("/")],
         dependencies=dependencies,
-        lifespan=_checking(repository, [(view, entity), (shown_in_list, entity), *below]),
+        lifespan=_checking(repository, views),
     )
     for endpoint in endpoints:
         add_endpoint(router, repository, endpoint, Caching(cache_control, vary))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fastapi.responses import Response
 
 from batchrepo.integrations.conditional import CACHE_CONTROL, VARY, is_known
 from batchrepo.integrations.links import link_header, number_links, page_links
-from batchrepo.plan.pages import JsonPage, NumberedPage, etag_of
+from batchrepo.plan.pages import JsonNumberedPage, JsonPage, etag_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def json_response(
     request: Request,
-    reply: JsonPage | NumberedPage[Any] | bytes,
+    reply: JsonPage | JsonNumberedPage | bytes,
     *,
     links: Mapping[str, str] | None = None,
     cache_control: str | None = CACHE_CONTROL,
@@ -46,9 +46,9 @@ def json_response(
             goes with ``vary=()``.
         headers: more headers.
     """
-    body, beside = _read(request, reply)
-    tag = reply.etag if isinstance(reply, JsonPage) else etag_of(body)
-    links = beside if links is None else links
+    body, tag = (reply, etag_of(reply)) if isinstance(reply, bytes) else (reply.body, reply.etag)
+    if links is None and not isinstance(reply, bytes):
+        links = _beside(request, reply)
     told = {"ETag": tag, **(headers or {})}
     if cache_control is not None:
         told["Cache-Control"] = cache_control
@@ -63,13 +63,8 @@ def json_response(
     return Response(body, 200, told, "application/json")
 
 
-def _read(
-    request: Request, reply: JsonPage | NumberedPage[Any] | bytes
-) -> tuple[bytes, Mapping[str, str] | None]:
-    """The body of a reply, and the pages beside it."""
-    if isinstance(reply, bytes):
-        return reply, None
+def _beside(request: Request, page: JsonPage | JsonNumberedPage) -> dict[str, str]:
     path, parameters = request.url.path, request.query_params.multi_items()
-    if isinstance(reply, JsonPage):
-        return reply.body, page_links(path, parameters, reply)
-    return reply.model_dump_json(by_alias=True).encode(), number_links(path, parameters, reply)
+    if isinstance(page, JsonNumberedPage):
+        return number_links(path, parameters, page)
+    return page_links(path, parameters, page)

@@ -39,18 +39,19 @@ class Selection:
     def __init__(self, info: RepositoryInfo | None) -> None:
         self._filters = info.filters if info is not None else None
         self._sorts = info.sorts if info is not None else None
+        every = self._filters.parameters if self._filters is not None else ()
+        self._simple = tuple(each for each in every if _fits_a_query(each.query_type))
 
     @cached_property
     def filters(self) -> list[Parameter]:
         """A parameter for each filter, and one for groups of them."""
         if not self._filters:
             return []
-        simple = [each for each in self._filters.parameters if _fits_a_query(each.query_type)]
         found = [
             query(
                 each.name, each.query_type, each.description, title=each.name, **_examples(each.query_example)
             )
-            for each in simple
+            for each in self._simple
         ]
         description = (
             "Filters in groups, as JSON: the parameters of this list by their names, and `and`, `or` (lists of such "
@@ -85,7 +86,7 @@ class Selection:
         """
         if not self._filters:
             return []
-        plain = {name: given[name] for name in self._filters.by_name if given.get(name) is not None}
+        plain = {each.name: given[each.name] for each in self._simple if given[each.name] is not None}
         groups = [parse_filter(given[FILTER])] if given[FILTER] is not None else []
         return [rows.filters(each) for each in (plain, *groups) if each]
 
