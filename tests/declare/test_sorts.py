@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from batchrepo import Database, DeclarationError, InvalidSort, Repository, column, count, expression, top
+from batchrepo.declare.orders import OrderTerm
 from batchrepo.testing import assert_statements
 from tests.declare.hotel import REPOSITORIES, Base, Booking, BookingRepository, Guest, Room, RoomRepository
 
@@ -278,6 +279,12 @@ async def test_an_order_is_taken_wherever_one_goes(database_url: str):
             assert first is not None
             assert first.id == 2
             assert [room.id for room in await rooms.find(order_by=[*order, Room.name])] == [2, 1]
+
+
+def test_a_place_for_nulls_without_a_direction_is_valid_sql():
+    for element in (Room.price.nulls_last(), Room.price.nullslast(), RoomRepository.longest.nulls_last()):
+        text = str(sa.select(Room.id).order_by(OrderTerm.parse(element).element))
+        assert text.endswith("ASC NULLS LAST")
 
 
 def test_a_path_and_an_expression_may_have_a_place_for_nulls():
