@@ -8,17 +8,27 @@ from sqlalchemy import func, select
 
 from batchrepo import (
     Repository,
+    any_of,
     average,
     batched,
+    between,
+    column,
+    contains,
     count,
     earliest,
+    eq,
     exists,
     expression,
     fetched,
+    ge,
+    icontains,
+    is_null,
     latest,
     match,
     maximum,
     minimum,
+    ne,
+    startswith,
     top,
     total,
 )
@@ -54,6 +64,10 @@ class BadgeRepository(Repository[Badge]):
 class PageRepository(Repository[Page]):
     criteria = (match(Page.site, of_site),)
     number_of_remarks = count(Page.remarks)
+    filterable = {  # noqa: RUF012
+        column(Page.author, Member.name): (eq, ne, contains, icontains, startswith, any_of, is_null),
+        number_of_remarks: (ge, between),
+    }
     good_remarks = count(Page.remarks, where=Remark.stars >= 2)
     has_remarks = exists(Page.remarks)
     stars = total(Page.remarks, Remark.stars)

@@ -141,6 +141,34 @@ async def test_an_order_does_not_see_hidden_rows(scope, db, case, strategy):
     assert all(a.id < b.id for a, b in ties if expected[a.id] == expected[b.id])
 
 
+OF_AUTHOR = along(Page.author, "name")
+FILTERS = {
+    "equal": ({"author.name": "m1"}, lambda page: OF_AUTHOR(page) == "m1"),
+    "not equal": ({"author.name__ne": "m1"}, lambda page: OF_AUTHOR(page) != "m1"),
+    "a part": ({"author.name__contains": "1"}, lambda page: "1" in (OF_AUTHOR(page) or "")),
+    "a part in any case": ({"author.name__icontains": "M"}, lambda page: "m" in (OF_AUTHOR(page) or "")),
+    "the beginning": ({"author.name__startswith": "m"}, lambda page: OF_AUTHOR(page) is not None),
+    "one of several": ({"author.name__any_of": ["m1", "m2"]}, lambda page: OF_AUTHOR(page) in ("m1", "m2")),
+    "missing": ({"author.name__is_null": "true"}, lambda page: OF_AUTHOR(page) is None),
+    "a count": ({"number_of_remarks__ge": "3"}, lambda page: len(SEES.related(Page.remarks, page)) >= 3),
+    "a negated count": (
+        {"not": {"number_of_remarks__between": "1,2"}},
+        lambda page: len(SEES.related(Page.remarks, page)) not in (1, 2),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", FILTERS)
+async def test_a_filter_does_not_see_hidden_rows(scope, case):
+    filters, met = FILTERS[case]
+    pages = PageRepository(scope)
+    expected = [page for page in SEES.keys(Page) if met(page)]
+    assert 0 < len(expected) < len(SEES.keys(Page)), "the case would not notice"
+    found = await pages.find(pages.filters(filters), order_by=Page.id)
+    assert [page.id for page in found] == expected
+    assert await pages.count(pages.filters(filters)) == len(expected)
+
+
 async def test_a_lifted_criterion_lifts_it_in_values_too(db):
     async with db.scope(Context(site=1)) as scope:
         everything = View(1, lifted=[Remark])

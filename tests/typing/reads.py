@@ -17,17 +17,26 @@ from batchrepo import (
     Database,
     Repository,
     Scope,
+    any_of,
     average,
     batched,
+    between,
     column,
     count,
+    eq,
     exists,
     expression,
+    ge,
+    icontains,
     include,
     latest,
     match,
     maximum,
+    named_filter,
+    overlaps,
+    period,
     predicate,
+    startswith,
     top,
     total,
 )
@@ -128,6 +137,38 @@ async def values_in_sql(albums: AlbumRepository) -> None:
     await albums.find(order_by=column(Album.artist, Artist.name).desc().nulls_last())
     await albums.find(Album.artist.has(ArtistRepository.album_count > 1))
     select(Album.id, AlbumRepository.duration).order_by(AlbumRepository.duration)
+
+
+class ShelfRepository(Repository[Album]):
+    duration = total(Album.tracks, Track.milliseconds)
+    sortable = (
+        Album.title,
+        duration,
+        Album.price.nulls_last(),
+        column(Album.artist, Artist.name).nulls_first(),
+    )
+    filterable = {  # noqa: RUF012
+        Album.title: (eq, icontains),
+        Album.artist_id: any_of,
+        column(Album.artist, Artist.name): [startswith],
+        duration: (ge, between),
+        period(Album.id, Album.artist_id, name="span"): overlaps,
+    }
+
+    @named_filter
+    def for_kids(self, max_minutes: int) -> ColumnElement[bool]:
+        return AlbumRepository.duration <= max_minutes * 60_000
+
+
+async def filters_and_sorts(shelf: ShelfRepository) -> None:
+    assert_type(
+        shelf.filters({"title__icontains": "rock", "or": [{"id": 1}, {"id": 2}]}), ColumnElement[bool]
+    )
+    assert_type(shelf.for_kids(30), ColumnElement[bool])
+    await shelf.find(shelf.filters({}), shelf.for_kids(30), order_by=shelf.sorting("-title,artist.name"))
+    await shelf.find(AlbumView, shelf.filters({}), order_by=[*shelf.sorting(["title"]), Album.id])
+    await shelf.count(shelf.filters({"title": "x"}))
+    await shelf.page(AlbumView, shelf.filters({}), order_by=shelf.sorting(""))
 
 
 async def by_key(albums: AlbumRepository) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.elements import Grouping
 from sqlalchemy.sql.operators import custom_op
 from sqlalchemy.sql.visitors import InternalTraversal
 
@@ -75,7 +76,7 @@ class _ByDatabase(sa.ColumnElement[bool]):
         return self.general._from_objects
 
     def self_group(self, against: Any = None) -> Any:
-        return sa.sql.elements.Grouping(self)
+        return Grouping(self)
 
 
 @compiles(_ByDatabase)

@@ -117,7 +117,7 @@ class Repository(ReadsByKey[E], ReadsByCondition[E], ReadsByPage[E]):
 
         Args:
             text: names that ``sortable`` declares, separated by commas or in a list; a ``-`` before a name is
-                descending. Without any name it is the repository's ``default_order``.
+                descending. Without any name it is the repository's ``default_order``, then the primary key.
 
         Raises:
             InvalidSort: a name is not declared, or is there twice.
