@@ -190,6 +190,23 @@ def test_a_part_that_may_look_at_fields_that_are_not_read_is_read_whole(
     assert [str(whole) for whole in found.whole] == [f"children is read whole: {reason}"]
 
 
+class InfoModel(ChildView):
+    @model_validator(mode="wrap")
+    @classmethod
+    def look(cls, data: Any, handler: Any, info: ValidationInfo) -> Any:
+        return handler(data)  # `info.data` are the fields of the view around it
+
+
+@pytest.mark.parametrize("relations", [["children"], ["children", "newest"]])
+def test_a_validator_of_a_model_may_look_at_the_fields_around_it(relations: list[str]):
+    """With two uses Pydantic defines the model once, and refers to it."""
+    kinds: dict[str, Any] = {"children": list[InfoModel], "newest": InfoModel | None}
+    view = create_model("View", id=int, title=str, **{name: kinds[name] for name in relations})
+    assert [str(whole) for whole in narrowed(view, "title,children(id)").whole] == [
+        "the view is read whole: a validator of View.children may look at its other fields"
+    ]
+
+
 @pytest.mark.parametrize(("child", "fields"), [(Computed, "id"), (InfoValidator, "id"), (MethodSerializer, "id"),
                                                 (DefaultOfOthers, "id")])  # fmt: skip
 def test_what_nobody_asks_for_looks_at_nothing(child: type[BaseModel], fields: str):

@@ -127,7 +127,7 @@ def inside(schema: Schema, change: Callable[[Schema], Schema], definitions: Defi
     if settings is None or not is_node(resolved, resolved["type"], settings):
         return change(schema)
     if resolved["type"] == "tuple":
-        if len(resolved["items_schema"]) > 1 or resolved.get("variadic_item_index") != 0:
+        if len(resolved["items_schema"]) > 1:
             return change(schema)
         item = inside(resolved["items_schema"][0], change, definitions)
         changed: dict[str, Any] = {"items_schema": [item]}
