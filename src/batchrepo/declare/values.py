@@ -40,7 +40,7 @@ def aggregated(function: AggregateFunction, column: Any, where: Sequence[Any] = 
     elif function == "total":
         value = sa.func.sum(column)
     elif function == "average":
-        value = sa.func.avg(sa.cast(column, sa.Double()))
+        value = sa.func.avg(sa.cast(column, sa.Double()), type_=sa.Double())
     else:
         value = sa.func.min(column) if function == "minimum" else sa.func.max(column)
     if where:

@@ -13,36 +13,26 @@ Markus Winand describes the method ("We need tool support for keyset pagination"
 
 from __future__ import annotations
 
-import datetime as dt
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
-from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.types import TypeDecorator, TypeEngine, UserDefinedType
 
-from batchrepo.declare.cursors import MemberName
 from batchrepo.declare.orders import OrderTerm
 from batchrepo.errors import InvalidArgument, InvalidCursor
-from batchrepo.sql.key_checks import Unusable, value_check
-from batchrepo.sql.keys import widened
+from batchrepo.sql.key_checks import Unusable
+from batchrepo.sql.order_values import order_values
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from sqlalchemy.engine import Dialect
     from sqlalchemy.sql.elements import ColumnElement
 
+    from batchrepo.sql.order_values import OrderValues
 
 Place = Literal["first", "last"]
 """Where NULLs stand in an order."""
-
-
-class Stored(UserDefinedType[Any]):
-    """A value as the driver gives and takes it. Without a type of its own, SQLAlchemy would give it its column's."""
-
-    cache_ok = True
 
 
 NULL = object()
@@ -59,10 +49,7 @@ class KeysetTerm:
         nullable: whether it may be NULL.
         nulls: where NULLs stand, said or not.
         explicit: whether that has to be said, since the database's own habit is another.
-        type: as which its values are read and sent back, exact to the last bit.
-        same: whether reading the expression as it is gives these values too.
-        widened: whether its values have to be made double to be read to the last bit.
-        check: from a value that a cursor carries to the value to send; raises `Unusable`.
+        values: how its values travel.
     """
 
     expression: Any
@@ -70,21 +57,12 @@ class KeysetTerm:
     nullable: bool
     nulls: Place
     explicit: bool
-    type: TypeEngine[Any]
-    same: bool
-    widened: bool
-    check: Callable[[Any], Any]
+    values: OrderValues
 
     @property
     def value(self) -> ColumnElement[Any]:
         """What to select for its value in a cursor."""
-        return self.read(self.expression)
-
-    def read(self, expression: Any) -> ColumnElement[Any]:
-        """What to select for its value, where another expression has it."""
-        if self.widened:
-            return sa.cast(expression, self.type)
-        return sa.type_coerce(expression, self.type)
+        return self.values.read(self.expression)
 
     def on(self, expression: Any) -> ColumnElement[Any]:
         """The same direction and NULL place, for another expression."""
@@ -187,140 +165,14 @@ def _term(term: OrderTerm, dialect: Dialect) -> KeysetTerm:
     else:  # NULL is the smallest
         habit = "last" if term.descending else "first"
     nulls = term.nulls or habit
-    kind = term.expression.type
     return KeysetTerm(
         term.expression,
         term.descending,
         term.nullable,
         nulls,
         nulls != habit,
-        _exact(kind, dialect),
-        _reads_alike(kind, dialect),
-        _is_single(kind, dialect),
-        _check(kind, dialect),
+        order_values(term.expression, dialect),
     )
-
-
-def _exact(kind: TypeEngine[Any], dialect: Dialect) -> TypeEngine[Any]:
-    """As which a type's values lose nothing on their way to a cursor and back.
-
-    SQLite gives what it stores, untouched: a decimal is a float there, and rounding it would skip rows. Elsewhere
-    values travel as what a type decorator wraps.
-    """
-    if dialect.name == "sqlite":
-        return Stored()
-    impl: Any = kind.dialect_impl(dialect)
-    while isinstance(impl, TypeDecorator):
-        impl = impl.impl_instance
-    if isinstance(impl, sa.Float):
-        return sa.Double()
-    return sa.Numeric() if isinstance(impl, sa.Numeric) else widened(impl)
-
-
-def _is_single(kind: TypeEngine[Any], dialect: Dialect) -> bool:
-    """Whether values have single precision, which a driver may give as the few digits that tell them apart."""
-    if dialect.name == "sqlite":
-        return False
-    declared: Any = kind._variant_mapping.get(dialect.name, kind)
-    while isinstance(declared, TypeDecorator):
-        declared = declared.load_dialect_impl(dialect)
-    digits = declared.precision if isinstance(declared, sa.Float) else None
-    return isinstance(declared, sa.REAL) or (digits is not None and digits <= _SINGLE)
-
-
-_SINGLE = 24
-"""Binary digits up to which a FLOAT has single precision."""
-
-
-_READ_ALIKE = (sa.Integer, sa.String, sa.DateTime, sa.Date, sa.Time, sa.Boolean)
-"""Types whose values PostgreSQL's drivers give exactly, so that a column need not be read twice."""
-
-
-def _reads_alike(kind: TypeEngine[Any], dialect: Dialect) -> bool:
-    plain = isinstance(kind, _READ_ALIKE) and not isinstance(kind, sa.Enum) and not kind._variant_mapping
-    if dialect.name == "sqlite":
-        return plain and isinstance(kind, sa.Integer | sa.String)
-    return plain and type(kind).__module__.startswith("sqlalchemy.")
-
-
-_STORED: tuple[tuple[type[TypeEngine[Any]], tuple[type[Any], ...]], ...] = (
-    (sa.Boolean, (int,)),
-    (sa.Integer, (int,)),
-    (sa.Numeric, (int, float)),
-    (sa.Float, (int, float)),
-    (sa.LargeBinary, (bytes,)),
-    (sa.String, (str,)),
-    (sa.DateTime, (str,)),
-    (sa.Date, (str,)),
-    (sa.Time, (str,)),
-    (sa.Uuid, (str,)),
-)
-"""What SQLite stores for values of a type; of others nobody knows."""
-
-
-def _check(kind: TypeEngine[Any], dialect: Dialect) -> Callable[[Any], Any]:
-    if dialect.name == "sqlite":
-        return _stored_check(kind)
-    exact = _exact(kind, dialect)
-    if isinstance(exact, sa.Enum):
-        return _member_check(exact)
-    if not type(exact).__module__.startswith("sqlalchemy."):
-        return _primitive
-    expected = value_check(exact, dialect)
-
-    def check(value: Any) -> Any:
-        if isinstance(value, float) and isinstance(exact, sa.Float):
-            return value  # infinite ones have their place in an order
-        if isinstance(value, Decimal) and isinstance(exact, sa.Numeric) and not value.is_finite():
-            if value.is_infinite() or value.is_qnan():
-                return value
-            raise Unusable("a number")
-        return expected(value)
-
-    return check
-
-
-def _stored_check(kind: TypeEngine[Any]) -> Callable[[Any], Any]:
-    plain: Any = kind
-    while isinstance(plain, TypeDecorator):
-        plain = plain.impl_instance
-    stored = next((types for base, types in _STORED if isinstance(plain, base)), None)
-
-    def check(value: Any) -> Any:
-        value = _primitive(value)
-        if stored is not None and type(value) not in stored:
-            raise Unusable(f"a value of type {stored[-1].__name__}")
-        return value
-
-    return check
-
-
-def _primitive(value: Any) -> Any:
-    if type(value) in (int, float, bytes, bool, Decimal, UUID, dt.datetime, dt.date, dt.time, dt.timedelta):
-        return value
-    if type(value) is str and value.isprintable():
-        return value
-    if type(value) is str:
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            raise Unusable("a text without lone surrogates") from None
-        return value
-    raise Unusable("a plain value")
-
-
-def _member_check(kind: sa.Enum) -> Callable[[Any], Any]:
-    members: Any = kind.enum_class
-
-    def check(value: Any) -> Any:
-        if members is None:
-            if value in kind.enums:
-                return value
-        elif isinstance(value, MemberName) and value.name in members.__members__:
-            return members[value.name]
-        raise Unusable(f"a member of {kind.name or 'the enum'}")
-
-    return check
 
 
 def _checked(term: KeysetTerm, value: Any) -> Any:
@@ -331,7 +183,7 @@ def _checked(term: KeysetTerm, value: Any) -> Any:
             )
         return NULL
     try:
-        return term.check(value)
+        return term.values.check(value)
     except (Unusable, InvalidArgument) as error:
         raise InvalidCursor(
             f"The cursor's value for {term.expression} is wrong. Expected {error}.", reason="values"

@@ -220,7 +220,7 @@ def _places(selected: Sequence[Any] | None, keyset: Keyset) -> tuple[tuple[int, 
     end = 1 if selected is None else len(selected)
     places: list[int] = []
     for term in keyset.terms:
-        found = known.get(column_of(term.expression)) if term.same else None
+        found = known.get(column_of(term.expression)) if term.values.same else None
         if found is None:
             found, end = end, end + 1
         places.append(found)
@@ -239,7 +239,7 @@ def shape_of(place: Sequence[Any] | None) -> tuple[bool, ...] | None:
 
 def _place(prefix: str, keyset: Keyset, nulls: tuple[bool, ...]) -> list[Any]:
     return [
-        NULL if is_null else sa.bindparam(f"{prefix}_{i}", type_=term.type)
+        NULL if is_null else sa.bindparam(f"{prefix}_{i}", type_=term.values.type)
         for i, (term, is_null) in enumerate(zip(keyset.terms, nulls, strict=True))
     ]
 
@@ -254,7 +254,7 @@ def _plain(
     columns = [source.entity.cls] if selected is None else list(selected)
     values = {i: keyset.terms[i].value.label(f"o{i}") for i in added}
     sorted_by = [
-        values[i] if i in values and not term.widened else term.expression
+        values[i] if i in values and not term.values.widened else term.expression
         for i, term in enumerate(keyset.terms)
     ]
     return (
@@ -300,7 +300,7 @@ def _from_cursor(
     page = _page(parts)
     order = _by(keyset, [page.c[f"o{i}"] for i in range(len(sorted_by))])
     columns: list[Any] = [page.c[f"c{i}"] for i in range(len(inner))] if selected is not None else [cls]
-    values = [keyset.terms[i].read(page.c[f"o{i}"]) for i in added]
+    values = [keyset.terms[i].values.read(page.c[f"o{i}"]) for i in added]
     probes = _probes(source, keyset, shape, prefix)
     found: Any = page
     if probes:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from sqlalchemy.exc import DBAPIError
+
+from batchrepo.errors import InvalidCursor
 from batchrepo.sql.limits import is_written
+from batchrepo.sql.order_values import says_wrong_value
 from batchrepo.sql.pages import ROWS, PageShape, cursor_values, root_source, select_page, shape_of
 from batchrepo.strategies.entities import ready_entities
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from batchrepo.mapping import EntityInfo, RelationInfo
     from batchrepo.sql.keyset import Keyset
@@ -101,7 +106,8 @@ async def page_of_rows(
     """
     paged = _statement(entity, columns, context, walk, where)
     params = {**context.guards.values(paged.entities), **walk.parameters}
-    rows = await context.door.rows(paged.statement, params, cause=cause)
+    with refusing_values(walk):
+        rows = await context.door.rows(paged.statement, params, cause=cause)
     return found_of(rows, walk, paged.places, paged.probes)
 
 
@@ -118,7 +124,8 @@ async def page_of_entities(
     paged = _statement(entity, None, context, walk, where)
     statement = ready_entities(paged.statement, entity, joined, context)
     params = {**context.guards.values(paged.entities), **walk.parameters}
-    rows = await context.door.entities(context.session, statement, params, cause=cause)
+    with refusing_values(walk):
+        rows = await context.door.entities(context.session, statement, params, cause=cause)
     found = found_of(rows, walk, paged.places, paged.probes)
     return Found([row[0] for row in found.rows], found.places, found.has_next, found.has_previous)
 
@@ -142,6 +149,26 @@ def _statement(
         # Keyset and columns stay referenced, so that their ids stay theirs.
         built = guards.statements[key] = (paged, walk.keyset, columns)
     return built[0]
+
+
+@contextmanager
+def refusing_values(*walks: Walk) -> Iterator[None]:
+    """Let a database say that a cursor's value is wrong, where nobody else knows the type of the order's expression.
+
+    Raises:
+        InvalidCursor: it says so.
+    """
+    try:
+        yield
+    except DBAPIError as error:
+        asked = any(walk.start is not None or walk.stop is not None for walk in walks)
+        unsure = [term for term in walks[0].keyset.terms if not term.values.sure]
+        if not asked or not unsure or not says_wrong_value(error):
+            raise
+        raise InvalidCursor(
+            f"The cursor's value for {unsure[0].expression} is wrong. Start from the first page again.",
+            reason="values",
+        ) from error
 
 
 def found_of(rows: Sequence[Any], walk: Walk, places: Sequence[int], probes: int) -> Found:

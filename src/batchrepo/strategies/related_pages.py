@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from batchrepo.sql.pages import ROWS, Part, cursor_values, select_pages
 from batchrepo.strategies.batched import fetch_rows
-from batchrepo.strategies.paging import Found, Walk, found_of
+from batchrepo.strategies.paging import Found, Walk, found_of, refusing_values
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -128,7 +128,8 @@ async def _from_cursors(
         params |= {part.key_name(i): value for i, value in enumerate(values)}
         params |= cursor_values(part.prefix + "start", walk.start or ())
         params |= cursor_values(part.prefix + "stop", walk.stop or ())
-    rows = await context.door.rows(paged.statement, params, cause=str(asked.relation), keys=len(keys))
+    with refusing_values(*walks):
+        rows = await context.door.rows(paged.statement, params, cause=str(asked.relation), keys=len(keys))
     groups: defaultdict[int, list[Any]] = defaultdict(list)
     for row in rows:
         groups[row[-1]].append(row[:-1])
