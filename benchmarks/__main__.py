@@ -13,12 +13,15 @@ from rich.markup import escape
 from rich.progress import Progress
 
 from benchmarks.data import Dataset, fill
+from benchmarks.http.measure import measure_http
+from benchmarks.http.report import http_records, show_http
+from benchmarks.http.workload import HttpWorkload, Load
 from benchmarks.instructions import count_instructions, valgrind_missing
 from benchmarks.measure import GC_NOTE, QUICK, Effort, measure
 from benchmarks.report import RESULTS, records, show, write
 from benchmarks.server import private_postgres
 from benchmarks.workload import Measured, Workload
-from benchmarks.workloads import WORKLOADS
+from benchmarks.workloads import HTTP_WORKLOADS, WORKLOADS
 
 
 def main() -> None:
@@ -27,7 +30,8 @@ def main() -> None:
     console = Console()
     effort = QUICK if options.quick else Effort()
     scale = float(os.environ.get("BENCH_SCALE", "0.1" if options.quick else "1"))
-    chosen = [item for item in WORKLOADS if not options.workload or item.name in options.workload]
+    everything = (*WORKLOADS, *HTTP_WORKLOADS)
+    chosen = [item for item in everything if not options.workload or item.name in options.workload]
     missing = "not asked for" if options.no_instructions else valgrind_missing()
     if missing:
         console.print(f"[yellow]Instructions are not counted: {missing}.[/]")
@@ -43,9 +47,14 @@ def main() -> None:
         written: list[dict[str, Any]] = []
         all_met = True
         for workload in chosen:
-            measured = _run(console, workload, dataset, effort)
-            all_met &= show(console, workload, measured)
-            written += records(workload, measured)
+            if isinstance(workload, HttpWorkload):
+                loads = _run_http(console, workload, dataset, effort)
+                all_met &= show_http(console, workload, loads)
+                written += http_records(workload, loads)
+            else:
+                measured = _run(console, workload, dataset, effort)
+                all_met &= show(console, workload, measured)
+                written += records(workload, measured)
     if options.quick:
         console.print(f"{RESULTS.name} stays as it is: less data and fewer rounds do not compare with it.")
     elif options.results:
@@ -69,6 +78,16 @@ def _run(console: Console, workload: Workload, dataset: Dataset, effort: Effort)
     return measured
 
 
+def _run_http(
+    console: Console, workload: HttpWorkload, dataset: Dataset, effort: Effort
+) -> dict[str, Load]:
+    with Progress(console=console, transient=True) as progress:
+        task = progress.add_task(workload.name, total=effort.runs)
+        return measure_http(
+            workload, dataset, effort, lambda done: progress.update(task, completed=done)
+        )
+
+
 def _count(
     console: Console, workload: Workload, dataset: Dataset, effort: Effort, measured: dict[str, Measured]
 ) -> None:
@@ -87,7 +106,7 @@ def _options() -> argparse.Namespace:
         description="Measure batchrepo side by side with hand-written code, on a private PostgreSQL.",
         epilog="BENCH_SCALE sets the size of the data: 1 is 100,000 posts.",
     )
-    names = [item.name for item in WORKLOADS]
+    names = [item.name for item in (*WORKLOADS, *HTTP_WORKLOADS)]
     parser.add_argument(
         "workload", nargs="*", choices=[*names, []], help=f"default: all ({', '.join(names)})"
     )

@@ -29,14 +29,20 @@ class Effort:
             prepares every statement.
         rounds: in each round every stack answers once, in an order that is shuffled anew.
         counted: requests under valgrind, or 0 for none.
+        runs: over HTTP, how often the clients ask each server.
+        seconds: how long each of these runs is.
+        requests: after how many requests a run ends before that.
     """
 
     warm_up: int = 40
     rounds: int = 300
     counted: int = 10
+    runs: int = 15
+    seconds: float = 2.0
+    requests: int = 4_000
 
 
-QUICK = Effort(warm_up=20, rounds=60, counted=5)
+QUICK = Effort(warm_up=20, rounds=60, counted=5, runs=5, seconds=1.0)
 
 
 async def measure(

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.summary import spread
-from benchmarks.workload import Measured, Workload
+from benchmarks.workload import M, Measured, Target, Workload
 
 RESULTS = Path(__file__).with_name("results.json")
 """Where `make bench` leaves its records."""
@@ -36,18 +36,23 @@ def records(workload: Workload, measured: dict[str, Measured]) -> list[dict[str,
         }
         for name, found in measured.items()
     ]
-    targets = []
-    for target in workload.targets:
+    return [*stacks, *target_records(workload.name, workload.targets, measured)]
+
+
+def target_records(workload: str, targets: Sequence[Target[M]], measured: dict[str, M]) -> list[dict[str, Any]]:
+    """One record for each target."""
+    written = []
+    for target in targets:
         value = target.value(measured)
-        targets.append(
+        written.append(
             {
-                "workload": workload.name,
+                "workload": workload,
                 "target": f"{target.name} {_bound(target.at_most, target.at_least)}",
                 "value": None if value is None else round(value, 3),
                 "met": target.met(value),
             }
         )
-    return [*stacks, *targets]
+    return written
 
 
 def write(all_records: Sequence[dict[str, Any]], path: Path = RESULTS) -> None:
@@ -78,8 +83,12 @@ def show(console: Console, workload: Workload, measured: dict[str, Measured]) ->
     for what in dict.fromkeys(stack.what for stack in workload.stacks):
         names = ", ".join(stack.name for stack in workload.stacks if stack.what == what)
         console.print(f"  {names}: {what}", style="dim", soft_wrap=True)
-    met = [_show_target(console, record) for record in records(workload, measured) if "target" in record]
-    return all(met)
+    return show_targets(console, target_records(workload.name, workload.targets, measured))
+
+
+def show_targets(console: Console, written: Sequence[dict[str, Any]]) -> bool:
+    """Print the records of targets. True unless one is missed."""
+    return all([_show_target(console, record) for record in written])
 
 
 def _show_target(console: Console, record: dict[str, Any]) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from benchmarks.data import Dataset
 
@@ -47,9 +47,12 @@ class Measured:
     instructions: float | None = None
 
 
+M = TypeVar("M")
+
+
 @dataclass(frozen=True)
-class Target:
-    """A promise about a workload.
+class Target(Generic[M]):
+    """A promise about a workload, of which each stack was measured as an `M`.
 
     Attributes:
         name: in tables and results.
@@ -59,7 +62,7 @@ class Target:
     """
 
     name: str
-    value: Callable[[dict[str, Measured]], float | None]
+    value: Callable[[dict[str, M]], float | None]
     at_most: float | None = None
     at_least: float | None = None
 
@@ -90,7 +93,7 @@ class Workload:
     stacks: Sequence[Stack]
     baselines: Sequence[str]
     plain: Callable[[Any], Any]
-    targets: Sequence[Target]
+    targets: Sequence[Target[Measured]]
 
     def stack(self, name: str) -> Stack:
         """The stack with this name."""

@@ -1,0 +1,42 @@
+"""The server process: one application of a workload behind uvicorn, on a port of its own of the loopback interface.
+
+It says its port when it accepts connections, and ends when its standard input is closed.
+"""
+
+from __future__ import annotations
+
+import socket
+import sys
+import threading
+
+import uvicorn
+
+from benchmarks.data import Dataset
+from benchmarks.workloads import http_workload
+
+
+class _Announced(uvicorn.Server):
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started and sockets:
+            print(sockets[0].getsockname()[1], flush=True)
+
+
+def main(url: str, scale: str, workload_name: str, server_name: str) -> None:
+    """Serve until the standard input is closed."""
+    app = http_workload(workload_name).server(server_name).app(Dataset(url, float(scale)))
+    # Pure Python, whatever else is installed: the same for all, and what `pip install uvicorn` gives.
+    config = uvicorn.Config(app, loop="asyncio", http="h11", log_level="warning", access_log=False)
+    server = _Announced(config)
+
+    def wait() -> None:
+        sys.stdin.read()
+        server.should_exit = True
+
+    threading.Thread(target=wait, daemon=True).start()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        server.run([listening])
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

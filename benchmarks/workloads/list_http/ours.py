@@ -1,0 +1,89 @@
+"""batchrepo in FastAPI: a page as bytes, and for comparison the same page as views through response_model."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import FastAPI, HTTPException, Query, Request, Response
+
+from batchrepo import Database, Page, Repository
+from batchrepo.integrations.fastapi import Provide, install, json_response, lifespan
+from benchmarks.data import Dataset
+from benchmarks.http.workload import Server
+from benchmarks.models import Author, Post
+from benchmarks.workloads.list_http.views import CONNECTIONS, SIZE, SORT, PostView
+
+
+class AuthorRepository(Repository[Author]):
+    pass
+
+
+class PostRepository(Repository[Post]):
+    page_size = SIZE
+
+
+_SORTABLE: dict[str, Any] = {"created_at": Post.created_at, "id": Post.id, "title": Post.title}
+
+
+def _sorting(sort: str) -> list[Any]:
+    terms = []
+    for name in sort.split(","):
+        column = _SORTABLE.get(name.removeprefix("-"))
+        if column is None:
+            raise HTTPException(400, f"Posts cannot be sorted by {name}.")
+        terms.append(column.desc() if name.startswith("-") else column.asc())
+    return terms
+
+
+def _prepared(dataset: Dataset) -> FastAPI:
+    database = Database(
+        dataset.url,
+        repositories=[PostRepository, AuthorRepository],
+        views=[PostView],
+        pool_size=CONNECTIONS,
+        max_overflow=0,
+    )
+    app = FastAPI(lifespan=lifespan(database))
+    install(app, database)
+    return app
+
+
+def _bytes(dataset: Dataset) -> FastAPI:
+    app = _prepared(dataset)
+
+    @app.get("/posts", response_model=Page[PostView])
+    async def list_posts(
+        request: Request,
+        posts: Provide[PostRepository],
+        created_at__lt: datetime | None = None,
+        sort: str = SORT,
+        first: Annotated[int, Query(ge=1, le=100)] = SIZE,
+    ) -> Response:
+        where = [] if created_at__lt is None else [Post.created_at < created_at__lt]
+        page = await posts.page_json(PostView, *where, order_by=_sorting(sort), first=first)
+        return json_response(request, page)
+
+    return app
+
+
+def _response_model(dataset: Dataset) -> FastAPI:
+    app = _prepared(dataset)
+
+    @app.get("/posts", response_model=Page[PostView])
+    async def list_posts(
+        posts: Provide[PostRepository],
+        created_at__lt: datetime | None = None,
+        sort: str = SORT,
+        first: Annotated[int, Query(ge=1, le=100)] = SIZE,
+    ) -> Page[PostView]:
+        where = [] if created_at__lt is None else [Post.created_at < created_at__lt]
+        return await posts.page(PostView, *where, order_by=_sorting(sort), first=first)
+
+    return app
+
+
+BYTES = Server("batchrepo_bytes", "an endpoint that returns page_json as it is", _bytes)
+RESPONSE_MODEL = Server(
+    "batchrepo_response_model", "the same endpoint with page, through response_model", _response_model
+)
