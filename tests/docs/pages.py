@@ -41,10 +41,14 @@ async def names_of(page: Path, *, skip: str = "", **given: Any) -> dict[str, Any
     """
     names = {"__name__": page.stem, **given}
     for block in python_blocks(page):
-        if block == skip:
-            continue
-        code = compile(block, str(page), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
-        result = eval(code, names)
-        if inspect.isawaitable(result):
-            await result
+        if block != skip:
+            await run_block(block, page, names)
     return names
+
+
+async def run_block(block: str, page: Path, names: dict[str, Any]) -> None:
+    """Run a block of a page as in a coroutine; what it defines is in `names` afterwards."""
+    code = compile(block, str(page), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+    result = eval(code, names)
+    if inspect.isawaitable(result):
+        await result

@@ -121,11 +121,14 @@ def test_any_way_to_write_it_is_the_same_value(data: st.DataObject, tree: Tree):
 
 @given(st.text(st.sampled_from("ab(),. \u2028é"), max_size=40))
 def test_any_text_is_a_fieldset_or_refused(text: str):
+    found: Fieldset | InvalidFields
     try:
         found = parse_fields(text)
     except InvalidFields as refusal:
-        assert refusal.position is not None
-        assert 0 <= refusal.position <= len(text)
+        found = refusal
+    if isinstance(found, InvalidFields):
+        assert found.position is not None
+        assert 0 <= found.position <= len(text)
     else:
         assert parse_fields(str(found)) == found
 

@@ -123,13 +123,16 @@ WORK = [
         3,
         {"album.id", "album.title", "track.id", "track.album_id", "track.genre_id", "genre.id", "genre.name"},
     ),
-    ("long_tracks(bytes)", 2, {"album.id", "album.title", "track.id", "track.album_id", "track.bytes",
-                               "track.milliseconds"}),  # fmt: skip
+    (
+        "long_tracks(bytes)",
+        2,
+        {"album.id", "album.title", "track.id", "track.album_id", "track.bytes", "track.milliseconds"},
+    ),
     ("track_count", 2, {"album.id", "album.title", "track.album_id"}),
     ("length,track_count", 2, {"album.id", "album.title", "track.album_id", "track.milliseconds"}),
     ("review", 1, {"album.id", "album.title"}),
     ("review(stars),id", 1, {"album.id", "album.title"}),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("fields", "statements", "columns"), WORK, ids=[fields for fields, *_ in WORK])
@@ -192,7 +195,10 @@ async def test_names_are_those_of_the_answer(db: Database):
 async def test_an_unknown_name_is_refused_before_anything_is_read(db: Database):
     async with db.scope() as scope:
         albums = AlbumRepository(scope)
-        with assert_statements(0, db), pytest.raises(InvalidFields, match="'titel'. Did you mean 'title'?"):
+        with (
+            assert_statements(0, db),
+            pytest.raises(InvalidFields, match=r"'titel'\. Did you mean 'title'\?"),
+        ):
             await albums.find_json(AlbumView, fields="id,titel")
 
 

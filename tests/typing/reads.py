@@ -15,6 +15,7 @@ from batchrepo import (
     RAISE,
     Computed,
     Database,
+    Fieldset,
     Repository,
     Scope,
     any_of,
@@ -34,6 +35,7 @@ from batchrepo import (
     maximum,
     named_filter,
     overlaps,
+    parse_fields,
     period,
     predicate,
     startswith,
@@ -190,12 +192,22 @@ async def by_condition(albums: AlbumRepository) -> None:
     assert_type(await albums.find(include=[Album.artist, Album.tracks]), list[Album])
     assert_type(await albums.find(AlbumView, Album.id > 3, Album.title != "x"), list[AlbumView])
     assert_type(await albums.find_json(AlbumView, limit=3), bytes)
+    assert_type(await albums.find_json(AlbumView, fields="id,title"), bytes)
+    assert_type(await albums.find_json(AlbumView, fields=parse_fields("id,long_tracks(id)")), bytes)
+    assert_type(await albums.find_json(AlbumView, fields=Fieldset({"id": None})), bytes)
     assert_type(await albums.first(Album.id > 3), Album | None)
     assert_type(await albums.first(AlbumView, order_by=Album.id.desc()), AlbumView | None)
     assert_type(await albums.count(Album.id > 3), int)
     assert_type(await albums.exists(), bool)
     assert_type(albums.stream(chunk_size=100), AsyncIterator[Album])
     assert_type(albums.stream(AlbumView, Album.id > 3), AsyncIterator[AlbumView])
+
+
+def fieldsets() -> None:
+    fieldset = parse_fields("id,artist(name)")
+    assert_type(fieldset, Fieldset)
+    assert_type(fieldset["artist"], Fieldset | None)
+    assert_type(list(fieldset), list[str])
 
 
 async def related(scope: Scope, album: Album, artist: Artist) -> None:
@@ -226,3 +238,4 @@ async def opening() -> None:
         assert_type(scope, Scope)
         assert_type(str(scope.report()), str)
         assert_type(db.explain(AlbumView).plan.view, type[BaseModel] | None)
+        assert_type(str(db.explain(AlbumView, fields="id")), str)
