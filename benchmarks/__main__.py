@@ -78,14 +78,10 @@ def _run(console: Console, workload: Workload, dataset: Dataset, effort: Effort)
     return measured
 
 
-def _run_http(
-    console: Console, workload: HttpWorkload, dataset: Dataset, effort: Effort
-) -> dict[str, Load]:
+def _run_http(console: Console, workload: HttpWorkload, dataset: Dataset, effort: Effort) -> dict[str, Load]:
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task(workload.name, total=effort.runs)
-        return measure_http(
-            workload, dataset, effort, lambda done: progress.update(task, completed=done)
-        )
+        return measure_http(workload, dataset, effort, lambda done: progress.update(task, completed=done))
 
 
 def _count(

@@ -39,7 +39,9 @@ def records(workload: Workload, measured: dict[str, Measured]) -> list[dict[str,
     return [*stacks, *target_records(workload.name, workload.targets, measured)]
 
 
-def target_records(workload: str, targets: Sequence[Target[M]], measured: dict[str, M]) -> list[dict[str, Any]]:
+def target_records(
+    workload: str, targets: Sequence[Target[M]], measured: dict[str, M]
+) -> list[dict[str, Any]]:
     """One record for each target."""
     written = []
     for target in targets:
@@ -88,7 +90,8 @@ def show(console: Console, workload: Workload, measured: dict[str, Measured]) ->
 
 def show_targets(console: Console, written: Sequence[dict[str, Any]]) -> bool:
     """Print the records of targets. True unless one is missed."""
-    return all([_show_target(console, record) for record in written])
+    met = [_show_target(console, record) for record in written]  # all of them, whatever the first says
+    return all(met)
 
 
 def _show_target(console: Console, record: dict[str, Any]) -> bool:

@@ -132,7 +132,7 @@ def check_equal_http(workload: HttpWorkload, dataset: Dataset, ports: Mapping[st
 
 
 def _get(port: int, path: str) -> bytes:
-    with urlopen(f"http://127.0.0.1:{port}{path}", timeout=HANG_SECONDS) as response:  # noqa: S310  loopback
+    with urlopen(f"http://127.0.0.1:{port}{path}", timeout=HANG_SECONDS) as response:
         return bytes(response.read())
 
 

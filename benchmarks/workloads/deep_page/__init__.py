@@ -19,7 +19,9 @@ def _items(body: bytes) -> Any:
 
 
 def _workload(order: Order) -> Workload:
-    ours_first, ours_deep = both_pages("batchrepo", "page_json in a fresh scope, its body", by_page_json, order)
+    ours_first, ours_deep = both_pages(
+        "batchrepo", "page_json in a fresh scope, its body", by_page_json, order
+    )
     core_first, core_deep = both_pages("core", "hand-written Core, keyset, orjson", by_hand, order)
     entities = both_pages(
         "sqlakeyset_orm",
