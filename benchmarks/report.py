@@ -90,7 +90,7 @@ def show(console: Console, workload: Workload, measured: dict[str, Measured]) ->
 
 def show_targets(console: Console, written: Sequence[dict[str, Any]]) -> bool:
     """Print the records of targets. True unless one is missed."""
-    met = [_show_target(console, record) for record in written]  # each is shown, whatever came before it
+    met = [_show_target(console, record) for record in written]  # all of them, whatever the first says
     return all(met)
 
 

@@ -1,14 +1,14 @@
-"""batchrepo in FastAPI: a page as bytes, and for comparison the same page as views through response_model."""
+"""batchrepo in FastAPI: its `resource`; and for comparison endpoints by hand, of bytes and through response_model."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import FastAPI, HTTPException, Query, Request, Response
+from fastapi import FastAPI, Query, Request, Response
 
-from batchrepo import Database, Page, Repository
-from batchrepo.integrations.fastapi import Provide, install, json_response, lifespan
+from batchrepo import Database, Page, Repository, ge, lt
+from batchrepo.integrations.fastapi import Provide, install, json_response, lifespan, resource
 from benchmarks.data import Dataset
 from benchmarks.http.workload import Server
 from benchmarks.models import Author, Post
@@ -21,19 +21,8 @@ class AuthorRepository(Repository[Author]):
 
 class PostRepository(Repository[Post]):
     page_size = SIZE
-
-
-_SORTABLE: dict[str, Any] = {"created_at": Post.created_at, "id": Post.id, "title": Post.title}
-
-
-def _sorting(sort: str) -> list[Any]:
-    terms = []
-    for name in sort.split(","):
-        column = _SORTABLE.get(name.removeprefix("-"))
-        if column is None:
-            raise HTTPException(400, f"Posts cannot be sorted by {name}.")
-        terms.append(column.desc() if name.startswith("-") else column.asc())
-    return terms
+    sortable = (Post.created_at, Post.id, Post.title)
+    filterable = {Post.created_at: (ge, lt)}  # noqa: RUF012  as it is declared
 
 
 def _prepared(dataset: Dataset) -> FastAPI:
@@ -49,6 +38,12 @@ def _prepared(dataset: Dataset) -> FastAPI:
     return app
 
 
+def _resource(dataset: Dataset) -> FastAPI:
+    app = _prepared(dataset)
+    app.include_router(resource(PostRepository, view=PostView, prefix="/posts", operations=["list"]))
+    return app
+
+
 def _bytes(dataset: Dataset) -> FastAPI:
     app = _prepared(dataset)
 
@@ -61,7 +56,7 @@ def _bytes(dataset: Dataset) -> FastAPI:
         first: Annotated[int, Query(ge=1, le=100)] = SIZE,
     ) -> Response:
         where = [] if created_at__lt is None else [Post.created_at < created_at__lt]
-        page = await posts.page_json(PostView, *where, order_by=_sorting(sort), first=first)
+        page = await posts.page_json(PostView, *where, order_by=posts.sorting(sort), first=first)
         return json_response(request, page)
 
     return app
@@ -78,12 +73,15 @@ def _response_model(dataset: Dataset) -> FastAPI:
         first: Annotated[int, Query(ge=1, le=100)] = SIZE,
     ) -> Page[PostView]:
         where = [] if created_at__lt is None else [Post.created_at < created_at__lt]
-        return await posts.page(PostView, *where, order_by=_sorting(sort), first=first)
+        return await posts.page(PostView, *where, order_by=posts.sorting(sort), first=first)
 
     return app
 
 
-BYTES = Server("batchrepo_bytes", "an endpoint that returns page_json as it is", _bytes)
+RESOURCE = Server(
+    "batchrepo", "resource(PostRepository, ...): the list endpoint as it is declared", _resource
+)
+BYTES = Server("batchrepo_bytes", "an endpoint by hand that returns page_json as it is", _bytes)
 RESPONSE_MODEL = Server(
     "batchrepo_response_model", "the same endpoint with page, through response_model", _response_model
 )
