@@ -30,7 +30,7 @@ def main() -> None:
     console = Console()
     effort = QUICK if options.quick else Effort()
     scale = float(os.environ.get("BENCH_SCALE", "0.1" if options.quick else "1"))
-    everything = (*WORKLOADS, *HTTP_WORKLOADS)
+    everything: list[Workload | HttpWorkload] = [*WORKLOADS, *HTTP_WORKLOADS]
     chosen = [item for item in everything if not options.workload or item.name in options.workload]
     missing = "not asked for" if options.no_instructions else valgrind_missing()
     if missing:
@@ -102,7 +102,7 @@ def _options() -> argparse.Namespace:
         description="Measure batchrepo side by side with hand-written code, on a private PostgreSQL.",
         epilog="BENCH_SCALE sets the size of the data: 1 is 100,000 posts.",
     )
-    names = [item.name for item in (*WORKLOADS, *HTTP_WORKLOADS)]
+    names = [*(item.name for item in WORKLOADS), *(item.name for item in HTTP_WORKLOADS)]
     parser.add_argument(
         "workload", nargs="*", choices=[*names, []], help=f"default: all ({', '.join(names)})"
     )

@@ -35,7 +35,7 @@ _TERMS = {
     NULLS_LAST.name: (_edited.desc(), Comment.id.desc()),
     NULLS_FIRST.name: (_edited.asc(), Comment.id.asc()),
 }
-_NEVER = sa.select(sa.literal_column("timestamptz '1970-01-01 00:00:00+00'"))
+_NEVER: sa.Select[Any] = sa.select(sa.literal_column("timestamptz '1970-01-01 00:00:00+00'"))
 
 
 async def _bookmark(dataset: Dataset, order: Order, page: int) -> str | None:
@@ -56,7 +56,7 @@ async def with_entities(order: Order, page: int, dataset: Dataset) -> AsyncItera
     engine = reading_engine(dataset)
     sessions = async_sessionmaker(engine, expire_on_commit=False, autoflush=False)
     bookmark = await _bookmark(dataset, order, page)
-    statement = sa.select(Comment).order_by(*_TERMS.get(order.name, order.terms))
+    statement: sa.Select[Any] = sa.select(Comment).order_by(*_TERMS.get(order.name, order.terms))
     adapter = TypeAdapter(list[CommentLine])
 
     async def request() -> bytes:
