@@ -94,8 +94,8 @@ class _Connection(asyncio.Protocol):
             self._length = 0
             self._ask()
 
-    def connection_lost(self, error: Exception | None) -> None:
-        self._finish(error or ConnectionError("The server closed a connection."))
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._finish(exc or ConnectionError("The server closed a connection."))
 
     def _ask(self) -> None:
         assert self._transport is not None

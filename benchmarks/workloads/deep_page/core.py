@@ -124,7 +124,7 @@ async def by_hand(order: Order, page: int, dataset: Dataset) -> AsyncIterator[Re
                 "post_id": post_id,
                 "author_id": author_id,
             }
-            for id_, body, created_at, edited_at, post_id, author_id in rows
+            for id_, body, created_at, edited_at, post_id, author_id in map(tuple, rows)
         ]
         answer = {
             "items": items,
