@@ -21,7 +21,8 @@ from benchmarks.measure import GC_NOTE, QUICK, Effort, measure
 from benchmarks.report import RESULTS, records, show, write
 from benchmarks.server import private_postgres
 from benchmarks.workload import Measured, Workload
-from benchmarks.workloads import HTTP_WORKLOADS, WORKLOADS
+from benchmarks.workloads import WORKLOADS
+from benchmarks.workloads.over_http import HTTP_WORKLOADS
 
 
 def main() -> None:

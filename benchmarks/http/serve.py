@@ -13,7 +13,7 @@ import threading
 import uvicorn
 
 from benchmarks.data import Dataset
-from benchmarks.workloads import http_workload
+from benchmarks.workloads.over_http import http_workload
 
 
 class _Announced(uvicorn.Server):

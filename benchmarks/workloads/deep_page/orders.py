@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -88,15 +88,17 @@ def deep_page(dataset: Dataset) -> int:
     return dataset.comments // SIZE // 5
 
 
-def both_pages(name: str, what: str, opened: Opened, order: Order, *, slow: bool = False) -> list[Stack]:
-    """Page 1 and the deep page by the same means; `slow` is said of the deep one."""
+def both_pages(
+    name: str, what: str, opened: Opened, order: Order, *, slow: Collection[str] = ()
+) -> list[Stack]:
+    """Page 1 and the deep page by the same means; `slow` names the cases that are."""
 
     def deep(dataset: Dataset) -> AbstractAsyncContextManager[Request]:
         return opened(order, deep_page(dataset), dataset)
 
     return [
-        Stack(f"{name}_first", what, partial(opened, order, 1), case="first"),
-        Stack(f"{name}_deep", what, deep, slow=slow, case="deep"),
+        Stack(f"{name}_first", what, partial(opened, order, 1), "first" in slow, "first"),
+        Stack(f"{name}_deep", what, deep, "deep" in slow, "deep"),
     ]
 
 
