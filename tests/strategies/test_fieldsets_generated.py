@@ -47,7 +47,6 @@ def delivered(db: Database, view: type[BaseModel], fields: str, *, by_alias: boo
         HealthCheck.differing_executors,
         HealthCheck.too_slow,
     ],
-    max_examples=150,
 )
 @given(data=st.data(), view=views(), by_alias=st.booleans())
 async def test_a_part_of_a_view_is_what_the_whole_has_of_it(
