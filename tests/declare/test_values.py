@@ -176,6 +176,7 @@ CONDITIONS = {
     "none of the related rows": (DetailedAlbums.track_count == 0, [3]),
     "a sum": (DetailedAlbums.duration > 100, [2]),
     "on the right": (100 < DetailedAlbums.duration, [2]),  # noqa: SIM300  the point of the case
+    "arithmetic with the value on the right": (1000 - DetailedAlbums.duration < 800, [2]),
     "arithmetic": (DetailedAlbums.duration / (DetailedAlbums.track_count + 1) > 50, [2]),
     "of two values": (DetailedAlbums.duration >= DetailedAlbums.longest, [1, 2]),
     "a list of values": (DetailedAlbums.track_count.in_([0, 5]), [3]),
@@ -320,6 +321,12 @@ def test_a_wrong_declaration_says_so_where_it_is_used_first():
         _ = wrong > 1
 
 
+def test_an_expression_that_is_none_says_so_where_it_is_used_first():
+    wrong = expression("title")  # type: ignore[arg-type]
+    with pytest.raises(DeclarationError, match="expression: 'title' is not a SQL expression"):
+        _ = wrong == "x"
+
+
 def test_a_declaration_is_itself_in_sets_and_dicts():
     """Comparing two gives a SQL condition, which is neither true nor false."""
     one, other = count(Album.tracks), count(Album.tracks)
@@ -364,6 +371,12 @@ NULLABLE = {
         True,
     ),
     "a count of a few": (sa.select(sa.func.count()).select_from(Track).limit(0).scalar_subquery(), True),
+    "a count where another is": (
+        sa.select(sa.func.coalesce(sa.select(sa.func.count()).select_from(Track).scalar_subquery(), 0))
+        .where(Label.id == 1)
+        .scalar_subquery(),
+        True,
+    ),
     "a constant of rows": (sa.select(sa.literal(1)).where(Track.id == 1).scalar_subquery(), True),
     "a column of a subclass": (Car.doors, True),  # read with its base class, other rows have none
     "a column of a subclass that is read with its base": (Truck.payload, True),
@@ -377,6 +390,12 @@ NULLABLE = {
 def test_whether_it_may_be_null(case):
     value, expected = NULLABLE[case]
     assert nullable_of(value) is expected
+
+
+def test_an_order_by_a_negative_value_is_ascending():
+    """Not everything that SQLAlchemy writes before an expression is a direction."""
+    term = OrderTerm.parse(-Album.id)
+    assert (str(term.expression), term.descending) == ("-album.id", False)
 
 
 def test_an_order_term_knows_whether_it_has_nulls():
