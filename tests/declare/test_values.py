@@ -24,6 +24,7 @@ from batchrepo import (
     fetched,
     latest,
     maximum,
+    predicate,
     top,
     total,
 )
@@ -138,16 +139,20 @@ ROWS = {
 LINKS = [(1, 1, 1), (1, 2, 1), (2, 1, 2)]
 
 
+async def fill(db: Database) -> None:
+    async with db.engine.begin() as connection:
+        await connection.run_sync(Base.metadata.create_all)
+        for cls, rows in ROWS.items():
+            await connection.execute(sa.insert(cls), rows)
+        await connection.execute(
+            sa.insert(link), [{"album_id": a, "label_id": b, "place": p} for a, b, p in LINKS]
+        )
+
+
 @pytest_asyncio.fixture
 async def db(database_url: str) -> AsyncIterator[Database]:
     async with Database(database_url, repositories=REPOSITORIES) as opened:
-        async with opened.engine.begin() as connection:
-            await connection.run_sync(Base.metadata.create_all)
-            for cls, rows in ROWS.items():
-                await connection.execute(sa.insert(cls), rows)
-            await connection.execute(
-                sa.insert(link), [{"album_id": a, "label_id": b, "place": p} for a, b, p in LINKS]
-            )
+        await fill(opened)
         yield opened
 
 
@@ -403,3 +408,28 @@ def test_an_order_term_knows_whether_it_has_nulls():
     assert not OrderTerm.parse(Album.title.desc().nulls_last()).nullable
     assert not OrderTerm.parse(DetailedAlbums.track_count.desc()).nullable
     assert OrderTerm.parse(column(Album.artist, Artist.name).asc().nulls_first()).nullable
+
+
+async def test_a_value_may_decide_which_rows_a_scope_sees(database_url: str):
+    """As a row criterion, also where other values and conditions reach those rows."""
+
+    class Seen(Repository[Album]):
+        has_tracks = exists(Album.tracks)
+        criteria = (predicate(has_tracks), predicate(lambda context: DetailedAlbums.track_count > context))
+
+    async with Database(database_url, repositories=[Seen, ArtistRepository, TrackRepository]) as db:
+        await fill(db)
+        async with db.scope(0) as scope:
+            assert ids(await Seen(scope).find(order_by=Album.id)) == [1, 2]
+            artists = ArtistRepository(scope)
+            assert ids(await artists.find(ArtistRepository.album_count == 1, order_by=Artist.id)) == [1, 2]
+            assert (
+                await TrackRepository(scope).count(
+                    column(Track.album, Album.title).__clause_element__() == "x"
+                )
+                == 2
+            )
+        async with db.scope(5) as scope:
+            assert await Seen(scope).count() == 0
+            assert await ArtistRepository(scope).count(ArtistRepository.album_count == 1) == 0
+            assert await TrackRepository(scope).count(Track.album.has()) == 0
