@@ -6,8 +6,10 @@ from types import FunctionType
 
 # a database, its scopes and repositories
 from batchrepo.database import Database
-from batchrepo.declare.computed import (
-    Computed,
+from batchrepo.declare.computed import Computed
+from batchrepo.declare.criteria import match, predicate
+from batchrepo.declare.filters import named_filter, period
+from batchrepo.declare.functions import (
     average,
     count,
     earliest,
@@ -20,8 +22,6 @@ from batchrepo.declare.computed import (
     top,
     total,
 )
-from batchrepo.declare.criteria import match, predicate
-from batchrepo.declare.filters import named_filter, period
 from batchrepo.declare.markers import column, include, unmapped
 from batchrepo.declare.operators import (
     any_of,

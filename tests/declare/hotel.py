@@ -94,13 +94,16 @@ class Booking(Base):
     guest: Mapped[Guest] = relationship()
 
 
-class GuestRepository(Repository[Guest]):
-    pass
-
-
 COMPARING = (eq, ne, any_of, is_null)
 ORDERING = (*COMPARING, lt, le, gt, ge, between)
 TEXT = (*ORDERING, contains, icontains, startswith)
+
+
+class GuestRepository(Repository[Guest]):
+    filterable = {  # noqa: RUF012
+        column(Guest.friend, Guest.name): TEXT,
+        column(Guest.friend, Guest.friend, Guest.name): TEXT,
+    }
 
 
 class RoomRepository(Repository[Room]):

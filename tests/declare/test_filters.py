@@ -6,7 +6,7 @@ import datetime as dt
 import itertools
 from collections.abc import AsyncIterator, Callable
 from types import new_class
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import pytest
 import pytest_asyncio
@@ -46,6 +46,9 @@ from batchrepo.sql.filter_values import FilterValues
 from batchrepo.testing import assert_statements
 from tests.declare import hotel
 from tests.declare.hotel import REPOSITORIES, Booking, BookingRepository, Guest, Room, RoomRepository
+
+if TYPE_CHECKING:
+    from decimal import Decimal
 
 
 def read(repository: type[Repository[Any]]) -> Any:
@@ -150,6 +153,11 @@ def test_a_period_takes_two_moments():
     assert TypeAdapter(parameter.annotation).json_schema()["maxItems"] == 2
 
 
+def test_parameters_and_operators_say_what_they_are():
+    parameter = read(RoomRepository).by_name["name__icontains"]
+    assert (repr(parameter), repr(parameter.operator)) == ("<FilterParameter name__icontains>", "icontains")
+
+
 def test_every_example_is_one():
     """A client that sends the examples of the documentation gets no error."""
     for repository in (RoomRepository, BookingRepository):
@@ -202,11 +210,20 @@ class Upper(TypeDecorator[str]):
     cache_ok = True
 
 
+class Sized(TypeDecorator[Any]):
+    impl = sa.Integer
+    cache_ok = True
+
+
 class Thing(Base):
     __tablename__ = "thing"
 
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(Upper)
+    size: Mapped[int | None] = mapped_column(Sized)
+    parts: Mapped[list[int]] = mapped_column(Sized)
+    either: Mapped[int | str] = mapped_column(Sized)
+    bare = mapped_column(Sized)
     cost: Mapped[Any] = mapped_column(Money)
     tags: Mapped[Any] = mapped_column(sa.JSON)
     open: Mapped[bool]
@@ -227,6 +244,26 @@ class Owner(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str]
     things: Mapped[list[Thing]] = relationship(back_populates="owner")
+
+
+class Plain:
+    """Mapped by hand, so that its annotations are nobody's but its own."""
+
+    id: int
+    size: int | None
+    parts: list[int]
+    elsewhere: Decimal
+
+
+Base.registry.map_imperatively(
+    Plain,
+    sa.Table(
+        "plain",
+        Base.metadata,
+        sa.Column("id", sa.Integer, primary_key=True),
+        *(sa.Column(name, Sized) for name in ("size", "parts", "elsewhere")),
+    ),
+)
 
 
 @batched
@@ -272,6 +309,9 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "equality of JSON": ({"filterable": {Thing.tags: any_of}}, "R.filterable: any_of compares single values, but tags has the type JSON()."),
     "overlaps of a column": ({"filterable": {Thing.day: overlaps}}, "R.filterable: overlaps is for period(...), but day has the type Date()."),
     "an unknown type": ({"filterable": {Thing.cost: eq}}, "R.filterable: cost has the type Money(), and it is not known how its values are parsed. Give that type a python_type, or write a method with @named_filter"),
+    "a decorator of parts": ({"filterable": {Thing.parts: eq}}, "R.filterable: parts has the type Sized(), and it is not known how its values are parsed."),
+    "a decorator of either": ({"filterable": {Thing.either: eq}}, "R.filterable: either has the type Sized(), and it is not known"),
+    "a decorator without a type": ({"filterable": {Thing.bare: eq}}, "R.filterable: bare has the type Sized(), and it is not known"),
     "a function's value": ({"x": fetched(found, key=Thing.id), "filterable": lambda x: {x: eq}}, "R.filterable: R.x has no value in SQL: it is made by a batched function."),
     "computed rows": ({"x": top(Thing.owner, 1), "filterable": {}}, "R.x: Thing.owner leads to one Owner"),
     "computed without a name": ({"filterable": {expression(Thing.id + 1): eq}}, "R.filterable: expression has no name. Declare it as an attribute of the repository first: name = expression(...)."),
@@ -311,6 +351,7 @@ def test_a_mistake_is_found_at_start_up_and_named(case: str):
 
 
 RIGHT: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "a type decorator of what may be missing": ({"filterable": {Thing.size: (eq, lt)}}, ["size", "size__lt"]),
     "a hybrid": ({"filterable": {Thing.long_name: (eq, icontains)}}, ["long_name", "long_name__icontains"]),
     "a type decorator": ({"filterable": {Thing.name: contains}}, ["name__contains"]),
     "an unknown type that may be missing": ({"filterable": {Thing.cost: is_null}}, ["cost__is_null"]),
@@ -328,6 +369,14 @@ RIGHT: dict[str, tuple[dict[str, Any], list[str]]] = {
 def test_what_is_right_is_accepted(case: str):
     attributes, names = RIGHT[case]
     assert [p.name for p in read(declared(Thing, **attributes)).parameters] == names
+
+
+def test_the_types_of_a_class_that_is_mapped_by_hand():
+    mapped: Any = Plain
+    assert [p.name for p in read(declared(Plain, filterable={mapped.size: eq})).parameters] == ["size"]
+    for attribute in (mapped.parts, mapped.elsewhere):
+        with pytest.raises(DeclarationError, match=r"has the type Sized\(\), and it is not known"):
+            read(declared(Plain, filterable={attribute: eq}))
 
 
 # --- groups ---------------------------------------------------------------------------------------------

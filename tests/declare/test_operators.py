@@ -16,13 +16,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from batchrepo import Database
+from batchrepo import Database, Repository
 from tests.declare.hotel import (
     REPOSITORIES,
     Base,
     Booking,
     BookingRepository,
     Guest,
+    GuestRepository,
     Room,
     RoomRepository,
     Size,
@@ -98,10 +99,10 @@ async def _fill(engine: AsyncEngine, rooms: list[Row], bookings: list[Row] = [])
                 await connection.execute(sa.insert(cls), rows)
 
 
-async def _ids(rooms: RoomRepository, filters: dict[str, Any]) -> list[int]:
-    condition = rooms.filters(filters)
-    found = [room.id for room in await rooms.find(condition, order_by=Room.id)]
-    assert await rooms.count(condition) == len(found)
+async def _ids(repository: Repository[Any], filters: dict[str, Any]) -> list[int]:
+    condition = repository.filters(filters)
+    found = [row.id for row in await repository.find(condition, order_by=repository.entity_class.id)]
+    assert await repository.count(condition) == len(found)
     return found
 
 
@@ -180,6 +181,56 @@ async def _check_texts(url: str, rows: list[str], asked: str) -> None:
                 assert await _ids(rooms, {f"owner.name{suffix}": "ANN%"}) == (
                     [*range(1, len(rows) + 1)] if suffix == "__icontains" else []
                 )
+
+
+@given(
+    guests=st.lists(st.tuples(TEXTS, st.none() | st.integers(1, 5)), min_size=1, max_size=5),
+    asked=TEXTS,
+)
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_operators_along_a_self_reference(
+    module_database_url: str, guests: list[tuple[str, int | None]], asked: str
+) -> None:
+    """Friends of friends, perhaps of oneself; who has no friend has no name of one."""
+    rows = [
+        {"id": i, "name": name, "friend_id": friend if friend and friend <= len(guests) else None}
+        for i, (name, friend) in enumerate(guests, 1)
+    ]
+    asyncio.run(_check_friends(module_database_url, rows, asked))
+
+
+async def _check_friends(url: str, guests: list[Row], asked: str) -> None:
+    by_id = {row["id"]: row for row in guests}
+
+    def friend(row: Row | None) -> Row | None:
+        return None if row is None or row["friend_id"] is None else by_id[row["friend_id"]]
+
+    async with Database(url, repositories=REPOSITORIES) as db:
+        async with db.engine.begin() as connection:
+            await connection.run_sync(Base.metadata.create_all)
+            for table in reversed(Base.metadata.sorted_tables):
+                await connection.execute(table.delete())
+            await connection.execute(sa.insert(Guest), [row | {"friend_id": None} for row in guests])
+            for row in guests:
+                befriend = sa.update(Guest).where(Guest.id == row["id"]).values(friend_id=row["friend_id"])
+                await connection.execute(befriend)
+        async with db.scope() as scope:
+            repository = GuestRepository(scope)
+            for name, reached in (
+                ("friend.name", friend),
+                ("friend.friend.name", lambda row: friend(friend(row))),
+            ):
+                found = {row["id"]: reached(row) for row in guests}
+                names = {key: None if row is None else row["name"] for key, row in found.items()}
+                for suffix, test in {"": ONE[""], "__ne": operator.ne, **TEXTUAL}.items():
+                    expected = [key for key, known in names.items() if test(known, asked)]
+                    assert await _ids(repository, {name + suffix: asked}) == expected, name + suffix
+                    outside = [key for key, known in names.items() if not test(known, asked)]
+                    assert await _ids(repository, {"not": {name + suffix: asked}}) == outside, name + suffix
+                missing = [key for key, known in names.items() if known is None]
+                assert await _ids(repository, {f"{name}__is_null": True}) == missing
+                several = [key for key, known in names.items() if known in (asked, "a")]
+                assert await _ids(repository, {f"{name}__any_of": [asked, "a"]}) == several
 
 
 NIGHTS = st.lists(st.tuples(st.sampled_from([1, 2, 3]), st.integers(1, 3)), max_size=6)

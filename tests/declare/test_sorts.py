@@ -131,6 +131,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "a relationship": ({"sortable": (Room.owner,)}, "R.sortable: Room.owner is a relationship, which has no value."),
     "another entity": ({"sortable": (Guest.name,)}, "R.sortable: Guest.name is not an attribute of Room. One of a related entity is written column(Room.relation, Guest.name)."),
     "an expression": ({"sortable": (sa.func.lower(Room.name),)}, "R.sortable: Expected a mapped attribute"),
+    "a negative value": ({"sortable": (-Room.price,)}, "R.sortable: Expected a mapped attribute"),
     "an expression with a place": ({"sortable": (sa.func.lower(Room.name).nulls_last(),)}, "R.sortable: Expected a mapped attribute"),
     "rows": ({"x": (x := top(Room.bookings, 1)), "sortable": (x,)}, "R.sortable: R.x has no value in SQL: it is a list of rows."),
     "computed without a name": ({"sortable": (count(Room.bookings),)}, "R.sortable: aggregate has no name."),

@@ -24,6 +24,7 @@ from batchrepo import (
     fetched,
     latest,
     maximum,
+    predicate,
     top,
     total,
 )
@@ -138,16 +139,20 @@ ROWS = {
 LINKS = [(1, 1, 1), (1, 2, 1), (2, 1, 2)]
 
 
+async def fill(db: Database) -> None:
+    async with db.engine.begin() as connection:
+        await connection.run_sync(Base.metadata.create_all)
+        for cls, rows in ROWS.items():
+            await connection.execute(sa.insert(cls), rows)
+        await connection.execute(
+            sa.insert(link), [{"album_id": a, "label_id": b, "place": p} for a, b, p in LINKS]
+        )
+
+
 @pytest_asyncio.fixture
 async def db(database_url: str) -> AsyncIterator[Database]:
     async with Database(database_url, repositories=REPOSITORIES) as opened:
-        async with opened.engine.begin() as connection:
-            await connection.run_sync(Base.metadata.create_all)
-            for cls, rows in ROWS.items():
-                await connection.execute(sa.insert(cls), rows)
-            await connection.execute(
-                sa.insert(link), [{"album_id": a, "label_id": b, "place": p} for a, b, p in LINKS]
-            )
+        await fill(opened)
         yield opened
 
 
@@ -176,6 +181,7 @@ CONDITIONS = {
     "none of the related rows": (DetailedAlbums.track_count == 0, [3]),
     "a sum": (DetailedAlbums.duration > 100, [2]),
     "on the right": (100 < DetailedAlbums.duration, [2]),  # noqa: SIM300  the point of the case
+    "arithmetic with the value on the right": (1000 - DetailedAlbums.duration < 800, [2]),
     "arithmetic": (DetailedAlbums.duration / (DetailedAlbums.track_count + 1) > 50, [2]),
     "of two values": (DetailedAlbums.duration >= DetailedAlbums.longest, [1, 2]),
     "a list of values": (DetailedAlbums.track_count.in_([0, 5]), [3]),
@@ -320,6 +326,12 @@ def test_a_wrong_declaration_says_so_where_it_is_used_first():
         _ = wrong > 1
 
 
+def test_an_expression_that_is_none_says_so_where_it_is_used_first():
+    wrong = expression("title")  # type: ignore[arg-type]
+    with pytest.raises(DeclarationError, match="expression: 'title' is not a SQL expression"):
+        _ = wrong == "x"
+
+
 def test_a_declaration_is_itself_in_sets_and_dicts():
     """Comparing two gives a SQL condition, which is neither true nor false."""
     one, other = count(Album.tracks), count(Album.tracks)
@@ -364,6 +376,12 @@ NULLABLE = {
         True,
     ),
     "a count of a few": (sa.select(sa.func.count()).select_from(Track).limit(0).scalar_subquery(), True),
+    "a count where another is": (
+        sa.select(sa.func.coalesce(sa.select(sa.func.count()).select_from(Track).scalar_subquery(), 0))
+        .where(Label.id == 1)
+        .scalar_subquery(),
+        True,
+    ),
     "a constant of rows": (sa.select(sa.literal(1)).where(Track.id == 1).scalar_subquery(), True),
     "a column of a subclass": (Car.doors, True),  # read with its base class, other rows have none
     "a column of a subclass that is read with its base": (Truck.payload, True),
@@ -379,8 +397,39 @@ def test_whether_it_may_be_null(case):
     assert nullable_of(value) is expected
 
 
+def test_an_order_by_a_negative_value_is_ascending():
+    """Not everything that SQLAlchemy writes before an expression is a direction."""
+    term = OrderTerm.parse(-Album.id)
+    assert (str(term.expression), term.descending) == ("-album.id", False)
+
+
 def test_an_order_term_knows_whether_it_has_nulls():
     assert OrderTerm.parse(Album.note.desc()).nullable
     assert not OrderTerm.parse(Album.title.desc().nulls_last()).nullable
     assert not OrderTerm.parse(DetailedAlbums.track_count.desc()).nullable
     assert OrderTerm.parse(column(Album.artist, Artist.name).asc().nulls_first()).nullable
+
+
+async def test_a_value_may_decide_which_rows_a_scope_sees(database_url: str):
+    """As a row criterion, also where other values and conditions reach those rows."""
+
+    class Seen(Repository[Album]):
+        has_tracks = exists(Album.tracks)
+        criteria = (predicate(has_tracks), predicate(lambda context: DetailedAlbums.track_count > context))
+
+    async with Database(database_url, repositories=[Seen, ArtistRepository, TrackRepository]) as db:
+        await fill(db)
+        async with db.scope(0) as scope:
+            assert ids(await Seen(scope).find(order_by=Album.id)) == [1, 2]
+            artists = ArtistRepository(scope)
+            assert ids(await artists.find(ArtistRepository.album_count == 1, order_by=Artist.id)) == [1, 2]
+            assert (
+                await TrackRepository(scope).count(
+                    column(Track.album, Album.title).__clause_element__() == "x"
+                )
+                == 2
+            )
+        async with db.scope(5) as scope:
+            assert await Seen(scope).count() == 0
+            assert await ArtistRepository(scope).count(ArtistRepository.album_count == 1) == 0
+            assert await TrackRepository(scope).count(Track.album.has()) == 0

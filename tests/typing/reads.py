@@ -60,6 +60,7 @@ class Album(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     title: Mapped[str]
     price: Mapped[Decimal]
+    is_live: Mapped[bool]
     artist_id: Mapped[int] = mapped_column(ForeignKey("artist.id"))
     artist: Mapped[Artist] = relationship(back_populates="albums")
     label: Mapped[Artist | None] = relationship(viewonly=True)
@@ -135,6 +136,10 @@ async def values_in_sql(albums: AlbumRepository) -> None:
     assert_type(AlbumRepository.duration.label("length"), Label[int])
     assert_type(func.coalesce(AlbumRepository.mean, 0.0).desc(), UnaryExpression[float])
     await albums.find(AlbumRepository.duration > 1, AlbumRepository.longest > 1)
+    await albums.find(AlbumRepository.has_tracks, ~AlbumRepository.has_tracks)
+    await albums.find(AlbumView, AlbumRepository.has_tracks)
+    await albums.page(AlbumView, AlbumRepository.has_tracks, Album.is_live)
+    await albums.count(AlbumRepository.has_tracks)
     await albums.find(AlbumView, order_by=(AlbumRepository.duration.desc(), Album.id))
     await albums.find(order_by=column(Album.artist, Artist.name).desc().nulls_last())
     await albums.find(Album.artist.has(ArtistRepository.album_count > 1))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from batchrepo.bounded import Bounded
-from batchrepo.declare.elements import why_foreign, why_no_condition
+from batchrepo.declare.elements import sql_of, why_foreign, why_no_condition
 from batchrepo.errors import DeclarationError, InvalidArgument, MissingContext
 from batchrepo.mapping.entity import attribute_owner
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.sql.elements import ColumnElement
 
+    from batchrepo.declare.elements import Condition
     from batchrepo.mapping import EntityInfo
 
 
@@ -69,7 +70,7 @@ class Match:
 class Predicate:
     """Any condition on the entity. Made by `predicate`."""
 
-    condition: ColumnElement[bool] | Callable[[Any], ColumnElement[bool]]
+    condition: Condition | Callable[[Any], Condition]
     identity: Any = None
     name: str = "predicate"
 
@@ -109,7 +110,7 @@ def match(attribute: Any, value: Callable[[Any], Any]) -> Match:
 
 
 def predicate(
-    condition: ColumnElement[bool] | Callable[[Any], ColumnElement[bool]],
+    condition: Condition | Callable[[Any], Condition],
     *,
     identity: Any = None,
     name: str = "predicate",
@@ -228,10 +229,13 @@ class Guards:
     def _condition(self, entity: EntityInfo, criterion: Criterion) -> ColumnElement[bool]:
         if isinstance(criterion, Match):
             return criterion.condition()
-        if not criterion.per_scope:
-            return criterion.condition  # type: ignore[return-value]
-        made = self._from_context(entity, criterion.name, criterion.condition)  # type: ignore[arg-type]
-        return sa.true() if made is True else made
+        made: Any = criterion.condition
+        if criterion.per_scope:
+            made = self._from_context(entity, criterion.name, made)
+        if made is True:
+            return sa.true()
+        found = sql_of(made)  # of a column that is true or false, or a computed attribute
+        return made if found is None else found
 
     def _from_context(self, entity: EntityInfo, name: str, value: Callable[[Any], Any]) -> Any:
         error: Exception | None = None

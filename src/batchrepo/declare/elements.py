@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import QueryableAttribute
-from sqlalchemy.sql.elements import UnaryExpression
+from sqlalchemy.sql.elements import SQLCoreOperations, UnaryExpression
 
 from batchrepo.errors import DeclarationError, InvalidArgument
 from batchrepo.mapping.entity import Sources, is_relationship, shown
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from sqlalchemy.sql.selectable import FromClause
 
     from batchrepo.mapping import RelationInfo
+
+
+Condition = SQLCoreOperations[bool]
+"""What a read takes as a condition: a comparison, or a column or computed attribute that is true or false."""
 
 
 def sql_of(element: Any) -> ColumnElement[Any] | None:

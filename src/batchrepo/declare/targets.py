@@ -6,10 +6,10 @@ import inspect
 import sys
 from dataclasses import dataclass
 from functools import cached_property
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, get_args, get_type_hints
+from types import SimpleNamespace, UnionType
+from typing import TYPE_CHECKING, Any, Union, get_args, get_origin, get_type_hints
 
-from sqlalchemy.orm import QueryableAttribute
+from sqlalchemy.orm import Mapped, QueryableAttribute
 
 from batchrepo.declare.computed import Computed
 from batchrepo.declare.elements import sql_of, why_no_expression
@@ -142,11 +142,15 @@ def _annotated(attribute: QueryableAttribute[Any]) -> Any:
         holder = SimpleNamespace(__annotations__={attribute.key: annotation})
         try:
             hint = get_type_hints(holder, vars(sys.modules[base.__module__]))[attribute.key]
-        except Exception:  # noqa: BLE001  what is imported for type checkers only is not known
+        except Exception:  # noqa: BLE001  a class that is mapped by hand may name what only type checkers see
             return None
-        arguments = get_args(hint)
-        mapped = arguments[0] if arguments else hint
-        options = [option for option in get_args(mapped) if option is not type(None)] or [mapped]
-        only = options[0] if len(options) == 1 else None
-        return only if isinstance(only, type) and only not in (Any, object) else None
+        return _only_type(get_args(hint)[0] if get_origin(hint) is Mapped else hint)
     return None
+
+
+def _only_type(hint: Any) -> Any:
+    """The class that a hint names, perhaps beside None."""
+    if get_origin(hint) in (Union, UnionType):
+        options = [option for option in get_args(hint) if option is not type(None)]
+        hint = options[0] if len(options) == 1 else None
+    return hint if isinstance(hint, type) and hint not in (Any, object) else None

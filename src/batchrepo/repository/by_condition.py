@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sqlalchemy.orm import QueryableAttribute
-    from sqlalchemy.sql.elements import ColumnElement
 
+    from batchrepo.declare.elements import Condition
     from batchrepo.plan.fieldsets import Fieldset
 
 E = TypeVar("E")
@@ -37,7 +37,7 @@ class ReadsByCondition(RepositoryParts[E]):
     @overload
     async def find(
         self,
-        *where: ColumnElement[bool],
+        *where: Condition,
         order_by: Any = None,
         limit: int | None = None,
         include: Sequence[QueryableAttribute[Any]] = (),
@@ -47,7 +47,7 @@ class ReadsByCondition(RepositoryParts[E]):
         self,
         view: type[V],
         /,
-        *where: ColumnElement[bool],
+        *where: Condition,
         order_by: Any = None,
         limit: int | None = None,
         strategy: str | None = None,
@@ -84,7 +84,7 @@ class ReadsByCondition(RepositoryParts[E]):
         self,
         view: type[BaseModel],
         /,
-        *where: ColumnElement[bool],
+        *where: Condition,
         order_by: Any = None,
         limit: int | None = None,
         fields: str | Fieldset | None = None,
@@ -114,11 +114,9 @@ class ReadsByCondition(RepositoryParts[E]):
         return await self._finder.json(view, where, order_by, limit, by_alias, strategy, fields)
 
     @overload
-    async def first(self, *where: ColumnElement[bool], order_by: Any = None) -> E | None: ...
+    async def first(self, *where: Condition, order_by: Any = None) -> E | None: ...
     @overload
-    async def first(
-        self, view: type[V], /, *where: ColumnElement[bool], order_by: Any = None
-    ) -> V | None: ...
+    async def first(self, view: type[V], /, *where: Condition, order_by: Any = None) -> V | None: ...
     async def first(self, *where: Any, order_by: Any = None) -> Any:
         """The first row that meets all conditions, or None."""
         view, conditions = view_first(where)
@@ -130,12 +128,12 @@ class ReadsByCondition(RepositoryParts[E]):
             rows = await self._finder.entities(conditions, order, 1, ())
         return rows[0] if rows else None
 
-    async def count(self, *where: ColumnElement[bool]) -> int:
+    async def count(self, *where: Condition) -> int:
         """How many rows meet all conditions."""
         check_conditions(where)
         return await self._finder.count(where)
 
-    async def exists(self, *where: ColumnElement[bool]) -> bool:
+    async def exists(self, *where: Condition) -> bool:
         """Whether any row meets all conditions."""
         check_conditions(where)
         return await self._finder.exists(where)

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
     from sqlalchemy.orm import QueryableAttribute
-    from sqlalchemy.sql.elements import ColumnElement
 
+    from batchrepo.declare.elements import Condition
     from batchrepo.plan.fieldsets import Fieldset
     from batchrepo.plan.pages import JsonNumberedPage, JsonPage, NumberedPage, Page, PageRequest, Total
 
@@ -52,7 +52,7 @@ class ReadsByPage(RepositoryParts[E]):
     @overload
     async def page(
         self,
-        *where: ColumnElement[bool],
+        *where: Condition,
         order_by: Any = None,
         first: int | None = None,
         after: str | None = None,
@@ -66,7 +66,7 @@ class ReadsByPage(RepositoryParts[E]):
         self,
         view: type[V],
         /,
-        *where: ColumnElement[bool],
+        *where: Condition,
         order_by: Any = None,
         first: int | None = None,
         after: str | None = None,
@@ -122,7 +122,7 @@ class ReadsByPage(RepositoryParts[E]):
         self,
         view: type[BaseModel],
         /,
-        *where: ColumnElement[bool],
+        *where: Condition,
         order_by: Any = None,
         first: int | None = None,
         after: str | None = None,
@@ -146,7 +146,7 @@ class ReadsByPage(RepositoryParts[E]):
         self,
         key: Any,
         attribute: QueryableAttribute[list[C]],
-        *where: ColumnElement[bool],
+        *where: Condition,
         order_by: Any = None,
         first: int | None = None,
         after: str | None = None,
@@ -161,7 +161,7 @@ class ReadsByPage(RepositoryParts[E]):
         attribute: QueryableAttribute[Any],
         view: type[V],
         /,
-        *where: ColumnElement[bool],
+        *where: Condition,
         order_by: Any = None,
         first: int | None = None,
         after: str | None = None,
@@ -212,7 +212,7 @@ class ReadsByPage(RepositoryParts[E]):
         attribute: QueryableAttribute[Any],
         view: type[BaseModel],
         /,
-        *where: ColumnElement[bool],
+        *where: Condition,
         order_by: Any = None,
         first: int | None = None,
         after: str | None = None,
@@ -232,7 +232,7 @@ class ReadsByPage(RepositoryParts[E]):
     @overload
     async def numbered_page(
         self,
-        *where: ColumnElement[bool],
+        *where: Condition,
         number: int = 1,
         size: int | None = None,
         order_by: Any = None,
@@ -243,7 +243,7 @@ class ReadsByPage(RepositoryParts[E]):
         self,
         view: type[V],
         /,
-        *where: ColumnElement[bool],
+        *where: Condition,
         number: int = 1,
         size: int | None = None,
         order_by: Any = None,
@@ -281,7 +281,7 @@ class ReadsByPage(RepositoryParts[E]):
         self,
         view: type[BaseModel],
         /,
-        *where: ColumnElement[bool],
+        *where: Condition,
         number: int = 1,
         size: int | None = None,
         order_by: Any = None,
@@ -299,7 +299,7 @@ class ReadsByPage(RepositoryParts[E]):
     @overload
     def chunks(
         self,
-        *where: ColumnElement[bool],
+        *where: Condition,
         order_by: Any = None,
         after: str | None = None,
         size: int = 500,
@@ -310,7 +310,7 @@ class ReadsByPage(RepositoryParts[E]):
         self,
         view: type[V],
         /,
-        *where: ColumnElement[bool],
+        *where: Condition,
         order_by: Any = None,
         after: str | None = None,
         size: int = 500,
@@ -348,7 +348,7 @@ class ReadsByPage(RepositoryParts[E]):
     @overload
     def stream(
         self,
-        *where: ColumnElement[bool],
+        *where: Condition,
         order_by: Any = None,
         after: str | None = None,
         chunk_size: int = 500,
@@ -359,7 +359,7 @@ class ReadsByPage(RepositoryParts[E]):
         self,
         view: type[V],
         /,
-        *where: ColumnElement[bool],
+        *where: Condition,
         order_by: Any = None,
         after: str | None = None,
         chunk_size: int = 500,

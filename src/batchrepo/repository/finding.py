@@ -21,8 +21,6 @@ from batchrepo.strategies.totals import count_rows
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlalchemy.sql.elements import ColumnElement
-
     from batchrepo.declare.orders import OrderTerm
     from batchrepo.declare.repository_info import RepositoryInfo
     from batchrepo.mapping import RelationInfo
@@ -120,11 +118,11 @@ class Finder(Generic[E]):
         dicts = await self._dicts(compiled, where, order_by, limit, strategy, names, offset)
         return delivery.json(dicts, by_alias=by_alias)
 
-    async def count(self, where: Sequence[ColumnElement[bool]]) -> int:
+    async def count(self, where: Sequence[Any]) -> int:
         """How many rows meet the conditions."""
         return await count_rows(self.entity, where, self.scope)
 
-    async def exists(self, where: Sequence[ColumnElement[bool]]) -> bool:
+    async def exists(self, where: Sequence[Any]) -> bool:
         """Whether any row meets the conditions."""
         inner, guarded = select_rows(self.entity, [sa.literal(1)], self.scope.guards, where=where)
         values = self.scope.guards.values(guarded)

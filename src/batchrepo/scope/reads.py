@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncSession
     from sqlalchemy.orm import QueryableAttribute
-    from sqlalchemy.sql.elements import ColumnElement
     from sqlalchemy.sql.selectable import Select
 
     from batchrepo.declare.computed import Computed
     from batchrepo.declare.criteria import Guards
+    from batchrepo.declare.elements import Condition
     from batchrepo.loading import Batched
     from batchrepo.plan.pages import Page
     from batchrepo.scope.loaders import Loaders
@@ -129,7 +129,7 @@ class ScopeReads(ABC):
         self,
         entity: Any,
         attribute: QueryableAttribute[list[T]],
-        *where: ColumnElement[bool],
+        *where: Condition,
         order_by: Any = None,
         first: int | None = None,
         after: str | None = None,
@@ -145,7 +145,7 @@ class ScopeReads(ABC):
         attribute: QueryableAttribute[Any],
         view: type[V],
         /,
-        *where: ColumnElement[bool],
+        *where: Condition,
         order_by: Any = None,
         first: int | None = None,
         after: str | None = None,
