@@ -114,6 +114,7 @@ class Reading:
         self._lookups: dict[Top[Any], Lookup] = {}
         # What is above grows with what the application declares; what is below, with what clients ask for.
         self._narrowed: Bounded[tuple[ReadPlan, Fieldset, bool], _Prepared] = Bounded(NARROWED_VIEWS)
+        self._compiled: Bounded[ReadPlan, CompiledPlan] = Bounded(NARROWED_VIEWS)
         self._statements: Bounded[Any, Any] = Bounded(STATEMENTS)
         self._orders: Bounded[Any, PagedOrder] = Bounded(ORDERS)
         self._texts: Bounded[Any, str] = Bounded(ORDERS)
@@ -161,12 +162,24 @@ class Reading:
         if compiled is None:
             compiled = prepared.compiled[names] = compile_plan(
                 prepared.delivery.plan,
-                guarded=lambda entity: any(ancestor in self._criteria for ancestor in entity.ancestors),
+                guarded=self._guarded,
                 name_of=output_name if names == "output" else field_name,
                 paged=self.paged,
                 cursors=names == "field",
             )
         return prepared.delivery, compiled
+
+    def compiled(self, plan: ReadPlan) -> CompiledPlan:
+        """How a plan that no view stands for is read; its dicts are keyed by field names."""
+        found = self._compiled.get(plan)
+        if found is None:
+            found = self._compiled[plan] = compile_plan(
+                plan, guarded=self._guarded, name_of=field_name, paged=self.paged, cursors=True
+            )
+        return found
+
+    def _guarded(self, entity: EntityInfo) -> bool:
+        return any(ancestor in self._criteria for ancestor in entity.ancestors)
 
     def json(
         self,

@@ -92,10 +92,22 @@ def scope_of(info: strawberry.Info[Any, Any]) -> Scope:
     Raises:
         ScopeError: the schema has no `ScopeExtension`.
     """
+    return operation_scope(info.field_name)
+
+
+def operation_scope(asking: str) -> Scope:
+    """The scope of the operation that runs.
+
+    Args:
+        asking: the name of the field that asks, for the message.
+
+    Raises:
+        ScopeError: the schema has no `ScopeExtension`.
+    """
     scope = _operation_scope.get()
     if scope is None:
         raise ScopeError(
-            f"{info.field_name} asked for the scope, but its schema opens none. Write "
+            f"{asking} asked for the scope, but its schema opens none. Write "
             f"strawberry.Schema(..., extensions=[lambda: ScopeExtension(database)])."
         )
     return scope

@@ -1,0 +1,93 @@
+"""What a repository type exposes: for each of its fields, what is read for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from batchrepo.declare.orders import OrderTerm
+    from batchrepo.mapping import EntityInfo, RelationInfo
+    from batchrepo.plan.read import Field
+    from batchrepo.repository import Repository
+
+
+@dataclass(frozen=True, eq=False)
+class Value:
+    """A column or a computed attribute.
+
+    Attributes:
+        name: of the field in Python.
+        field: what is read for it.
+    """
+
+    name: str
+    field: Field
+
+
+@dataclass(frozen=True, eq=False)
+class Related:
+    """What a relation, or ``top`` and ``latest`` over one, leads to: an object, a list, or a connection.
+
+    Attributes:
+        name: of the field in Python.
+        relation: which is followed.
+        many: whether there is a list of rows.
+        where: conditions on them.
+        order: of them; empty for the relation's own.
+        first: at most so many, or None.
+    """
+
+    name: str
+    relation: RelationInfo
+    many: bool
+    where: tuple[Any, ...] = ()
+    order: tuple[OrderTerm, ...] = ()
+    first: int | None = None
+
+
+Member: TypeAlias = Value | Related
+"""What is read for a field."""
+
+
+@dataclass(frozen=True, eq=False)
+class RepositoryType:
+    """A GraphQL type made from a repository.
+
+    Attributes:
+        cls: the class with the fields.
+        repository: reads its rows.
+        entity: of the rows.
+        members: what is read for its fields, by their names in Python.
+    """
+
+    cls: type[Any]
+    repository: type[Repository[Any]]
+    entity: EntityInfo
+    members: Mapping[str, Member]
+
+    def objects(self, dicts: list[dict[str, Any]]) -> list[Any]:
+        """Instances of the class that have rows as their attributes."""
+        return [made(self.cls, values) for values in dicts]
+
+
+MARK = "__batchrepo_type__"
+"""The attribute of a class where its `RepositoryType` is."""
+
+KEY = "#key"
+"""Under which name an object that was not read yet has the primary key of its row."""
+
+
+def made(cls: type[Any], values: dict[str, Any]) -> Any:
+    """An instance of a class with these attributes, without calling its constructor."""
+    instance = object.__new__(cls)
+    instance.__dict__ = values
+    return instance
+
+
+def repository_type_of(cls: Any) -> RepositoryType | None:
+    """The `RepositoryType` of a class; None for any other."""
+    return getattr(cls, "__dict__", {}).get(MARK)
+

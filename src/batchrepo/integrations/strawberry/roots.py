@@ -1,0 +1,117 @@
+"""Root fields: one row by its key, lists, and connections of all rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from graphql import get_argument_values
+from strawberry.annotation import StrawberryAnnotation
+from strawberry.types.arguments import StrawberryArgument
+from strawberry.types.field import StrawberryField
+
+from batchrepo.errors import NotFound
+from batchrepo.integrations.strawberry.connections import PageOfRows, page_arguments
+from batchrepo.integrations.strawberry.extension import operation_scope
+from batchrepo.integrations.strawberry.planning import ConnectionSelection, Planning
+from batchrepo.integrations.strawberry.selections import Selections, object_type_of
+from batchrepo.integrations.strawberry.shapes import shape_of
+from batchrepo.plan.pages import read_request
+from batchrepo.repository.planned import Planned
+
+if TYPE_CHECKING:
+    from graphql import GraphQLResolveInfo
+
+    from batchrepo.integrations.strawberry.shapes import Shape
+
+
+class RootField(StrawberryField):
+    """A field that reads rows of a repository."""
+
+    @property
+    def is_basic_field(self) -> bool:
+        """It is not: it reads."""
+        return False
+
+    @property
+    def shape(self) -> Shape:
+        """What it gives."""
+        return shape_of(self.resolve_type())
+
+    @property
+    def arguments(self) -> list[StrawberryArgument]:
+        """The arguments in GraphQL."""
+        if self._arguments is None:
+            self._arguments = self._made_arguments()
+        return self._arguments
+
+    @arguments.setter
+    def arguments(self, value: list[StrawberryArgument]) -> None:
+        self._arguments = value
+
+    def _made_arguments(self) -> list[StrawberryArgument]:
+        shape = self.shape
+        if shape.paged:
+            return page_arguments()
+        if shape.many:
+            return []
+        entity = shape.cls.__batchrepo_type__.entity
+        return [
+            StrawberryArgument(column.name, None, StrawberryAnnotation(column.python_type))
+            for column in entity.key
+        ]
+
+    def get_result(self, source: Any, info: Any, args: list[Any], kwargs: Any) -> Any:
+        """The value."""
+        return self.resolve(source, info._raw_info)
+
+    async def resolve(self, _source: Any, info: GraphQLResolveInfo, **_arguments: Any) -> Any:
+        """The value, as graphql-core asks for it."""
+        shape = self.shape
+        kind = shape.cls.__batchrepo_type__
+        scope = operation_scope(info.field_name)
+        field = info.parent_type.fields[info.field_name]
+        planning = Planning(Selections(info), scope.reading.catalog)
+        asked = get_argument_values(field, info.field_nodes[0], planning.selections.variables)
+        reads = Planned(scope, kind.repository)
+        target = object_type_of(field)
+        assert target is not None
+        if shape.paged:
+            selected = ConnectionSelection(planning.selections, target, info.field_nodes)
+            plan = planning.plan(selected.node_type, selected.nodes)
+            size, largest = reads.info.page_size, reads.info.max_page_size
+            request = read_request(
+                first=asked.get("first"),
+                after=asked.get("after"),
+                last=asked.get("last"),
+                before=asked.get("before"),
+                total="exact" if selected.total else None,
+                default=size,
+                largest=largest,
+            )
+            page = await reads.page(plan, (), None, request)
+            return PageOfRows(kind.objects(page["items"]), page)
+        plan = planning.plan(target, [info.field_nodes])
+        if shape.many:
+            return kind.objects(await reads.rows(plan, (), None, None))
+        key = tuple(asked[column.name] for column in kind.entity.key)
+        found = await reads.by_key(plan, key if len(key) > 1 else key[0])
+        if found is None:
+            if shape.optional:
+                return None
+            raise NotFound(kind.entity.name, [key if len(key) > 1 else key[0]])
+        return kind.objects([found])[0]
+
+
+def one(**options: Any) -> Any:
+    """A root field that gives one row by its primary key."""
+    return RootField(**options)
+
+
+def many(**options: Any) -> Any:
+    """A root field that gives a list of rows."""
+    return RootField(**options)
+
+
+def connection(**options: Any) -> Any:
+    """A root field that gives all rows by pages."""
+    return RootField(**options)

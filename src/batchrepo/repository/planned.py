@@ -1,0 +1,79 @@
+"""Reading a plan that no view stands for: what plugs use that make their plans themselves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from batchrepo.declare.cursors import Cursors
+from batchrepo.repository.finding import Finder
+from batchrepo.repository.paging import Pager
+from batchrepo.sql.key_checks import check_keys
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from batchrepo.declare.orders import OrderTerm
+    from batchrepo.plan.pages import PageRequest
+    from batchrepo.plan.read import ReadPlan
+    from batchrepo.scope import Scope
+
+Dicts = list[dict[str, Any]]
+"""Rows, keyed by the names of the plan's fields."""
+
+
+class Planned:
+    """Reads rows of one repository in one scope, as dicts of any plan.
+
+    Args:
+        scope: where to read.
+        repository: a registered class.
+    """
+
+    def __init__(self, scope: Scope, repository: type[Any]) -> None:
+        self.scope = scope
+        self.info = scope.reading.catalog.by_class[repository]
+        self._finder: Finder[Any] = Finder(scope, self.info)
+        self._pager: Pager[Any] = Pager(self._finder)
+
+    async def rows(
+        self, plan: ReadPlan, where: Sequence[Any], order: tuple[OrderTerm, ...] | None, limit: int | None
+    ) -> Dicts:
+        """The rows that meet conditions."""
+        compiled = self.scope.reading.compiled(plan)
+        return await self._finder._dicts(compiled, where, order, limit, None, "field")
+
+    async def page(
+        self,
+        plan: ReadPlan,
+        where: Sequence[Any],
+        order: tuple[OrderTerm, ...] | None,
+        request: PageRequest,
+    ) -> dict[str, Any]:
+        """A page of them: a dict as those of relations that are read by pages."""
+        pager = self._pager
+        asked = pager._asked(where, order, request)
+        compiled = self.scope.reading.compiled(plan)
+
+        async def read() -> Any:
+            return await pager._dicts(compiled, asked, "field", None)
+
+        (dicts, found), counted = await pager._with_total(asked, read)
+        cursors = Cursors(self.scope.reading.cursors, asked.purpose, found.places)
+        start, end = cursors.ends
+        return {
+            "items": dicts,
+            "has_next": found.has_next,
+            "has_previous": found.has_previous,
+            "start_cursor": start,
+            "end_cursor": end,
+            "total": counted.total,
+            "total_is": counted.kind,
+            "cursors": cursors,
+        }
+
+    async def by_key(self, plan: ReadPlan, key: Any) -> dict[str, Any] | None:
+        """The row with a primary key, or None; batched with concurrent callers."""
+        entity = self.info.entity
+        (checked,) = check_keys(entity.name, entity.key, [key], self.scope.reading.engine.dialect)
+        compiled = self.scope.reading.compiled(plan)
+        return await self.scope.loaders.dicts_by_key(entity, compiled).load(checked)  # type: ignore[no-any-return]
