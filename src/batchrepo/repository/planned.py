@@ -13,9 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from batchrepo.declare.orders import OrderTerm
+    from batchrepo.mapping import RelationInfo
     from batchrepo.plan.pages import PageRequest
     from batchrepo.plan.read import ReadPlan
     from batchrepo.scope import Scope
+    from batchrepo.scope.related_pages import PageArguments
 
 Dicts = list[dict[str, Any]]
 """Rows, keyed by the names of the plan's fields."""
@@ -77,3 +79,17 @@ class Planned:
         (checked,) = check_keys(entity.name, entity.key, [key], self.scope.reading.engine.dialect)
         compiled = self.scope.reading.compiled(plan)
         return await self.scope.loaders.dicts_by_key(entity, compiled).load(checked)  # type: ignore[no-any-return]
+
+    async def related_page(
+        self, plan: ReadPlan, relation: RelationInfo, values: Sequence[Any], arguments: PageArguments
+    ) -> dict[str, Any]:
+        """A page of what a relation leads to; batched with concurrent callers, each with a cursor of its own.
+
+        Args:
+            plan: what is read of each row.
+            relation: which is followed.
+            values: of its local columns, in their order.
+            arguments: which page.
+        """
+        compiled = self.scope.reading.compiled(plan)
+        return await self.scope.related_pages.dicts_of_values(relation, values, compiled, arguments)

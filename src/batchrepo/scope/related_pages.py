@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from batchrepo.scope.peers import FetchMode
     from batchrepo.scope.related import Related
     from batchrepo.scope.scope import Scope
+    from batchrepo.strategies.compile import CompiledPlan
     from batchrepo.strategies.paging import Found, Place
     from batchrepo.strategies.related_pages import RelatedPages
 
@@ -136,6 +137,45 @@ class PagesOfRelated:
             total,
             "exact" if total is not None else None,
         )
+
+    async def dicts_of_values(
+        self,
+        relation: RelationInfo,
+        values: Sequence[Any],
+        compiled: CompiledPlan,
+        arguments: PageArguments,
+    ) -> dict[str, Any]:
+        """The page of a parent that is known by the values of the relation's local columns, as a dict.
+
+        Args:
+            relation: which is followed.
+            values: of its local columns, in their order.
+            compiled: what is read of each row.
+            arguments: which page, unchecked.
+
+        Returns:
+            What `Page` has, with dicts as its items.
+        """
+        asked = self._asked(relation, arguments)
+        found, total = None, 0 if asked.counted else None
+        if relation.remote is None or None not in values:
+            key = loadable(values[0] if len(values) == 1 else tuple(values))
+            counting = self._loaders.aggregates(relation).load((asked.pages.counted, key)) if asked.counted else None
+            loading = self._loaders.pages(asked.pages, compiled).load((key, asked.start, asked.stop))
+            found, total = await self._both(loading, counting)
+        dicts, page = found or ([], None)
+        cursors = self._cursors(asked, page)
+        start, end = cursors.ends
+        return {
+            "items": dicts,
+            "has_next": page is not None and page.has_next,
+            "has_previous": page is not None and page.has_previous,
+            "start_cursor": start,
+            "end_cursor": end,
+            "total": total,
+            "total_is": "exact" if total is not None else None,
+            "cursors": cursors,
+        }
 
     async def _by_key(
         self, info: RepositoryInfo, key: Any, asked: _Asked, loader: BatchLoader[Any, Any]

@@ -18,6 +18,23 @@ from batchrepo.integrations.extras import require
 
 require("strawberry", name="Strawberry", extra="strawberry")
 
-from batchrepo.integrations.strawberry.extension import ScopeExtension, scope_of  # noqa: E402  the check comes first
+# The check comes first.
+from batchrepo.integrations.strawberry.connections import Connection, Edge  # noqa: E402
+from batchrepo.integrations.strawberry.declaring import repository_type  # noqa: E402
+from batchrepo.integrations.strawberry.extension import ScopeExtension  # noqa: E402
+from batchrepo.integrations.strawberry.objects import field, to_type  # noqa: E402
+from batchrepo.integrations.strawberry.roots import connection, many, one  # noqa: E402
+from batchrepo.integrations.strawberry.scopes import scope_of  # noqa: E402
 
-__all__ = ["ScopeExtension", "scope_of"]
+__all__ = [
+    "Connection",
+    "Edge",
+    "ScopeExtension",
+    "connection",
+    "field",
+    "many",
+    "one",
+    "repository_type",
+    "scope_of",
+    "to_type",
+]

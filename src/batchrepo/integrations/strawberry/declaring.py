@@ -14,7 +14,8 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import strawberry
 from strawberry.annotation import StrawberryAnnotation
@@ -25,7 +26,12 @@ from batchrepo.declare.computed import Aggregate, Computed, Expression, Fetched,
 from batchrepo.errors import DeclarationError, did_you_mean
 from batchrepo.integrations.strawberry.connections import page_arguments
 from batchrepo.integrations.strawberry.members import MARK, Member, Related, RepositoryType, Value
-from batchrepo.integrations.strawberry.resolving import resolve_related, resolve_value
+from batchrepo.integrations.strawberry.resolving import (
+    Resolver,
+    arguments_of,
+    related_resolver,
+    value_resolver,
+)
 from batchrepo.integrations.strawberry.scalars import annotation_of_column, annotation_of_computed
 from batchrepo.integrations.strawberry.shapes import shape_of
 from batchrepo.mapping import entity_info
@@ -73,15 +79,17 @@ class RepositoryField(StrawberryField):
     def arguments(self, value: list[StrawberryArgument]) -> None:
         self._arguments = value
 
-    def get_result(self, source: Any, info: Any, args: list[Any], kwargs: Any) -> Any:
-        """The value; this way is taken where the field has permissions or extensions."""
-        return self.resolve(source, info._raw_info)
-
-    def resolve(self, source: Any, info: Any, **_arguments: Any) -> Any:
-        """The value, as graphql-core asks for it."""
+    @cached_property
+    def resolver(self) -> Resolver:
+        """Gives the value, as graphql-core asks for it."""
         if isinstance(self.member, Value):
-            return resolve_value(self.member, source, info)
-        return resolve_related(source, info)
+            return value_resolver(self.member.name)
+        return related_resolver(self.member, shape_of(self.resolve_type()))
+
+    def get_result(self, source: Any, info: Any, args: list[Any], kwargs: Any) -> Any:
+        """The value, where the field has permissions or extensions, which Strawberry asks first."""
+        raw = info._raw_info
+        return self.resolver(source, raw, **(arguments_of(raw) if self.arguments else {}))
 
 
 def repository_type(
@@ -175,4 +183,4 @@ def _automatic(member: Member, annotation: Any, cls: type[Any]) -> Any:
             )
 
 
-__all__ = ["RepositoryField", "get_args", "get_origin", "repository_type"]
+__all__ = ["RepositoryField", "repository_type"]

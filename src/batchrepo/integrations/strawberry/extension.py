@@ -4,29 +4,24 @@ from __future__ import annotations
 
 import inspect
 from contextlib import asynccontextmanager
-from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from graphql import GraphQLError
 from sqlalchemy.exc import SQLAlchemyError
 from strawberry.extensions import SchemaExtension
 
-from batchrepo.errors import BatchRepoError, ScopeError
+from batchrepo.errors import BatchRepoError
 from batchrepo.integrations.requests import scopes_of
 from batchrepo.integrations.strawberry.errors import typed
+from batchrepo.integrations.strawberry.preparing import prepare
+from batchrepo.integrations.strawberry.scopes import current_scope
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
-    import strawberry
-
     from batchrepo.database import Database
     from batchrepo.integrations.requests import RequestScopes
     from batchrepo.scope import Scope
-
-# Not in the GraphQL context: the operations of a batched request run side by side with one context.
-_operation_scope: ContextVar[Scope | None] = ContextVar("batchrepo_operation_scope", default=None)
-
 
 class ScopeExtension(SchemaExtension):
     """Gives each operation a scope: ``Schema(..., extensions=[lambda: ScopeExtension(database)])``.
@@ -49,17 +44,18 @@ class ScopeExtension(SchemaExtension):
 
     async def on_operation(self) -> AsyncIterator[None]:
         """Open the scope, run the operation, close the scope."""
-        before = _operation_scope.get()
+        prepare(self.execution_context.schema)
+        before = current_scope.get()
         try:
             async with self._scope() as scope:
-                _operation_scope.set(scope)
+                current_scope.set(scope)
                 yield
                 _type_errors(self.execution_context.result)
         except (BatchRepoError, SQLAlchemyError) as error:
             # What goes wrong outside of a field, such as unsaved changes when the scope closes.
             raise typed(GraphQLError(str(error), original_error=error)) from error
         finally:
-            _operation_scope.set(before)
+            current_scope.set(before)
 
     def on_stream_result(self, result: Any) -> Iterator[None]:
         """Give the errors of a streamed result their codes."""
@@ -81,36 +77,6 @@ class ScopeExtension(SchemaExtension):
         opened = scopes.open(context) if scopes is not None else self._database.scope(context)
         async with opened as scope:
             yield scope
-
-
-def scope_of(info: strawberry.Info[Any, Any]) -> Scope:
-    """The scope of the operation that a resolver runs in.
-
-    Args:
-        info: the resolver's ``info``.
-
-    Raises:
-        ScopeError: the schema has no `ScopeExtension`.
-    """
-    return operation_scope(info.field_name)
-
-
-def operation_scope(asking: str) -> Scope:
-    """The scope of the operation that runs.
-
-    Args:
-        asking: the name of the field that asks, for the message.
-
-    Raises:
-        ScopeError: the schema has no `ScopeExtension`.
-    """
-    scope = _operation_scope.get()
-    if scope is None:
-        raise ScopeError(
-            f"{asking} asked for the scope, but its schema opens none. Write "
-            f"strawberry.Schema(..., extensions=[lambda: ScopeExtension(database)])."
-        )
-    return scope
 
 
 def _scopes_of_request(context: Any) -> RequestScopes | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from batchrepo.declare.orders import OrderTerm
     from batchrepo.mapping import EntityInfo, RelationInfo
@@ -68,9 +68,21 @@ class RepositoryType:
     entity: EntityInfo
     members: Mapping[str, Member]
 
-    def objects(self, dicts: list[dict[str, Any]]) -> list[Any]:
-        """Instances of the class that have rows as their attributes."""
-        return [made(self.cls, values) for values in dicts]
+    def objects(self, rows: Sequence[dict[str, Any]]) -> list[Any]:
+        """Instances of the class that have rows as their attributes; its constructor is not called."""
+        cls, new = self.cls, object.__new__
+        found = []
+        for values in rows:
+            instance = new(cls)
+            instance.__dict__ = values
+            found.append(instance)
+        return found
+
+    def object(self, row: dict[str, Any]) -> Any:
+        """As `objects`, of one row."""
+        instance = object.__new__(self.cls)
+        instance.__dict__ = row
+        return instance
 
 
 MARK = "__batchrepo_type__"
@@ -78,13 +90,6 @@ MARK = "__batchrepo_type__"
 
 KEY = "#key"
 """Under which name an object that was not read yet has the primary key of its row."""
-
-
-def made(cls: type[Any], values: dict[str, Any]) -> Any:
-    """An instance of a class with these attributes, without calling its constructor."""
-    instance = object.__new__(cls)
-    instance.__dict__ = values
-    return instance
 
 
 def repository_type_of(cls: Any) -> RepositoryType | None:

@@ -1,32 +1,131 @@
-"""Resolvers: what the plan has read are attributes of its object; what it has not read is loaded by the scope."""
+"""Resolvers: what the plan has read is an attribute of its object; what it has not read is loaded by the scope."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
+from graphql import get_argument_values
+
+from batchrepo.errors import InvalidArgument, NotFound
 from batchrepo.integrations.strawberry.connections import PageOfRows
-from batchrepo.integrations.strawberry.planning import DEFINITION, slot_of
-from batchrepo.integrations.strawberry.shapes import shape_of
+from batchrepo.integrations.strawberry.scopes import operation_scope
+from batchrepo.integrations.strawberry.lookahead import lookahead_of, nodes_at
+from batchrepo.integrations.strawberry.members import KEY, repository_type_of
+from batchrepo.integrations.strawberry.planning import slot_of
+from batchrepo.integrations.strawberry.selections import Selections, object_type_of
+from batchrepo.repository.planned import Planned
+from batchrepo.scope.related_pages import PageArguments
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from graphql import GraphQLResolveInfo
 
-    from batchrepo.integrations.strawberry.members import Value
+    from batchrepo.integrations.strawberry.members import Related, RepositoryType
+    from batchrepo.integrations.strawberry.shapes import Shape
+
+Resolver: TypeAlias = "Callable[..., Any]"
+"""As graphql-core calls it: with the object, the info and the arguments."""
 
 
-def resolve_value(member: Value, source: Any, _info: GraphQLResolveInfo) -> Any:
-    """A column or computed attribute."""
-    return source.__dict__[member.name]
+def value_resolver(name: str) -> Resolver:
+    """The resolver of a column or computed attribute."""
+
+    def resolve(source: Any, info: GraphQLResolveInfo) -> Any:
+        try:
+            return source.__dict__[name]
+        except KeyError:
+            return _load_and(resolve, source, info)
+
+    return resolve
 
 
-def resolve_related(source: Any, info: GraphQLResolveInfo) -> Any:
-    """What a relation leads to."""
-    found = source.__dict__[slot_of(info.field_nodes[0])]
-    if found is None:
-        return None
-    field = info.parent_type.fields[info.field_name].extensions[DEFINITION]
-    shape = shape_of(field.resolve_type())
-    kind = shape.cls.__dict__["__batchrepo_type__"]
+def related_resolver(member: Related, shape: Shape) -> Resolver:
+    """The resolver of a relation."""
+    kind = repository_type_of(shape.cls)
+    assert kind is not None
     if shape.paged:
+        return _page_resolver(member, kind)
+    deliver: Callable[[Any], Any] = kind.objects if shape.many else kind.object
+
+    def resolve(source: Any, info: GraphQLResolveInfo) -> Any:
+        try:
+            found = source.__dict__[slot_of(info.field_nodes[0])]
+        except KeyError:
+            return _load_and(resolve, source, info)
+        return None if found is None else deliver(found)
+
+    return resolve
+
+
+def _page_resolver(member: Related, kind: RepositoryType) -> Resolver:
+    local = tuple(f"#{column.name}" for column in member.relation.local)
+
+    def resolve(source: Any, info: GraphQLResolveInfo, **arguments: Any) -> Any:
+        values = source.__dict__
+        try:
+            found = values[slot_of(info.field_nodes[0])]
+        except KeyError:
+            if all(name in values for name in local):
+                return _load_page(member, kind, [values[name] for name in local], info, arguments)
+            return _load_and(resolve, source, info, **arguments)
         return PageOfRows(kind.objects(found["items"]), found)
-    return kind.objects(found) if shape.many else kind.objects([found])[0]
+
+    return resolve
+
+
+async def _load_page(
+    member: Related, kind: RepositoryType, values: list[Any], info: GraphQLResolveInfo, asked: dict[str, Any]
+) -> PageOfRows:
+    """A page from a cursor, which no plan covers: loaded for all parents together."""
+    scope = operation_scope(info.field_name)
+    field = info.parent_type.fields[info.field_name]
+    target = object_type_of(field)
+    assert target is not None
+    plan, selected = lookahead_of(scope.reading).of_connection(info, target, info.field_nodes)
+    arguments = PageArguments(
+        member.where,
+        member.order or None,
+        asked.get("first"),
+        asked.get("after"),
+        asked.get("last"),
+        asked.get("before"),
+        "exact" if selected.total else None,
+    )
+    page = await Planned(scope, kind.repository).related_page(plan, member.relation, values, arguments)
+    return PageOfRows(kind.objects(page["items"]), page)
+
+
+async def _load_and(resolve: Resolver, source: Any, info: GraphQLResolveInfo, **arguments: Any) -> Any:
+    await load_object(source, info)
+    found = resolve(source, info, **arguments)
+    return await found if hasattr(found, "__await__") else found
+
+
+async def load_object(source: Any, info: GraphQLResolveInfo) -> None:
+    """Read an object that stands for a row of which only the key is known: all that the query selects of it.
+
+    Raises:
+        InvalidArgument: it is no such object.
+        NotFound: there is no such row (that the scope may see).
+    """
+    kind = repository_type_of(type(source))
+    if kind is None or KEY not in source.__dict__:
+        raise InvalidArgument(
+            f"{info.parent_type.name}.{info.field_name} was asked of {type(source).__name__!r}, which was not read for "
+            f"it. A resolver that returns a {info.parent_type.name} writes to_type({info.parent_type.name}Type, row)."
+        )
+    scope = operation_scope(info.field_name)
+    target, nodes = nodes_at(info)
+    plan = lookahead_of(scope.reading).of_objects(info, target, nodes)
+    key = source.__dict__[KEY]
+    row = await Planned(scope, kind.repository).by_key(plan, key)
+    if row is None:
+        raise NotFound(kind.entity.name, [key])
+    source.__dict__.update(row)
+
+
+def arguments_of(info: GraphQLResolveInfo) -> dict[str, Any]:
+    """The arguments of a field, as GraphQL has them."""
+    field = info.parent_type.fields[info.field_name]
+    return get_argument_values(field, info.field_nodes[0], Selections(info).variables)

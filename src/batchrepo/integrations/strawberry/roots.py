@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from graphql import get_argument_values
 from strawberry.annotation import StrawberryAnnotation
 from strawberry.types.arguments import StrawberryArgument
 from strawberry.types.field import StrawberryField
 
 from batchrepo.errors import NotFound
 from batchrepo.integrations.strawberry.connections import PageOfRows, page_arguments
-from batchrepo.integrations.strawberry.extension import operation_scope
-from batchrepo.integrations.strawberry.planning import ConnectionSelection, Planning
-from batchrepo.integrations.strawberry.selections import Selections, object_type_of
+from batchrepo.integrations.strawberry.scopes import operation_scope
+from batchrepo.integrations.strawberry.lookahead import lookahead_of
+from batchrepo.integrations.strawberry.resolving import arguments_of
+from batchrepo.integrations.strawberry.selections import object_type_of
 from batchrepo.integrations.strawberry.shapes import shape_of
 from batchrepo.plan.pages import read_request
 from batchrepo.repository.planned import Planned
@@ -62,22 +62,21 @@ class RootField(StrawberryField):
 
     def get_result(self, source: Any, info: Any, args: list[Any], kwargs: Any) -> Any:
         """The value."""
-        return self.resolve(source, info._raw_info)
+        raw = info._raw_info
+        return self.resolver(source, raw, **arguments_of(raw))
 
-    async def resolve(self, _source: Any, info: GraphQLResolveInfo, **_arguments: Any) -> Any:
-        """The value, as graphql-core asks for it."""
+    async def resolver(self, _source: Any, info: GraphQLResolveInfo, **asked: Any) -> Any:
+        """Gives the value, as graphql-core asks for it."""
         shape = self.shape
         kind = shape.cls.__batchrepo_type__
         scope = operation_scope(info.field_name)
         field = info.parent_type.fields[info.field_name]
-        planning = Planning(Selections(info), scope.reading.catalog)
-        asked = get_argument_values(field, info.field_nodes[0], planning.selections.variables)
+        ahead = lookahead_of(scope.reading)
         reads = Planned(scope, kind.repository)
         target = object_type_of(field)
         assert target is not None
         if shape.paged:
-            selected = ConnectionSelection(planning.selections, target, info.field_nodes)
-            plan = planning.plan(selected.node_type, selected.nodes)
+            plan, selected = ahead.of_connection(info, target, info.field_nodes)
             size, largest = reads.info.page_size, reads.info.max_page_size
             request = read_request(
                 first=asked.get("first"),
@@ -90,7 +89,7 @@ class RootField(StrawberryField):
             )
             page = await reads.page(plan, (), None, request)
             return PageOfRows(kind.objects(page["items"]), page)
-        plan = planning.plan(target, [info.field_nodes])
+        plan = ahead.of_objects(info, target, info.field_nodes)
         if shape.many:
             return kind.objects(await reads.rows(plan, (), None, None))
         key = tuple(asked[column.name] for column in kind.entity.key)
@@ -99,7 +98,7 @@ class RootField(StrawberryField):
             if shape.optional:
                 return None
             raise NotFound(kind.entity.name, [key if len(key) > 1 else key[0]])
-        return kind.objects([found])[0]
+        return kind.object(found)
 
 
 def one(**options: Any) -> Any:

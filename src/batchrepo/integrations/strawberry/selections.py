@@ -44,11 +44,22 @@ class Selections:
             parent: the object's type.
             nodes: the fields that lead to the object.
         """
+        return list(self.by_key(parent, nodes).values())
+
+    def by_key(self, parent: GraphQLObjectType, nodes: Iterable[FieldNode]) -> dict[str, list[FieldNode]]:
+        """As `below`, by the response keys."""
         groups: dict[str, list[FieldNode]] = {}
+        seen: set[str] = set()
         for node in nodes:
             if node.selection_set is not None:
-                self._collect(parent, node.selection_set.selections, groups, set())
-        return list(groups.values())
+                self._collect(parent, node.selection_set.selections, groups, seen)
+        return groups
+
+    def roots(self, root: GraphQLObjectType) -> dict[str, list[FieldNode]]:
+        """The root fields of the operation, by their response keys."""
+        groups: dict[str, list[FieldNode]] = {}
+        self._collect(root, self.operation.selection_set.selections, groups, set())
+        return groups
 
     def merged(self, parent: GraphQLObjectType, objects: Iterable[Sequence[FieldNode]]) -> list[list[FieldNode]]:
         """As `below`, for an object that is selected under several response keys."""

@@ -1,0 +1,171 @@
+"""Look-ahead remembered: the plans of selections, by the fields of a document and the variables that they use."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+from graphql import GraphQLObjectType
+from graphql.language import FieldNode, FragmentSpreadNode, VariableNode
+
+from batchrepo.bounded import Bounded
+from batchrepo.integrations.strawberry.planning import ConnectionSelection, Planning
+from batchrepo.integrations.strawberry.selections import Selections, field_of, object_type_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from graphql import GraphQLResolveInfo
+    from graphql.language import Node
+
+    from batchrepo.plan.read import ReadPlan
+    from batchrepo.strategies.reading import Reading
+
+PLACES = 1_024
+"""How many places of documents are remembered, each with the plans for its last values of variables."""
+
+VALUES = 64
+"""How many plans are remembered for one place."""
+
+
+class Lookahead:
+    """Plans for what queries select, made once for each place in a document.
+
+    Args:
+        reading: of the Database.
+    """
+
+    def __init__(self, reading: Reading) -> None:
+        self._reading = reading
+        self._places: Bounded[Any, _Place] = Bounded(PLACES)
+
+    def of_objects(
+        self, info: GraphQLResolveInfo, target: GraphQLObjectType, nodes: Sequence[FieldNode]
+    ) -> ReadPlan:
+        """What is read for the objects that a field leads to.
+
+        Args:
+            info: of any field of the operation.
+            target: the type of the objects.
+            nodes: the field.
+        """
+        plan, _ = self._planned(info, target, nodes, connection=False)
+        return plan
+
+    def of_connection(
+        self, info: GraphQLResolveInfo, target: GraphQLObjectType, nodes: Sequence[FieldNode]
+    ) -> tuple[ReadPlan, ConnectionSelection]:
+        """What is read for the rows of a connection, and what else of it is selected."""
+        plan, selected = self._planned(info, target, nodes, connection=True)
+        assert selected is not None
+        return plan, selected
+
+    def _planned(
+        self, info: GraphQLResolveInfo, target: GraphQLObjectType, nodes: Sequence[FieldNode], *, connection: bool
+    ) -> tuple[ReadPlan, ConnectionSelection | None]:
+        key = (id(target), *map(id, nodes))
+        place = self._places.get(key)
+        if place is None:
+            place = self._places[key] = _Place(info, nodes)
+        values = place.values(info)
+        found = place.plans.get(values) if values is not None else None
+        if found is None:
+            selections = Selections(info)
+            planning = Planning(selections, self._reading.catalog)
+            if connection:
+                selected = ConnectionSelection(selections, target, nodes)
+                found = planning.plan(selected.node_type, selected.nodes), selected
+            else:
+                found = planning.plan(target, [nodes]), None
+            if values is not None:
+                place.plans[values] = found
+        return found
+
+
+class _Place:
+    """A field of a document, or several that are answered together.
+
+    Attributes:
+        plans: by the values of the variables that are used below it.
+    """
+
+    def __init__(self, info: GraphQLResolveInfo, nodes: Sequence[FieldNode]) -> None:
+        self.plans: Bounded[Any, tuple[ReadPlan, ConnectionSelection | None]] = Bounded(VALUES)
+        # What is referenced keeps its identity, by which the place is found.
+        self._document = (info.schema, info.operation, info.fragments, tuple(nodes))
+        self._variables = tuple(sorted(_variables_below(info, nodes)))
+
+    def values(self, info: GraphQLResolveInfo) -> tuple[Any, ...] | None:
+        """The values that decide about the plan; None where they cannot be compared."""
+        if not self._variables:
+            return ()
+        given: Any = info.variable_values
+        coerced = getattr(given, "coerced", given)
+        values = tuple(_frozen(coerced[name]) if name in coerced else _Place for name in self._variables)
+        try:
+            hash(values)
+        except TypeError:
+            return None
+        return values
+
+
+def _frozen(value: Any) -> Any:
+    if isinstance(value, dict):
+        return tuple((key, _frozen(item)) for key, item in value.items())
+    # 1, 1.0 and True are equal, and not the same.
+    return tuple(map(_frozen, value)) if isinstance(value, list) else (type(value), value)
+
+
+def _variables_below(info: GraphQLResolveInfo, nodes: Sequence[FieldNode]) -> set[str]:
+    """The variables in everything that fields select; not those in their own arguments."""
+    found: set[str] = set()
+    seen: set[str] = set()
+    pending: list[Any] = [node.selection_set for node in nodes]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, VariableNode):
+            found.add(node.name.value)
+        elif isinstance(node, FragmentSpreadNode) and node.name.value not in seen:
+            seen.add(node.name.value)
+            pending.append(info.fragments[node.name.value])
+        pending += _parts(node)
+    return found
+
+
+def _parts(node: Node | None) -> Iterator[Any]:
+    for key in node.keys if node is not None else ():
+        value = getattr(node, key, None)
+        if isinstance(value, tuple | list):
+            yield from value
+        elif hasattr(value, "keys") and not isinstance(value, str):
+            yield value
+
+
+_known: WeakKeyDictionary[Reading, Lookahead] = WeakKeyDictionary()
+
+
+def lookahead_of(reading: Reading) -> Lookahead:
+    """The look-ahead of a Database."""
+    found = _known.get(reading)
+    if found is None:
+        found = _known[reading] = Lookahead(reading)
+    return found
+
+
+def nodes_at(info: GraphQLResolveInfo) -> tuple[GraphQLObjectType, list[FieldNode]]:
+    """The type of the object whose field is resolved, and the fields of the document that lead to the object."""
+    keys = [key for key in info.path.prev.as_list() if isinstance(key, str)] if info.path.prev else []
+    selections = Selections(info)
+    current = info.schema.get_root_type(info.operation.operation)
+    assert current is not None
+    nodes: list[FieldNode] = []
+    groups = selections.roots(current)
+    for key in keys:
+        nodes = groups[key]
+        field = field_of(current, nodes[0])
+        assert field is not None
+        following = object_type_of(field)
+        assert following is not None
+        current = following
+        groups = selections.by_key(current, nodes)
+    return current, nodes
