@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Any
 from batchrepo.declare.cursors import Cursors
 from batchrepo.repository.finding import Finder
 from batchrepo.repository.paging import Pager
+from batchrepo.scope.related import loadable
 from batchrepo.sql.key_checks import check_keys
+from batchrepo.sql.rows import Lookup
+from batchrepo.strategies.compile import lookup_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -79,6 +82,37 @@ class Planned:
         (checked,) = check_keys(entity.name, entity.key, [key], self.scope.reading.engine.dialect)
         compiled = self.scope.reading.compiled(plan)
         return await self.scope.loaders.dicts_by_key(entity, compiled).load(checked)  # type: ignore[no-any-return]
+
+    async def related(
+        self,
+        plan: ReadPlan,
+        relation: RelationInfo,
+        values: Sequence[Any],
+        *,
+        where: tuple[Any, ...] = (),
+        order: tuple[OrderTerm, ...] = (),
+        first: int | None = None,
+    ) -> Dicts:
+        """What a relation leads to; batched with concurrent callers.
+
+        Args:
+            plan: what is read of each row.
+            relation: which is followed.
+            values: of its local columns, in their order.
+            where: conditions on the rows.
+            order: of the rows; empty for the relation's own.
+            first: at most so many, or None.
+        """
+        if relation.remote is not None and None in values:
+            return []
+        lookup = lookup_of(relation)
+        if where or order or first is not None:
+            lookup = Lookup(relation.target, (), relation, where, order or lookup.order, first)
+        elif relation.key_order is not None:
+            values = [values[i] for i in relation.key_order]
+        compiled = self.scope.reading.compiled(plan)
+        key = loadable(values[0] if len(values) == 1 else tuple(values))
+        return await self.scope.loaders.dicts(lookup, compiled).load(key)
 
     async def related_page(
         self, plan: ReadPlan, relation: RelationInfo, values: Sequence[Any], arguments: PageArguments

@@ -171,6 +171,15 @@ class Loaders:
 
         return self._made(("dicts", entity, compiled), f"{entity.name} as JSON", load)
 
+    def dicts(self, lookup: Lookup, compiled: CompiledPlan) -> BatchLoader[Any, list[dict[str, Any]]]:
+        """Lists of dicts of a plan by the keys of any lookup."""
+
+        async def load(keys: list[Any]) -> list[list[dict[str, Any]]]:
+            found, matched = await find_by_keys(compiled, lookup, keys, self.context)
+            return _grouped(keys, found, matched)
+
+        return self._made(("dicts", lookup.same, compiled), str(lookup), load)
+
     def pages(self, asked: RelatedPages, compiled: CompiledPlan) -> BatchLoader[Any, Any]:
         """Pages of a relation, as dicts of a plan and where they were found, by `PageKey`."""
 

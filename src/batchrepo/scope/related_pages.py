@@ -160,7 +160,9 @@ class PagesOfRelated:
         found, total = None, 0 if asked.counted else None
         if relation.remote is None or None not in values:
             key = loadable(values[0] if len(values) == 1 else tuple(values))
-            counting = self._loaders.aggregates(relation).load((asked.pages.counted, key)) if asked.counted else None
+            counting = (
+                self._loaders.aggregates(relation).load((asked.pages.counted, key)) if asked.counted else None
+            )
             loading = self._loaders.pages(asked.pages, compiled).load((key, asked.start, asked.stop))
             found, total = await self._both(loading, counting)
         dicts, page = found or ([], None)

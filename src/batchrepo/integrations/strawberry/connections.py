@@ -15,7 +15,6 @@ from strawberry.types.arguments import StrawberryArgument
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from graphql import GraphQLResolveInfo
 
 T = TypeVar("T")
 
@@ -34,7 +33,9 @@ class Connection(Generic[T]):
 
     edges: list[Edge[T]] = strawberry.field(description="The rows of this page.")
     page_info: PageInfo = strawberry.field(description="Whether there are more rows, and how to get them.")
-    total_count: int = strawberry.field(description="How many rows there are on all pages; counted if asked for.")
+    total_count: int = strawberry.field(
+        description="How many rows there are on all pages; counted if asked for."
+    )
 
 
 class PageEdge:

@@ -13,6 +13,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -111,16 +112,18 @@ def repository_type(
         namespace = sys.modules[cls.__module__].__dict__
         members: dict[str, Member] = {}
         annotations: dict[str, StrawberryAnnotation] = {}
-        for attribute, annotation in list(cls.__dict__.get("__annotations__", {}).items()):
+        for attribute, annotation in list(inspect.get_annotations(cls).items()):
             if isinstance(cls.__dict__.get(attribute), StrawberryField):
                 continue
             member = _member(cls, attribute, entity, repository)
             field = RepositoryField(python_name=attribute)
             field.member = members[attribute] = member
-            kind = _automatic(member, annotation, cls) if _is_auto(annotation, namespace) else annotation
+            kind = _automatic(member, cls) if _is_auto(annotation, namespace) else annotation
             field.type_annotation = annotations[attribute] = StrawberryAnnotation(kind, namespace=namespace)
             setattr(cls, attribute, field)
-        text = description or (cls.__doc__ if cls.__doc__ and not cls.__doc__.startswith(f"{cls.__name__}(") else None)
+        text = description or (
+            cls.__doc__ if cls.__doc__ and not cls.__doc__.startswith(f"{cls.__name__}(") else None
+        )
         made = strawberry.type(cls, name=name or cls.__name__.removesuffix("Type"), description=text)
         for strawberry_field in made.__strawberry_definition__.fields:  # type: ignore[attr-defined]
             # dataclasses put the annotation's text here, which knows nothing of its module.
@@ -169,7 +172,7 @@ def _is_auto(annotation: Any, namespace: dict[str, Any]) -> bool:
     return isinstance(annotation, StrawberryAuto)
 
 
-def _automatic(member: Member, annotation: Any, cls: type[Any]) -> Any:
+def _automatic(member: Member, cls: type[Any]) -> Any:
     where = f"{cls.__name__}.{member.name}"
     match member:
         case Value(field=ColumnField(column=column)) if column is not None:

@@ -14,7 +14,7 @@ from batchrepo.errors import BatchRepoError
 from batchrepo.integrations.requests import scopes_of
 from batchrepo.integrations.strawberry.errors import typed
 from batchrepo.integrations.strawberry.preparing import prepare
-from batchrepo.integrations.strawberry.scopes import current_scope
+from batchrepo.integrations.strawberry.scopes import Operation, current_operation
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from batchrepo.database import Database
     from batchrepo.integrations.requests import RequestScopes
     from batchrepo.scope import Scope
+
 
 class ScopeExtension(SchemaExtension):
     """Gives each operation a scope: ``Schema(..., extensions=[lambda: ScopeExtension(database)])``.
@@ -36,26 +37,35 @@ class ScopeExtension(SchemaExtension):
     Args:
         database: where the operation reads.
         context: makes the scope's context from the GraphQL context; a function, async or not.
+        look_ahead: read all that a root field selects by one plan. Without it each relation is loaded when it is
+            asked for, still batched: the same answers, more rounds.
     """
 
-    def __init__(self, database: Database, *, context: Callable[[Any], Any] | None = None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        context: Callable[[Any], Any] | None = None,
+        look_ahead: bool = True,
+    ) -> None:
         self._database = database
         self._context = context
+        self._look_ahead = look_ahead
 
     async def on_operation(self) -> AsyncIterator[None]:
         """Open the scope, run the operation, close the scope."""
         prepare(self.execution_context.schema)
-        before = current_scope.get()
+        before = current_operation.get()
         try:
             async with self._scope() as scope:
-                current_scope.set(scope)
+                current_operation.set(Operation(scope, self._look_ahead))
                 yield
                 _type_errors(self.execution_context.result)
         except (BatchRepoError, SQLAlchemyError) as error:
             # What goes wrong outside of a field, such as unsaved changes when the scope closes.
             raise typed(GraphQLError(str(error), original_error=error)) from error
         finally:
-            current_scope.set(before)
+            current_operation.set(before)
 
     def on_stream_result(self, result: Any) -> Iterator[None]:
         """Give the errors of a streamed result their codes."""

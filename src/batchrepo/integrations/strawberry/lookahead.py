@@ -5,19 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from graphql import GraphQLObjectType
 from graphql.language import FieldNode, FragmentSpreadNode, VariableNode
 
 from batchrepo.bounded import Bounded
 from batchrepo.integrations.strawberry.planning import ConnectionSelection, Planning
+from batchrepo.integrations.strawberry.scopes import running
 from batchrepo.integrations.strawberry.selections import Selections, field_of, object_type_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from graphql import GraphQLResolveInfo
+    from graphql import GraphQLObjectType
     from graphql.language import Node
 
+    from batchrepo.integrations.strawberry.selections import ResolveInfo
     from batchrepo.plan.read import ReadPlan
     from batchrepo.strategies.reading import Reading
 
@@ -40,7 +41,7 @@ class Lookahead:
         self._places: Bounded[Any, _Place] = Bounded(PLACES)
 
     def of_objects(
-        self, info: GraphQLResolveInfo, target: GraphQLObjectType, nodes: Sequence[FieldNode]
+        self, info: ResolveInfo, target: GraphQLObjectType, nodes: Sequence[FieldNode]
     ) -> ReadPlan:
         """What is read for the objects that a field leads to.
 
@@ -53,7 +54,7 @@ class Lookahead:
         return plan
 
     def of_connection(
-        self, info: GraphQLResolveInfo, target: GraphQLObjectType, nodes: Sequence[FieldNode]
+        self, info: ResolveInfo, target: GraphQLObjectType, nodes: Sequence[FieldNode]
     ) -> tuple[ReadPlan, ConnectionSelection]:
         """What is read for the rows of a connection, and what else of it is selected."""
         plan, selected = self._planned(info, target, nodes, connection=True)
@@ -61,9 +62,15 @@ class Lookahead:
         return plan, selected
 
     def _planned(
-        self, info: GraphQLResolveInfo, target: GraphQLObjectType, nodes: Sequence[FieldNode], *, connection: bool
+        self,
+        info: ResolveInfo,
+        target: GraphQLObjectType,
+        nodes: Sequence[FieldNode],
+        *,
+        connection: bool,
     ) -> tuple[ReadPlan, ConnectionSelection | None]:
-        key = (id(target), *map(id, nodes))
+        deep = running(info.field_name).look_ahead
+        key = (deep, id(target), *map(id, nodes))
         place = self._places.get(key)
         if place is None:
             place = self._places[key] = _Place(info, nodes)
@@ -71,7 +78,7 @@ class Lookahead:
         found = place.plans.get(values) if values is not None else None
         if found is None:
             selections = Selections(info)
-            planning = Planning(selections, self._reading.catalog)
+            planning = Planning(selections, self._reading.catalog, deep=deep)
             if connection:
                 selected = ConnectionSelection(selections, target, nodes)
                 found = planning.plan(selected.node_type, selected.nodes), selected
@@ -89,13 +96,13 @@ class _Place:
         plans: by the values of the variables that are used below it.
     """
 
-    def __init__(self, info: GraphQLResolveInfo, nodes: Sequence[FieldNode]) -> None:
+    def __init__(self, info: ResolveInfo, nodes: Sequence[FieldNode]) -> None:
         self.plans: Bounded[Any, tuple[ReadPlan, ConnectionSelection | None]] = Bounded(VALUES)
         # What is referenced keeps its identity, by which the place is found.
         self._document = (info.schema, info.operation, info.fragments, tuple(nodes))
         self._variables = tuple(sorted(_variables_below(info, nodes)))
 
-    def values(self, info: GraphQLResolveInfo) -> tuple[Any, ...] | None:
+    def values(self, info: ResolveInfo) -> tuple[Any, ...] | None:
         """The values that decide about the plan; None where they cannot be compared."""
         if not self._variables:
             return ()
@@ -116,7 +123,7 @@ def _frozen(value: Any) -> Any:
     return tuple(map(_frozen, value)) if isinstance(value, list) else (type(value), value)
 
 
-def _variables_below(info: GraphQLResolveInfo, nodes: Sequence[FieldNode]) -> set[str]:
+def _variables_below(info: ResolveInfo, nodes: Sequence[FieldNode]) -> set[str]:
     """The variables in everything that fields select; not those in their own arguments."""
     found: set[str] = set()
     seen: set[str] = set()
@@ -152,7 +159,7 @@ def lookahead_of(reading: Reading) -> Lookahead:
     return found
 
 
-def nodes_at(info: GraphQLResolveInfo) -> tuple[GraphQLObjectType, list[FieldNode]]:
+def nodes_at(info: ResolveInfo) -> tuple[GraphQLObjectType, list[FieldNode]]:
     """The type of the object whose field is resolved, and the fields of the document that lead to the object."""
     keys = [key for key in info.path.prev.as_list() if isinstance(key, str)] if info.path.prev else []
     selections = Selections(info)

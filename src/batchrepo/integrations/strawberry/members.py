@@ -95,4 +95,3 @@ KEY = "#key"
 def repository_type_of(cls: Any) -> RepositoryType | None:
     """The `RepositoryType` of a class; None for any other."""
     return getattr(cls, "__dict__", {}).get(MARK)
-

@@ -97,9 +97,9 @@ def field(resolver: Callable[..., Any] | None = None, *, requires: Sequence[str]
         DeclarationError: ``requires`` is a text.
     """
     if isinstance(requires, str):
-        raise DeclarationError(f"requires= expects names, such as ({requires!r},); got the text {requires!r}.")
-    made = RequiringField(
-        graphql_name=options.pop("name", None), type_annotation=None, **options
-    )
+        raise DeclarationError(
+            f"requires= expects names, such as ({requires!r},); got the text {requires!r}."
+        )
+    made = RequiringField(graphql_name=options.pop("name", None), type_annotation=None, **options)
     made.requires = tuple(requires)
     return made(resolver) if resolver is not None else made

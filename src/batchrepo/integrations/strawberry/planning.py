@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from graphql.language import FieldNode
 
     from batchrepo.declare.repository_info import Catalog
+    from batchrepo.mapping import RelationInfo
     from batchrepo.plan.read import Field
 
 DEFINITION = "strawberry-definition"
@@ -29,6 +30,11 @@ DEFINITION = "strawberry-definition"
 def slot_of(node: FieldNode) -> str:
     """Where an object has what was read for a field with its selection: one place for each field of the document."""
     return f"@{id(node):x}"
+
+
+def local_fields(relation: RelationInfo) -> list[Field]:
+    """The columns of an object that a relation starts from, for those who load it later."""
+    return [ColumnField(f"#{column.name}", column.attribute, column) for column in relation.local]
 
 
 def type_of(object_type: GraphQLObjectType) -> RepositoryType | None:
@@ -43,11 +49,13 @@ class Planning:
     Args:
         selections: of the operation.
         catalog: of the Database.
+        deep: whether relations are read too; else only the columns that lead to them.
     """
 
-    def __init__(self, selections: Selections, catalog: Catalog) -> None:
+    def __init__(self, selections: Selections, catalog: Catalog, *, deep: bool) -> None:
         self.selections = selections
         self.catalog = catalog
+        self.deep = deep
 
     def plan(self, object_type: GraphQLObjectType, objects: Sequence[Sequence[FieldNode]]) -> ReadPlan:
         """What is read for objects of a repository type.
@@ -82,12 +90,20 @@ class Planning:
     def _related(self, related: Related, field: GraphQLField, group: list[FieldNode]) -> list[Field]:
         target = object_type_of(field)
         assert target is not None
+        if not self.deep:
+            return local_fields(related.relation)
         if type_of(target) is None:
             return self._connection(related, field, target, group)
         plan = self.plan(target, [group])
         return [
             Include(
-                slot_of(group[0]), related.relation, plan, related.where, related.order, related.first, related.many
+                slot_of(group[0]),
+                related.relation,
+                plan,
+                related.where,
+                related.order,
+                related.first,
+                related.many,
             )
         ]
 
@@ -108,8 +124,10 @@ class Planning:
             largest=largest,
         )
         if request.after is not None or request.before is not None:
-            return [ColumnField(f"#{column.name}", column.attribute, column) for column in relation.local]
-        total = Aggregate("count", relation.attribute, None, related.where) if selected.total else None
+            return local_fields(relation)
+        total: Aggregate[int] | None = (
+            Aggregate("count", relation.attribute, None, related.where) if selected.total else None
+        )
         return [
             Include(
                 slot_of(group[0]),
@@ -132,7 +150,9 @@ class ConnectionSelection:
         total: whether the total is asked for.
     """
 
-    def __init__(self, selections: Selections, connection: GraphQLObjectType, group: list[FieldNode]) -> None:
+    def __init__(
+        self, selections: Selections, connection: GraphQLObjectType, group: Sequence[FieldNode]
+    ) -> None:
         edge = object_type_of(connection.fields["edges"])
         assert edge is not None
         node_type = object_type_of(edge.fields["node"])

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from graphql import get_argument_values
 
 from batchrepo.errors import InvalidArgument, NotFound
 from batchrepo.integrations.strawberry.connections import PageOfRows
-from batchrepo.integrations.strawberry.scopes import operation_scope
 from batchrepo.integrations.strawberry.lookahead import lookahead_of, nodes_at
 from batchrepo.integrations.strawberry.members import KEY, repository_type_of
-from batchrepo.integrations.strawberry.planning import slot_of
+from batchrepo.integrations.strawberry.planning import local_fields, slot_of
+from batchrepo.integrations.strawberry.scopes import running
 from batchrepo.integrations.strawberry.selections import Selections, object_type_of
 from batchrepo.repository.planned import Planned
 from batchrepo.scope.related_pages import PageArguments
@@ -19,9 +20,8 @@ from batchrepo.scope.related_pages import PageArguments
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from graphql import GraphQLResolveInfo
-
     from batchrepo.integrations.strawberry.members import Related, RepositoryType
+    from batchrepo.integrations.strawberry.selections import ResolveInfo
     from batchrepo.integrations.strawberry.shapes import Shape
 
 Resolver: TypeAlias = "Callable[..., Any]"
@@ -31,7 +31,7 @@ Resolver: TypeAlias = "Callable[..., Any]"
 def value_resolver(name: str) -> Resolver:
     """The resolver of a column or computed attribute."""
 
-    def resolve(source: Any, info: GraphQLResolveInfo) -> Any:
+    def resolve(source: Any, info: ResolveInfo) -> Any:
         try:
             return source.__dict__[name]
         except KeyError:
@@ -44,41 +44,56 @@ def related_resolver(member: Related, shape: Shape) -> Resolver:
     """The resolver of a relation."""
     kind = repository_type_of(shape.cls)
     assert kind is not None
+    local = tuple(field.name for field in local_fields(member.relation))
     if shape.paged:
-        return _page_resolver(member, kind)
-    deliver: Callable[[Any], Any] = kind.objects if shape.many else kind.object
+        deliver: Callable[[Any], Any] = partial(_page, kind)
+        load: Callable[..., Any] = _load_page
+    else:
+        deliver = kind.objects if shape.many else kind.object
+        load = _load_list if shape.many else _load_one
 
-    def resolve(source: Any, info: GraphQLResolveInfo) -> Any:
-        try:
-            found = source.__dict__[slot_of(info.field_nodes[0])]
-        except KeyError:
-            return _load_and(resolve, source, info)
-        return None if found is None else deliver(found)
-
-    return resolve
-
-
-def _page_resolver(member: Related, kind: RepositoryType) -> Resolver:
-    local = tuple(f"#{column.name}" for column in member.relation.local)
-
-    def resolve(source: Any, info: GraphQLResolveInfo, **arguments: Any) -> Any:
+    def resolve(source: Any, info: ResolveInfo, **arguments: Any) -> Any:
         values = source.__dict__
         try:
             found = values[slot_of(info.field_nodes[0])]
         except KeyError:
             if all(name in values for name in local):
-                return _load_page(member, kind, [values[name] for name in local], info, arguments)
+                return load(member, kind, [values[name] for name in local], info, arguments)
             return _load_and(resolve, source, info, **arguments)
-        return PageOfRows(kind.objects(found["items"]), found)
+        return None if found is None else deliver(found)
 
     return resolve
 
 
+def _page(kind: RepositoryType, found: dict[str, Any]) -> PageOfRows:
+    return PageOfRows(kind.objects(found["items"]), found)
+
+
+async def _load_list(
+    member: Related, kind: RepositoryType, values: list[Any], info: ResolveInfo, _: dict[str, Any]
+) -> list[Any]:
+    scope = running(info.field_name).scope
+    target = object_type_of(info.parent_type.fields[info.field_name])
+    assert target is not None
+    plan = lookahead_of(scope.reading).of_objects(info, target, info.field_nodes)
+    rows = await Planned(scope, kind.repository).related(
+        plan, member.relation, values, where=member.where, order=member.order, first=member.first
+    )
+    return kind.objects(rows)
+
+
+async def _load_one(
+    member: Related, kind: RepositoryType, values: list[Any], info: ResolveInfo, _: dict[str, Any]
+) -> Any:
+    found = await _load_list(member, kind, values, info, _)
+    return found[0] if found else None
+
+
 async def _load_page(
-    member: Related, kind: RepositoryType, values: list[Any], info: GraphQLResolveInfo, asked: dict[str, Any]
+    member: Related, kind: RepositoryType, values: list[Any], info: ResolveInfo, asked: dict[str, Any]
 ) -> PageOfRows:
     """A page from a cursor, which no plan covers: loaded for all parents together."""
-    scope = operation_scope(info.field_name)
+    scope = running(info.field_name).scope
     field = info.parent_type.fields[info.field_name]
     target = object_type_of(field)
     assert target is not None
@@ -93,16 +108,16 @@ async def _load_page(
         "exact" if selected.total else None,
     )
     page = await Planned(scope, kind.repository).related_page(plan, member.relation, values, arguments)
-    return PageOfRows(kind.objects(page["items"]), page)
+    return _page(kind, page)
 
 
-async def _load_and(resolve: Resolver, source: Any, info: GraphQLResolveInfo, **arguments: Any) -> Any:
+async def _load_and(resolve: Resolver, source: Any, info: ResolveInfo, **arguments: Any) -> Any:
     await load_object(source, info)
     found = resolve(source, info, **arguments)
     return await found if hasattr(found, "__await__") else found
 
 
-async def load_object(source: Any, info: GraphQLResolveInfo) -> None:
+async def load_object(source: Any, info: ResolveInfo) -> None:
     """Read an object that stands for a row of which only the key is known: all that the query selects of it.
 
     Raises:
@@ -115,7 +130,7 @@ async def load_object(source: Any, info: GraphQLResolveInfo) -> None:
             f"{info.parent_type.name}.{info.field_name} was asked of {type(source).__name__!r}, which was not read for "
             f"it. A resolver that returns a {info.parent_type.name} writes to_type({info.parent_type.name}Type, row)."
         )
-    scope = operation_scope(info.field_name)
+    scope = running(info.field_name).scope
     target, nodes = nodes_at(info)
     plan = lookahead_of(scope.reading).of_objects(info, target, nodes)
     key = source.__dict__[KEY]
@@ -125,7 +140,7 @@ async def load_object(source: Any, info: GraphQLResolveInfo) -> None:
     source.__dict__.update(row)
 
 
-def arguments_of(info: GraphQLResolveInfo) -> dict[str, Any]:
+def arguments_of(info: ResolveInfo) -> dict[str, Any]:
     """The arguments of a field, as GraphQL has them."""
     field = info.parent_type.fields[info.field_name]
     return get_argument_values(field, info.field_nodes[0], Selections(info).variables)

@@ -10,17 +10,16 @@ from strawberry.types.field import StrawberryField
 
 from batchrepo.errors import NotFound
 from batchrepo.integrations.strawberry.connections import PageOfRows, page_arguments
-from batchrepo.integrations.strawberry.scopes import operation_scope
 from batchrepo.integrations.strawberry.lookahead import lookahead_of
 from batchrepo.integrations.strawberry.resolving import arguments_of
+from batchrepo.integrations.strawberry.scopes import running
 from batchrepo.integrations.strawberry.selections import object_type_of
 from batchrepo.integrations.strawberry.shapes import shape_of
 from batchrepo.plan.pages import read_request
 from batchrepo.repository.planned import Planned
 
 if TYPE_CHECKING:
-    from graphql import GraphQLResolveInfo
-
+    from batchrepo.integrations.strawberry.selections import ResolveInfo
     from batchrepo.integrations.strawberry.shapes import Shape
 
 
@@ -65,11 +64,11 @@ class RootField(StrawberryField):
         raw = info._raw_info
         return self.resolver(source, raw, **arguments_of(raw))
 
-    async def resolver(self, _source: Any, info: GraphQLResolveInfo, **asked: Any) -> Any:
+    async def resolver(self, _source: Any, info: ResolveInfo, **asked: Any) -> Any:
         """Gives the value, as graphql-core asks for it."""
         shape = self.shape
         kind = shape.cls.__batchrepo_type__
-        scope = operation_scope(info.field_name)
+        scope = running(info.field_name).scope
         field = info.parent_type.fields[info.field_name]
         ahead = lookahead_of(scope.reading)
         reads = Planned(scope, kind.repository)
@@ -92,12 +91,13 @@ class RootField(StrawberryField):
         plan = ahead.of_objects(info, target, info.field_nodes)
         if shape.many:
             return kind.objects(await reads.rows(plan, (), None, None))
-        key = tuple(asked[column.name] for column in kind.entity.key)
-        found = await reads.by_key(plan, key if len(key) > 1 else key[0])
+        values = [asked[column.name] for column in kind.entity.key]
+        key = values[0] if len(values) == 1 else tuple(values)
+        found = await reads.by_key(plan, key)
         if found is None:
             if shape.optional:
                 return None
-            raise NotFound(kind.entity.name, [key if len(key) > 1 else key[0]])
+            raise NotFound(kind.entity.name, [key])
         return kind.object(found)
 
 

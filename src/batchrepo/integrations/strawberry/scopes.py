@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from batchrepo.errors import ScopeError
@@ -12,8 +13,22 @@ if TYPE_CHECKING:
 
     from batchrepo.scope import Scope
 
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """An operation that runs.
+
+    Attributes:
+        scope: where it reads.
+        look_ahead: whether all that it selects is read by one plan, or each relation when it is asked for.
+    """
+
+    scope: Scope
+    look_ahead: bool
+
+
 # Not in the GraphQL context: the operations of a batched request run side by side with one context.
-current_scope: ContextVar[Scope | None] = ContextVar("batchrepocurrent_scope", default=None)
+current_operation: ContextVar[Operation | None] = ContextVar("batchrepo_operation", default=None)
 
 
 def scope_of(info: strawberry.Info[Any, Any]) -> Scope:
@@ -25,11 +40,11 @@ def scope_of(info: strawberry.Info[Any, Any]) -> Scope:
     Raises:
         ScopeError: the schema has no `ScopeExtension`.
     """
-    return operation_scope(info.field_name)
+    return running(info.field_name).scope
 
 
-def operation_scope(asking: str) -> Scope:
-    """The scope of the operation that runs.
+def running(asking: str) -> Operation:
+    """The operation that runs.
 
     Args:
         asking: the name of the field that asks, for the message.
@@ -37,10 +52,10 @@ def operation_scope(asking: str) -> Scope:
     Raises:
         ScopeError: the schema has no `ScopeExtension`.
     """
-    scope = current_scope.get()
-    if scope is None:
+    operation = current_operation.get()
+    if operation is None:
         raise ScopeError(
             f"{asking} asked for the scope, but its schema opens none. Write "
             f"strawberry.Schema(..., extensions=[lambda: ScopeExtension(database)])."
         )
-    return scope
+    return operation

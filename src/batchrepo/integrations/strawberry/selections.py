@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from graphql import (
     GraphQLIncludeDirective,
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from graphql import GraphQLField, GraphQLResolveInfo
     from graphql.language import SelectionNode
 
+ResolveInfo: TypeAlias = "GraphQLResolveInfo[Any]"
+"""What graphql-core tells a resolver."""
+
 
 class Selections:
     """Follows the selections of one operation.
@@ -29,7 +32,7 @@ class Selections:
         info: of any field of the operation.
     """
 
-    def __init__(self, info: GraphQLResolveInfo) -> None:
+    def __init__(self, info: ResolveInfo) -> None:
         self.schema = info.schema
         self.fragments = info.fragments
         # Strawberry's executor gives the values alone, graphql-core's own has their origins too.
@@ -61,7 +64,9 @@ class Selections:
         self._collect(root, self.operation.selection_set.selections, groups, set())
         return groups
 
-    def merged(self, parent: GraphQLObjectType, objects: Iterable[Sequence[FieldNode]]) -> list[list[FieldNode]]:
+    def merged(
+        self, parent: GraphQLObjectType, objects: Iterable[Sequence[FieldNode]]
+    ) -> list[list[FieldNode]]:
         """As `below`, for an object that is selected under several response keys."""
         groups: dict[int, list[FieldNode]] = {}
         for nodes in objects:
@@ -111,7 +116,8 @@ class Selections:
 
 def field_of(parent: GraphQLObjectType, node: FieldNode) -> GraphQLField | None:
     """The definition of a selected field; None for ``__typename``."""
-    return parent.fields.get(node.name.value)
+    found: GraphQLField | None = parent.fields.get(node.name.value)
+    return found
 
 
 def object_type_of(field: GraphQLField) -> GraphQLObjectType | None:

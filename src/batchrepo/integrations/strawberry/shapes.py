@@ -36,8 +36,10 @@ def shape_of(kind: Any) -> Shape:
         kind = _eager(kind.of_type)
     if isinstance(kind, StrawberryList):
         item = _eager(kind.of_type)
-        return Shape(_eager(item.of_type) if isinstance(item, StrawberryOptional) else item, True, False, optional)
-    definition = getattr(kind, "__strawberry_definition__", None)
+        return Shape(
+            _eager(item.of_type) if isinstance(item, StrawberryOptional) else item, True, False, optional
+        )
+    definition: Any = getattr(kind, "__strawberry_definition__", None)
     generic = getattr(definition, "concrete_of", None)
     if generic is not None and generic.origin is Connection:
         (node,) = definition.type_var_map.values()
