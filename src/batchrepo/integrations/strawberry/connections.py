@@ -87,7 +87,6 @@ def page_arguments() -> list[StrawberryArgument]:
             name,
             None,
             StrawberryAnnotation(kind | None),
-            default=None,
             description=description,
         )
         for name, (kind, description) in texts.items()

@@ -19,6 +19,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import strawberry
+from strawberry import relay
 from strawberry.annotation import StrawberryAnnotation
 from strawberry.types.auto import StrawberryAuto
 from strawberry.types.field import StrawberryField
@@ -27,6 +28,7 @@ from batchrepo.declare.computed import Aggregate, Computed, Expression, Fetched,
 from batchrepo.errors import DeclarationError, did_you_mean
 from batchrepo.integrations.strawberry.connections import page_arguments
 from batchrepo.integrations.strawberry.members import MARK, Member, Related, RepositoryType, Value
+from batchrepo.integrations.strawberry.nodes import is_node_id, make_node
 from batchrepo.integrations.strawberry.resolving import (
     Resolver,
     arguments_of,
@@ -111,11 +113,16 @@ def repository_type(
         entity = entity_info(repository.entity_class)
         namespace = sys.modules[cls.__module__].__dict__
         members: dict[str, Member] = {}
+        if issubclass(cls, relay.Node):
+            make_node(cls, entity)
         annotations: dict[str, StrawberryAnnotation] = {}
         for attribute, annotation in list(inspect.get_annotations(cls).items()):
             if isinstance(cls.__dict__.get(attribute), StrawberryField):
                 continue
             member = _member(cls, attribute, entity, repository)
+            if is_node_id(annotation):
+                members[attribute] = member
+                continue
             field = RepositoryField(python_name=attribute)
             field.member = members[attribute] = member
             kind = _automatic(member, cls) if _is_auto(annotation, namespace) else annotation

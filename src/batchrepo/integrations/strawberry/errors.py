@@ -2,29 +2,53 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from graphql import GraphQLError
 from sqlalchemy.exc import SQLAlchemyError
+from strawberry.relay import GlobalIDValueError
 
-from batchrepo.errors import BatchRepoError
+from batchrepo.errors import BatchRepoError, InvalidCursor
 from batchrepo.integrations.outcomes import GENERAL, Outcome, outcome_of
+from batchrepo.integrations.strawberry.limits import of_text
+
+if TYPE_CHECKING:
+    from batchrepo.integrations.strawberry.limits import Limits
 
 
 def typed(error: GraphQLError) -> GraphQLError:
     """The error as a client sees it.
 
-    An error of batchrepo gets its code in ``extensions``, and the message that is meant for clients. One of
-    SQLAlchemy is replaced, since its message holds the statement and its parameters. Others stay.
+    An error of batchrepo gets its code in ``extensions``, and the message that is meant for clients; one about
+    a cursor its ``reason`` too. One of SQLAlchemy is replaced, since its message holds the statement and its
+    parameters. One of Strawberry about a global id gets a code. Others stay.
     """
     match error.original_error:
+        case InvalidCursor() as original:
+            return _told(error, outcome_of(original), reason=original.reason)
         case BatchRepoError() as original:
             return _told(error, outcome_of(original))
         case SQLAlchemyError():
             return _told(error, Outcome("INTERNAL", 500, GENERAL))
+        case GlobalIDValueError():
+            return _told(error, Outcome("INVALID_ARGUMENT", 400, error.message))
         case _:
             return error
 
 
-def _told(error: GraphQLError, outcome: Outcome) -> GraphQLError:
+def typed_as_graphql(error: Exception) -> GraphQLError:
+    """As `typed`, of an error outside of any field."""
+    return typed(GraphQLError(str(error), original_error=error))
+
+
+def type_errors(result: Any, limits: Limits) -> None:
+    """Give the errors of a result their codes, in place."""
+    errors = getattr(result, "errors", None)
+    if errors:
+        result.errors = [of_text(error, limits) or typed(error) for error in errors]
+
+
+def _told(error: GraphQLError, outcome: Outcome, **more: Any) -> GraphQLError:
     return GraphQLError(
         outcome.detail,
         nodes=error.nodes,
@@ -32,5 +56,5 @@ def _told(error: GraphQLError, outcome: Outcome) -> GraphQLError:
         positions=error.positions,
         path=error.path,
         original_error=error.original_error,
-        extensions={**(error.extensions or {}), "code": outcome.code},
+        extensions={**(error.extensions or {}), "code": outcome.code, **more},
     )

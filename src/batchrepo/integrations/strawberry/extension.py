@@ -1,44 +1,55 @@
-"""One scope per GraphQL operation."""
+"""What a schema needs to read from a Database: scopes, limits, parsed documents, codes of errors."""
 
 from __future__ import annotations
 
-import inspect
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
-from graphql import GraphQLError
 from sqlalchemy.exc import SQLAlchemyError
 from strawberry.extensions import SchemaExtension
+from strawberry.types.graphql import OperationType
 
 from batchrepo.errors import BatchRepoError
-from batchrepo.integrations.requests import scopes_of
-from batchrepo.integrations.strawberry.errors import typed
+from batchrepo.integrations.strawberry.documents import documents_of
+from batchrepo.integrations.strawberry.errors import type_errors, typed_as_graphql
+from batchrepo.integrations.strawberry.limits import Limits
 from batchrepo.integrations.strawberry.preparing import prepare
-from batchrepo.integrations.strawberry.scopes import Operation, current_operation
+from batchrepo.integrations.strawberry.refusing import Refusal, emptied, refused
+from batchrepo.integrations.strawberry.reporting import Reporting
+from batchrepo.integrations.strawberry.scopes import Scopes, subscribing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
     from batchrepo.database import Database
-    from batchrepo.integrations.requests import RequestScopes
-    from batchrepo.scope import Scope
+
+
+DEFAULT_LIMITS = Limits()
+"""The limits where nobody says others."""
 
 
 class ScopeExtension(SchemaExtension):
-    """Gives each operation a scope: ``Schema(..., extensions=[lambda: ScopeExtension(database)])``.
+    """All that a schema needs: ``Schema(..., extensions=[lambda: ScopeExtension(database)])``.
 
-    An operation that comes over HTTP to an application with the FastAPI plug takes part in its request: it
-    uses the scope of the request where the context getter asked for ``Provide[Scope]``, and its statements
-    count in the header in any case. A subscription has one scope from its start to its end.
-
-    Errors of batchrepo get a code in ``extensions``, such as ``NOT_FOUND``. Messages of the database never
-    reach the client.
+    - Each operation has a scope. One that comes over HTTP to an application with the FastAPI plug takes part
+      in its request: it uses the scope of the request where the context getter asked for ``Provide[Scope]``,
+      and its statements count in the header in any case. Each event of a subscription has a scope of its own.
+    - What asks for too much is refused before it is validated, and before anything is read.
+    - Documents that were valid are kept, parsed, for the next operation with the same text.
+    - Errors of batchrepo get a code in ``extensions``, such as ``NOT_FOUND``. Messages of the database never
+      reach the client.
 
     Args:
         database: where the operation reads.
-        context: makes the scope's context from the GraphQL context; a function, async or not.
+        context: makes the scope's context from the GraphQL context; a function, async or not. Of a subscription
+            it is asked for every event.
         look_ahead: read all that a root field selects by one plan. Without it each relation is loaded when it is
             asked for, still batched: the same answers, more rounds.
+        limits: how much one operation may ask for.
+        report: who may see what was read, with the texts of the statements: a function that is asked with the
+            GraphQL context, or True for everybody, while developing. They get it in ``extensions.batchrepo`` of
+            the answer if they ask: by the header ``X-Batchrepo-Report: 1``, or by ``"extensions": {"batchrepo":
+            true}`` in the request.
     """
 
     def __init__(
@@ -47,55 +58,100 @@ class ScopeExtension(SchemaExtension):
         *,
         context: Callable[[Any], Any] | None = None,
         look_ahead: bool = True,
+        limits: Limits = DEFAULT_LIMITS,
+        report: bool | Callable[[Any], bool] = False,
     ) -> None:
         self._database = database
         self._context = context
         self._look_ahead = look_ahead
+        self._limits = limits
+        self._reporting = Reporting(report)
+        self._scopes: Scopes | None = None
+        self._late = AsyncExitStack()
+        self._kept: tuple[Any, tuple[Any, ...]] | None = None
+
+    def __repr__(self) -> str:
+        # Strawberry shows it where somebody calls execute_sync.
+        return (
+            "<ScopeExtension, which reads asynchronously: await schema.execute(...) instead of execute_sync>"
+        )
 
     async def on_operation(self) -> AsyncIterator[None]:
+        """Limit the text, and give errors their codes."""
+        self.execution_context.parse_options.update(self._limits.parse_options)  # type: ignore[typeddict-item]
+        async with self._late:
+            yield
+        type_errors(self.execution_context.result, self._limits)
+
+    # --- before it runs -------------------------------------------------------------------------
+
+    def on_parse(self) -> Iterator[None]:
+        """Find the document among those that are kept, and refuse what asks for too much."""
+        context = self.execution_context
+        if context.graphql_document is None and context.query:
+            self._kept = documents_of(context.schema).find(context.query)
+            if self._kept is not None:
+                context.graphql_document = self._kept[0]
+        yield
+        if context.graphql_document is not None:
+            errors = refused(context, self._limits, self._database.reading.catalog)
+            if errors:
+                # Whoever validates the document now, Strawberry or another extension, finds these errors, at no cost.
+                self._kept = None
+                context.graphql_document = emptied(context.graphql_document)
+                context.validation_rules = (Refusal(tuple(errors)),)  # type: ignore[assignment]
+
+    def on_validate(self) -> Iterator[None]:
+        """What is kept is valid; keep what has been found valid."""
+        context = self.execution_context
+        document, rules = context.graphql_document, context.validation_rules
+        if self._kept == (document, rules) and context.pre_execution_errors is None:
+            context.pre_execution_errors = []
+            yield
+            return
+        yield
+        if not context.pre_execution_errors and context.query and document is not None and rules:
+            documents_of(context.schema).keep(context.query, document, rules)
+
+    # --- while it runs --------------------------------------------------------------------------
+
+    async def on_execute(self) -> AsyncIterator[None]:
         """Open the scope, run the operation, close the scope."""
-        prepare(self.execution_context.schema)
-        before = current_operation.get()
-        try:
-            async with self._scope() as scope:
-                current_operation.set(Operation(scope, self._look_ahead))
+        context = self.execution_context
+        prepare(context.schema)
+        scopes = self._scopes = Scopes(self._database, context.context, self._context, self._look_ahead)
+        if context.operation_type is OperationType.SUBSCRIPTION:
+            before = subscribing.get()
+            subscribing.set(scopes)
+            try:
                 yield
-                _type_errors(self.execution_context.result)
+            finally:
+                subscribing.set(before)
+            return
+        try:
+            if context.schema.config.enable_experimental_incremental_execution:
+                # Parts of the answer are read after this.
+                await self._late.enter_async_context(scopes.of_operation())
+                yield
+            else:
+                async with scopes.of_operation():
+                    yield
         except (BatchRepoError, SQLAlchemyError) as error:
             # What goes wrong outside of a field, such as unsaved changes when the scope closes.
-            raise typed(GraphQLError(str(error), original_error=error)) from error
-        finally:
-            current_operation.set(before)
+            raise typed_as_graphql(error) from error
 
-    def on_stream_result(self, result: Any) -> Iterator[None]:
-        """Give the errors of a streamed result their codes."""
-        _type_errors(result)
+    async def on_stream_result(self, result: Any) -> AsyncIterator[None]:
+        """End the scope of the event, and give the errors of its result their codes."""
+        if self._scopes is not None:
+            try:
+                await self._scopes.close_event()
+            except (BatchRepoError, SQLAlchemyError) as error:
+                result.data, result.errors = None, [typed_as_graphql(error)]
+        type_errors(result, self._limits)
         yield
 
-    @asynccontextmanager
-    async def _scope(self) -> AsyncIterator[Scope]:
-        given = self.execution_context.context
-        scopes = _scopes_of_request(given)
-        if scopes is not None and scopes.database is not self._database:
-            scopes = None
-        if scopes is not None and scopes.shared is not None and not scopes.shared.closed:
-            yield scopes.shared
-            return
-        context = self._context(given) if self._context is not None else None
-        if inspect.isawaitable(context):
-            context = await context
-        opened = scopes.open(context) if scopes is not None else self._database.scope(context)
-        async with opened as scope:
-            yield scope
-
-
-def _scopes_of_request(context: Any) -> RequestScopes | None:
-    request = context.get("request") if isinstance(context, dict) else getattr(context, "request", None)
-    asgi_scope = getattr(request, "scope", None)
-    return scopes_of(asgi_scope) if isinstance(asgi_scope, dict) else None
-
-
-def _type_errors(result: Any) -> None:
-    errors = getattr(result, "errors", None)
-    if errors:
-        result.errors = [typed(error) for error in errors]
+    def get_results(self) -> dict[str, Any]:
+        """The report of the statements, for those who may see it and ask for it."""
+        if self._scopes is None or self._scopes.latest is None:
+            return {}
+        return self._reporting.of(self.execution_context, self._scopes.latest)

@@ -10,27 +10,24 @@ from graphql.language import FieldNode, FragmentSpreadNode, VariableNode
 from batchrepo.bounded import Bounded
 from batchrepo.integrations.strawberry.planning import ConnectionSelection, Planning
 from batchrepo.integrations.strawberry.scopes import running
-from batchrepo.integrations.strawberry.selections import Selections, field_of, object_type_of
+from batchrepo.integrations.strawberry.selections import Selections
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from graphql import GraphQLObjectType
-    from graphql.language import Node
+    from graphql.language import Node, OperationDefinitionNode
 
     from batchrepo.integrations.strawberry.selections import ResolveInfo
     from batchrepo.plan.read import ReadPlan
     from batchrepo.strategies.reading import Reading
 
-PLACES = 1_024
-"""How many places of documents are remembered, each with the plans for its last values of variables."""
-
 VALUES = 64
-"""How many plans are remembered for one place."""
+"""How many plans are remembered for one place in a document, each for other values of variables."""
 
 
 class Lookahead:
-    """Plans for what queries select, made once for each place in a document.
+    """Plans for what queries select, made once for each place in a document, as long as somebody keeps the document.
 
     Args:
         reading: of the Database.
@@ -38,7 +35,8 @@ class Lookahead:
 
     def __init__(self, reading: Reading) -> None:
         self._reading = reading
-        self._places: Bounded[Any, _Place] = Bounded(PLACES)
+        # Plans hold parts of a document, but never the operation, which would keep itself alive then.
+        self._operations: WeakKeyDictionary[OperationDefinitionNode, dict[Any, _Place]] = WeakKeyDictionary()
 
     def of_objects(
         self, info: ResolveInfo, target: GraphQLObjectType, nodes: Sequence[FieldNode]
@@ -71,9 +69,10 @@ class Lookahead:
     ) -> tuple[ReadPlan, ConnectionSelection | None]:
         deep = running(info.field_name).look_ahead
         key = (deep, id(target), *map(id, nodes))
-        place = self._places.get(key)
+        places = self._operations.setdefault(info.operation, {})
+        place = places.get(key)
         if place is None:
-            place = self._places[key] = _Place(info, nodes)
+            place = places[key] = _Place(info, target, nodes)
         values = place.values(info)
         found = place.plans.get(values) if values is not None else None
         if found is None:
@@ -96,10 +95,10 @@ class _Place:
         plans: by the values of the variables that are used below it.
     """
 
-    def __init__(self, info: ResolveInfo, nodes: Sequence[FieldNode]) -> None:
+    def __init__(self, info: ResolveInfo, target: GraphQLObjectType, nodes: Sequence[FieldNode]) -> None:
         self.plans: Bounded[Any, tuple[ReadPlan, ConnectionSelection | None]] = Bounded(VALUES)
         # What is referenced keeps its identity, by which the place is found.
-        self._document = (info.schema, info.operation, info.fragments, tuple(nodes))
+        self._parts = (target, info.fragments, tuple(nodes))
         self._variables = tuple(sorted(_variables_below(info, nodes)))
 
     def values(self, info: ResolveInfo) -> tuple[Any, ...] | None:
@@ -161,18 +160,17 @@ def lookahead_of(reading: Reading) -> Lookahead:
 
 def nodes_at(info: ResolveInfo) -> tuple[GraphQLObjectType, list[FieldNode]]:
     """The type of the object whose field is resolved, and the fields of the document that lead to the object."""
-    keys = [key for key in info.path.prev.as_list() if isinstance(key, str)] if info.path.prev else []
     selections = Selections(info)
-    current = info.schema.get_root_type(info.operation.operation)
-    assert current is not None
     nodes: list[FieldNode] = []
-    groups = selections.roots(current)
-    for key in keys:
+    path = info.path.prev
+    steps: list[tuple[str, Any]] = []
+    while path is not None:
+        if isinstance(path.key, str):
+            steps.append((path.key, path.typename))
+        path = path.prev
+    for key, typename in reversed(steps):
+        # The type of the object that has the field, which may be one of several that an interface stands for.
+        parent: Any = info.schema.get_type(typename)
+        groups = selections.by_key(parent, nodes) if nodes else selections.roots(parent)
         nodes = groups[key]
-        field = field_of(current, nodes[0])
-        assert field is not None
-        following = object_type_of(field)
-        assert following is not None
-        current = following
-        groups = selections.by_key(current, nodes)
-    return current, nodes
+    return info.parent_type, nodes

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from graphql.language import FieldNode
 
     from batchrepo.declare.repository_info import Catalog
-    from batchrepo.mapping import RelationInfo
+    from batchrepo.mapping import ColumnInfo, RelationInfo
     from batchrepo.plan.read import Field
 
 DEFINITION = "strawberry-definition"
@@ -32,9 +32,14 @@ def slot_of(node: FieldNode) -> str:
     return f"@{id(node):x}"
 
 
+def local_name(column: ColumnInfo) -> str:
+    """Where an object has a column that is read for something else than a field of its own."""
+    return f"#{column.name}"
+
+
 def local_fields(relation: RelationInfo) -> list[Field]:
     """The columns of an object that a relation starts from, for those who load it later."""
-    return [ColumnField(f"#{column.name}", column.attribute, column) for column in relation.local]
+    return [ColumnField(local_name(column), column.attribute, column) for column in relation.local]
 
 
 def type_of(object_type: GraphQLObjectType) -> RepositoryType | None:
@@ -84,6 +89,9 @@ class Planning:
                 return [read]
             case Related() as related:
                 return self._related(related, field, group)
+        reads = getattr(definition, "reads", None)
+        if reads is not None:
+            return list(reads)
         names = getattr(definition, "requires", ())
         return [value.field for name in names if isinstance(value := kind.members[name], Value)]
 

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from graphql import GraphQLObjectType
 
 from batchrepo.integrations.strawberry.declaring import RepositoryField
+from batchrepo.integrations.strawberry.nodes import IdField
 from batchrepo.integrations.strawberry.planning import DEFINITION
 from batchrepo.integrations.strawberry.roots import RootField
+from batchrepo.integrations.strawberry.scopes import subscribing
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from strawberry import Schema
 
 _prepared: WeakSet[Any] = WeakSet()
 
 
 def prepare(schema: Schema) -> None:
-    """Let graphql-core call our resolvers itself; once for each schema.
+    """Let graphql-core call our resolvers itself, and give each event of a subscription a scope; once a schema.
 
     Strawberry's resolvers convert arguments, make an ``Info`` and go through permissions and extensions. Fields
     with permissions, extensions or exception handlers keep theirs.
@@ -26,11 +31,31 @@ def prepare(schema: Schema) -> None:
     if schema in _prepared:
         return
     _prepared.add(schema)
+    subscription = schema._schema.subscription_type
+    for field in subscription.fields.values() if subscription is not None else ():
+        if field.subscribe is not None:
+            field.subscribe = _with_scopes(field.subscribe)
     if schema.schema_converter.exception_handlers:
         return
     for named in schema._schema.type_map.values():
         if isinstance(named, GraphQLObjectType):
             for field in named.fields.values():
                 definition = (field.extensions or {}).get(DEFINITION)
-                if isinstance(definition, RepositoryField | RootField) and not definition.extensions:
+                if (
+                    isinstance(definition, RepositoryField | RootField | IdField)
+                    and not definition.extensions
+                ):
                     field.resolve = definition.resolver
+
+
+def _with_scopes(subscribe: Callable[..., Any]) -> Callable[..., Any]:
+    async def subscribed(source: Any, info: Any, **arguments: Any) -> Any:
+        events = subscribe(source, info, **arguments)
+        if inspect.isawaitable(events):
+            events = await events
+        scopes = subscribing.get()
+        if scopes is None or not hasattr(events, "__aiter__"):
+            return events
+        return scopes.events(aiter(events))
+
+    return subscribed

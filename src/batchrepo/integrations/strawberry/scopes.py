@@ -1,22 +1,29 @@
-"""The scope of the operation that runs."""
+"""The scope of the operation that runs, or of the event of a subscription."""
 
 from __future__ import annotations
 
+import inspect
+from contextlib import AsyncExitStack, asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from batchrepo.errors import ScopeError
+from batchrepo.integrations.requests import scopes_of
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
     import strawberry
 
+    from batchrepo.database import Database
+    from batchrepo.integrations.requests import RequestScopes
     from batchrepo.scope import Scope
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """An operation that runs.
+    """An operation that runs, or an event of a subscription.
 
     Attributes:
         scope: where it reads.
@@ -32,7 +39,10 @@ current_operation: ContextVar[Operation | None] = ContextVar("batchrepo_operatio
 
 
 def scope_of(info: strawberry.Info[Any, Any]) -> Scope:
-    """The scope of the operation that a resolver runs in.
+    """The scope of the operation that a resolver runs in; in a subscription, that of the event.
+
+    What a subscription's generator does before it yields has a scope of its own, which ends when the event
+    is there: what it has read once it does not read again, so it asks for the scope after it has waited.
 
     Args:
         info: the resolver's ``info``.
@@ -59,3 +69,118 @@ def running(asking: str) -> Operation:
             f"strawberry.Schema(..., extensions=[lambda: ScopeExtension(database)])."
         )
     return operation
+
+
+class Scopes:
+    """Opens the scopes of one operation.
+
+    Args:
+        database: where it reads.
+        given: the GraphQL context.
+        context: makes the scope's context from it; a function, async or not.
+        look_ahead: as in `Operation`.
+
+    Attributes:
+        latest: the scope that was opened last, or None.
+    """
+
+    def __init__(
+        self, database: Database, given: Any, context: Callable[[Any], Any] | None, look_ahead: bool
+    ) -> None:
+        self.latest: Scope | None = None
+        self._database = database
+        self._given = given
+        self._context = context
+        self._look_ahead = look_ahead
+        self._event = AsyncExitStack()
+
+    @asynccontextmanager
+    async def of_operation(self) -> AsyncIterator[None]:
+        """The scope of a query or mutation: that of its HTTP request where the application asked for it."""
+        scopes = self._of_request()
+        shared = scopes.shared if scopes is not None else None
+        if shared is not None and not shared.closed:
+            with self._running(shared):
+                yield
+            return
+        opening = scopes.open if scopes is not None else self._database.scope
+        async with opening(await self._made_context()) as scope:
+            with self._running(scope):
+                yield
+
+    @asynccontextmanager
+    async def of_part(self) -> AsyncIterator[None]:
+        """A scope for a part of a subscription: never that of a request, which lives as long."""
+        async with self._database.scope(await self._made_context()) as scope:
+            with self._running(scope):
+                yield
+
+    async def events(self, source: Any) -> AsyncIterator[Any]:
+        """The events of a subscription's generator, each with a scope for what is selected of it.
+
+        `close_event` ends that scope. While the generator looks for the next event it has another one. So each
+        scope is opened and closed in one step of the stream, which may be one task.
+        """
+        try:
+            while True:
+                async with self.of_part():
+                    try:
+                        event = await anext(source)
+                    except StopAsyncIteration:
+                        return
+                await self._event.enter_async_context(self.of_part())
+                try:
+                    yield event
+                finally:
+                    await self.close_event()
+        finally:
+            if hasattr(source, "aclose"):
+                await source.aclose()
+
+    async def close_event(self) -> None:
+        """The event's answer is there.
+
+        Raises:
+            UnsavedChanges: an entity was changed and nothing saved it.
+        """
+        await self._event.aclose()
+
+    def _running(self, scope: Scope) -> _Running:
+        self.latest = scope
+        return _Running(Operation(scope, self._look_ahead))
+
+    async def _made_context(self) -> Any:
+        if self._context is None:
+            shared = getattr(self._of_request(), "shared", None)
+            return shared.context if shared is not None else None
+        context = self._context(self._given)
+        return await context if inspect.isawaitable(context) else context
+
+    def _of_request(self) -> RequestScopes | None:
+        given = self._given
+        request = given.get("request") if isinstance(given, dict) else getattr(given, "request", None)
+        asgi_scope = getattr(request, "scope", None)
+        found = scopes_of(asgi_scope) if isinstance(asgi_scope, dict) else None
+        return found if found is not None and found.database is self._database else None
+
+
+class _Running:
+    """Makes an operation the current one."""
+
+    __slots__ = ("_before", "_operation")
+
+    def __init__(self, operation: Operation) -> None:
+        self._operation = operation
+        self._before: Operation | None = None
+
+    def __enter__(self) -> None:
+        self._before = current_operation.get()
+        current_operation.set(self._operation)
+
+    def __exit__(self, *_: object) -> None:
+        # No token: a stream may go on in another context than it has begun in.
+        current_operation.set(self._before)
+
+
+# While a subscription begins: who opens the scopes of its events.
+subscribing: ContextVar[Scopes | None] = ContextVar("batchrepo_subscribing", default=None)

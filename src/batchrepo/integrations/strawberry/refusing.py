@@ -1,0 +1,86 @@
+"""What is wrong with an operation before it is validated: it asks for too much, or for pages that there are not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+from graphql import DocumentNode
+from graphql.language import OperationDefinitionNode, SelectionSetNode
+from graphql.validation import ASTValidationRule
+
+from batchrepo.integrations.strawberry.costs import Costs
+from batchrepo.integrations.strawberry.rows import Rows
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from graphql import GraphQLError, ValidationContext
+    from strawberry.types import ExecutionContext
+
+    from batchrepo.declare.repository_info import Catalog
+    from batchrepo.integrations.strawberry.limits import Limits
+
+# Of documents that somebody keeps, so that they are counted once. What was refused is not kept.
+_within: WeakKeyDictionary[DocumentNode, Limits] = WeakKeyDictionary()
+
+
+def refused(context: ExecutionContext, limits: Limits, catalog: Catalog) -> Sequence[GraphQLError]:
+    """The errors of an operation that was parsed; none where it may go on.
+
+    Args:
+        context: of the operation.
+        limits: how much it may ask for.
+        catalog: of the Database.
+    """
+    document = context.graphql_document
+    assert document is not None
+    if _within.get(document) is not limits:
+        errors = list(Costs(document).refused(limits))
+        if errors:
+            return errors
+        _within[document] = limits
+    operation = _operation_of(document, context.operation_name)
+    if operation is None:
+        return ()
+    schema = context.schema._schema
+    return Rows(schema, document, operation, context.variables or {}, limits, catalog).refused()
+
+
+def _operation_of(document: DocumentNode, name: str | None) -> OperationDefinitionNode | None:
+    for node in document.definitions:
+        if isinstance(node, OperationDefinitionNode) and (
+            name is None or (node.name and node.name.value == name)
+        ):
+            return node
+    return None
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A validation rule that has found its errors before.
+
+    Attributes:
+        errors: what is wrong.
+    """
+
+    errors: tuple[GraphQLError, ...]
+
+    def __call__(self, context: ValidationContext) -> Any:
+        """Report them, as a rule does."""
+        for error in self.errors:
+            context.report_error(error)
+        return ASTValidationRule(context)
+
+
+def emptied(document: DocumentNode) -> DocumentNode:
+    """A document with the same operations, which select nothing."""
+    nothing = SelectionSetNode(selections=())
+    return DocumentNode(
+        definitions=tuple(
+            OperationDefinitionNode(operation=node.operation, name=node.name, selection_set=nothing)
+            for node in document.definitions
+            if isinstance(node, OperationDefinitionNode)
+        )
+    )
