@@ -82,7 +82,9 @@ class PagedInclude:
         for row, key, item in zip(rows, keys, dicts, strict=True):
             items[key].append(item)
             found[key].append(tuple(row[place] for place in self.places))
-        return {
+        # Of a page with no place for any row, only those are known that it leaves out.
+        beyond = {key: self._page([], None, more=True) for key in more if key not in found}
+        return beyond | {
             key: self._page(items[key], Cursors(reading.cursors, purpose, places), key in more)
             for key, places in found.items()
         }
