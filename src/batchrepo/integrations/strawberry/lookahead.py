@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from graphql.language import FieldNode, FragmentSpreadNode, VariableNode
 
@@ -11,6 +11,7 @@ from batchrepo.bounded import Bounded
 from batchrepo.integrations.strawberry.planning import ConnectionSelection, Planning
 from batchrepo.integrations.strawberry.scopes import running
 from batchrepo.integrations.strawberry.selections import Selections
+from batchrepo.plan.read import Include
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -37,6 +38,7 @@ class Lookahead:
         self._reading = reading
         # Plans hold parts of a document, but never the operation, which would keep itself alive then.
         self._operations: WeakKeyDictionary[OperationDefinitionNode, dict[Any, _Place]] = WeakKeyDictionary()
+        self._flat: WeakValueDictionary[Any, ReadPlan] = WeakValueDictionary()
 
     def of_objects(
         self, info: ResolveInfo, target: GraphQLObjectType, nodes: Sequence[FieldNode]
@@ -82,10 +84,18 @@ class Lookahead:
                 selected = ConnectionSelection(selections, target, nodes)
                 found = planning.plan(selected.node_type, selected.nodes), selected
             else:
-                found = planning.plan(target, [nodes]), None
+                found = self._shared(planning.plan(target, [nodes])), None
             if values is not None:
                 place.plans[values] = found
         return found
+
+    def _shared(self, plan: ReadPlan) -> ReadPlan:
+        """One plan for all places that read the same columns: what is loaded by one plan is one batch."""
+        if any(isinstance(field, Include) for field in plan.fields):
+            return plan  # its relations are put where this place looks for them
+        # Fields are those of the types' members, and live as long as the plan.
+        same = (plan.entity, *((field.name, id(field)) for field in plan.fields))
+        return self._flat.setdefault(same, plan)
 
 
 class _Place:
