@@ -9,6 +9,7 @@ from graphql.language import FieldNode, FragmentSpreadNode, VariableNode
 
 from batchrepo.bounded import Bounded
 from batchrepo.integrations.strawberry.planning import ConnectionSelection, Planning
+from batchrepo.integrations.strawberry.remembered import Remembered
 from batchrepo.integrations.strawberry.scopes import running
 from batchrepo.integrations.strawberry.selections import Selections
 from batchrepo.plan.read import Include
@@ -37,7 +38,7 @@ class Lookahead:
     def __init__(self, reading: Reading) -> None:
         self._reading = reading
         # Plans hold parts of a document, but never the operation, which would keep itself alive then.
-        self._operations: WeakKeyDictionary[OperationDefinitionNode, dict[Any, _Place]] = WeakKeyDictionary()
+        self._operations: Remembered[OperationDefinitionNode, dict[Any, _Place]] = Remembered()
         self._flat: WeakValueDictionary[Any, ReadPlan] = WeakValueDictionary()
 
     def of_objects(
@@ -71,7 +72,9 @@ class Lookahead:
     ) -> tuple[ReadPlan, ConnectionSelection | None]:
         deep = running(info.field_name).look_ahead
         key = (deep, id(target), *map(id, nodes))
-        places = self._operations.setdefault(info.operation, {})
+        places = self._operations.get(info.operation)
+        if places is None:
+            places = self._operations[info.operation] = {}
         place = places.get(key)
         if place is None:
             place = places[key] = _Place(info, target, nodes)
