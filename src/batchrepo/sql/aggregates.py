@@ -98,7 +98,7 @@ def _over_distinct(
         .select_from(lookup.entity.cls)
         .where(*conditions)
         .distinct()
-        .subquery("linked")
+        .subquery("batchrepo_linked")
     )
     values = [
         aggregated(

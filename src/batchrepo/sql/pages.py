@@ -150,7 +150,7 @@ def select_pages(
     ]
     places, end = pages[0].places, pages[0].probes
     most = max(len(page.statement.selected_columns) for page in pages)
-    whole = sa.union_all(*map(_numbered, pages, parts, repeat(most))).subquery("keyset_parts")
+    whole = sa.union_all(*map(_numbered, pages, parts, repeat(most))).subquery("batchrepo_pages")
     columns = list(whole.c)
     order = _by(keyset, [columns[place] for place in places])
     statement = sa.select(*columns).order_by(whole.c.part, *order)
@@ -159,7 +159,7 @@ def select_pages(
 
 def _numbered(page: Paged, part: Part, width: int) -> Statement:
     """A page as a part of several: its columns, as many as the widest part has, and its number."""
-    table = page.statement.subquery(f"keyset_part_{part.number}")
+    table = page.statement.subquery(f"batchrepo_page_{part.number}")
     columns = [column.label(f"r{i}") for i, column in enumerate(table.c)]
     missing = [sa.false().label(f"r{i}") for i in range(len(columns), width)]
     return sa.select(*columns, *missing, sa.literal_column(str(part.number), sa.Integer()).label("part"))
@@ -304,7 +304,7 @@ def _from_cursor(
     probes = _probes(source, keyset, shape, prefix)
     found: Any = page
     if probes:
-        facts = sa.select(*probes).subquery("keyset_facts")
+        facts = sa.select(*probes).subquery("batchrepo_probes")
         found = facts.outerjoin(page, sa.true())
         probes = [facts.c[probe.name] for probe in probes]
     if selected is None:
@@ -317,9 +317,9 @@ def _from_cursor(
 def _page(parts: Sequence[Statement]) -> Any:
     """The ranges of a page as one table; each has its own limit, so that an index serves each."""
     if len(parts) == 1:
-        return parts[0].subquery("keyset_page")
-    ranges = [sa.select(part.subquery(f"keyset_range_{i}")) for i, part in enumerate(parts)]
-    return sa.union_all(*ranges).subquery("keyset_page")
+        return parts[0].subquery("batchrepo_page")
+    ranges = [sa.select(part.subquery(f"batchrepo_range_{i}")) for i, part in enumerate(parts)]
+    return sa.union_all(*ranges).subquery("batchrepo_page")
 
 
 def _by(keyset: Keyset, expressions: Sequence[Any]) -> list[Any]:
