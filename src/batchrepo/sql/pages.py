@@ -254,7 +254,7 @@ def _plain(
     columns = [source.entity.cls] if selected is None else list(selected)
     values = {i: keyset.terms[i].value.label(f"o{i}") for i in added}
     sorted_by = [
-        values[i] if i in values and not term.values.widened else term.expression
+        values[i] if i in values and term.values.exactly is None else term.expression
         for i, term in enumerate(keyset.terms)
     ]
     return (
