@@ -25,7 +25,10 @@ if TYPE_CHECKING:
     from batchrepo.sql.keyset import Keyset
     from batchrepo.sql.statement import Statement
 
-ROWS = "page_rows"
+PREFIX = "batchrepo_"
+"""What the names of parameters begin with, so that they are no caller's."""
+
+ROWS = f"{PREFIX}rows"
 """The parameter for how many rows are read: one more than the page has, to see whether there are more."""
 
 
@@ -115,7 +118,7 @@ class Part:
     @property
     def prefix(self) -> str:
         """What the names of its parameters begin with."""
-        return f"p{self.number}_"
+        return f"{PREFIX}p{self.number}_"
 
     def key_name(self, place: int) -> str:
         """The parameter for a value of the parent's key."""
@@ -186,7 +189,7 @@ def select_page(
     keyset: Keyset,
     shape: PageShape,
     guards: Guards,
-    prefix: str = "",
+    prefix: str = PREFIX,
 ) -> Paged:
     """Read one page.
 
@@ -228,7 +231,7 @@ def _places(selected: Sequence[Any] | None, keyset: Keyset) -> tuple[tuple[int, 
 
 
 def cursor_values(prefix: str, place: Sequence[Any]) -> Mapping[str, Any]:
-    """The parameters for a cursor; ``start`` and ``stop`` are the prefixes."""
+    """The parameters for a cursor; `prefix` ends with ``start`` or ``stop``."""
     return {f"{prefix}_{i}": value for i, value in enumerate(place) if value is not NULL}
 
 
@@ -252,7 +255,7 @@ def _plain(
     added: Sequence[int],
 ) -> Statement:
     columns = [source.entity.cls] if selected is None else list(selected)
-    values = {i: keyset.terms[i].value.label(f"o{i}") for i in added}
+    values = {i: keyset.terms[i].value.label(f"batchrepo_o{i}") for i in added}
     sorted_by = [
         values[i] if i in values and term.values.exactly is None else term.expression
         for i, term in enumerate(keyset.terms)
@@ -288,7 +291,7 @@ def _from_cursor(
         limits = [[*limit, before] for limit in limits]
     inner = [column.attribute for column in source.entity.key] if selected is None else selected
     labelled = [column.label(f"c{i}") for i, column in enumerate(inner)]
-    sorted_by = [term.expression.label(f"o{i}") for i, term in enumerate(keyset.terms)]
+    sorted_by = [term.expression.label(f"batchrepo_o{i}") for i, term in enumerate(keyset.terms)]
     parts = [
         sa.select(*labelled, *sorted_by)
         .select_from(cls)
@@ -298,9 +301,9 @@ def _from_cursor(
         for limit in limits
     ]
     page = _page(parts)
-    order = _by(keyset, [page.c[f"o{i}"] for i in range(len(sorted_by))])
+    order = _by(keyset, [page.c[f"batchrepo_o{i}"] for i in range(len(sorted_by))])
     columns: list[Any] = [page.c[f"c{i}"] for i in range(len(inner))] if selected is not None else [cls]
-    values = [keyset.terms[i].values.read(page.c[f"o{i}"]) for i in added]
+    values = [keyset.terms[i].values.read(page.c[f"batchrepo_o{i}"]) for i in added]
     probes = _probes(source, keyset, shape, prefix)
     found: Any = page
     if probes:
@@ -350,5 +353,5 @@ def _probes(source: PageSource, keyset: Keyset, shape: PageShape, prefix: str) -
             .scalar_subquery()
             for limit in order.ranges(_place(f"{prefix}{name}", keyset, nulls), inclusive=True)
         ]
-        found.append(sa.or_(*(first.is_not(None) for first in firsts)).label(f"beyond_{name}"))
+        found.append(sa.or_(*(first.is_not(None) for first in firsts)).label(f"batchrepo_beyond_{name}"))
     return found

@@ -207,7 +207,7 @@ def _places(selected: Sequence[Any], key_filter: KeyFilter) -> tuple[tuple[int, 
         found = known.get(column_of(column))
         if found is None:
             found = len(selected) + len(extra)
-            extra.append(column.label(f"match_{i}"))
+            extra.append(column.label(f"batchrepo_match_{i}"))
         places.append(found)
     return tuple(places), extra
 
@@ -266,7 +266,7 @@ def _lateral(
     inner = per_key(firsts, "batchrepo_firsts")
     order = [term.on(inner.c[f"order_{i}"]) for i, term in enumerate(terms)]
     source = table.source.join(inner, sa.true())
-    outer = _outer(lookup, selected, inner, [table.ordinal.label("match_0")], source)
+    outer = _outer(lookup, selected, inner, [table.ordinal.label("batchrepo_match_0")], source)
     by_ordinal = KeyFilter((), (table.ordinal,), table.first_ordinal, table.encode, table=table)
     return outer.order_by(table.ordinal, *order), by_ordinal
 
@@ -319,11 +319,11 @@ def _outer(
 
 
 def _labelled(match: Sequence[ColumnElement[Any]]) -> list[Any]:
-    return [column.label(f"match_{i}") for i, column in enumerate(match)]
+    return [column.label(f"batchrepo_match_{i}") for i, column in enumerate(match)]
 
 
 def _matched(inner: Any, key_filter: KeyFilter) -> list[Any]:
-    return [inner.c[f"match_{i}"] for i in range(len(key_filter.match))]
+    return [inner.c[f"batchrepo_match_{i}"] for i in range(len(key_filter.match))]
 
 
 def match_rows(keyed: Keyed, keys: Sequence[Key], rows: Sequence[Sequence[Any]]) -> dict[Key, list[Any]]:
