@@ -68,7 +68,9 @@ def named_filter(function: F) -> F:
         def for_kids(self, max_minutes: int) -> ColumnElement[bool]:
             return AlbumRepository.duration <= max_minutes * 60_000
 
-    becomes ``?for_kids=30``, and can be called: ``albums.find(albums.for_kids(30))``.
+    becomes ``?for_kids=30``, and can be called: ``albums.find(albums.for_kids(30))``. What the type lets through
+    and the method cannot use is refused with a ``ValueError`` (or an ``ArithmeticError``); callers are told its text,
+    as they are of a value that the database would not take.
     """
     setattr(function, _NAMED, True)
     return function

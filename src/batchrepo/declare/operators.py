@@ -38,6 +38,14 @@ class Values(Protocol):
         """The type of a parameter, wide enough that no value is cut or rounded."""
         ...
 
+    def check_condition(self, condition: ColumnElement[bool]) -> None:
+        """Check the values in a condition that was written by hand.
+
+        Raises:
+            ValueError: the database would not take one of them.
+        """
+        ...
+
 
 Build = Callable[[Any, Any, Values], ColumnElement[bool]]
 """From an attribute's SQL and what the operator was given (already of the right Python types) to a condition."""

@@ -25,7 +25,10 @@ if TYPE_CHECKING:
     from batchrepo.sql.keyset import Keyset
     from batchrepo.sql.statement import Statement
 
-ROWS = "page_rows"
+PREFIX = "batchrepo_"
+"""What the names of parameters begin with, so that they are no caller's."""
+
+ROWS = f"{PREFIX}rows"
 """The parameter for how many rows are read: one more than the page has, to see whether there are more."""
 
 
@@ -115,7 +118,7 @@ class Part:
     @property
     def prefix(self) -> str:
         """What the names of its parameters begin with."""
-        return f"p{self.number}_"
+        return f"{PREFIX}p{self.number}_"
 
     def key_name(self, place: int) -> str:
         """The parameter for a value of the parent's key."""
@@ -150,7 +153,7 @@ def select_pages(
     ]
     places, end = pages[0].places, pages[0].probes
     most = max(len(page.statement.selected_columns) for page in pages)
-    whole = sa.union_all(*map(_numbered, pages, parts, repeat(most))).subquery("keyset_parts")
+    whole = sa.union_all(*map(_numbered, pages, parts, repeat(most))).subquery("batchrepo_pages")
     columns = list(whole.c)
     order = _by(keyset, [columns[place] for place in places])
     statement = sa.select(*columns).order_by(whole.c.part, *order)
@@ -159,7 +162,7 @@ def select_pages(
 
 def _numbered(page: Paged, part: Part, width: int) -> Statement:
     """A page as a part of several: its columns, as many as the widest part has, and its number."""
-    table = page.statement.subquery(f"keyset_part_{part.number}")
+    table = page.statement.subquery(f"batchrepo_page_{part.number}")
     columns = [column.label(f"r{i}") for i, column in enumerate(table.c)]
     missing = [sa.false().label(f"r{i}") for i in range(len(columns), width)]
     return sa.select(*columns, *missing, sa.literal_column(str(part.number), sa.Integer()).label("part"))
@@ -186,7 +189,7 @@ def select_page(
     keyset: Keyset,
     shape: PageShape,
     guards: Guards,
-    prefix: str = "",
+    prefix: str = PREFIX,
 ) -> Paged:
     """Read one page.
 
@@ -228,7 +231,7 @@ def _places(selected: Sequence[Any] | None, keyset: Keyset) -> tuple[tuple[int, 
 
 
 def cursor_values(prefix: str, place: Sequence[Any]) -> Mapping[str, Any]:
-    """The parameters for a cursor; ``start`` and ``stop`` are the prefixes."""
+    """The parameters for a cursor; `prefix` ends with ``start`` or ``stop``."""
     return {f"{prefix}_{i}": value for i, value in enumerate(place) if value is not NULL}
 
 
@@ -252,9 +255,9 @@ def _plain(
     added: Sequence[int],
 ) -> Statement:
     columns = [source.entity.cls] if selected is None else list(selected)
-    values = {i: keyset.terms[i].value.label(f"o{i}") for i in added}
+    values = {i: keyset.terms[i].value.label(f"batchrepo_o{i}") for i in added}
     sorted_by = [
-        values[i] if i in values and not term.values.widened else term.expression
+        values[i] if i in values and term.values.exactly is None else term.expression
         for i, term in enumerate(keyset.terms)
     ]
     return (
@@ -288,7 +291,7 @@ def _from_cursor(
         limits = [[*limit, before] for limit in limits]
     inner = [column.attribute for column in source.entity.key] if selected is None else selected
     labelled = [column.label(f"c{i}") for i, column in enumerate(inner)]
-    sorted_by = [term.expression.label(f"o{i}") for i, term in enumerate(keyset.terms)]
+    sorted_by = [term.expression.label(f"batchrepo_o{i}") for i, term in enumerate(keyset.terms)]
     parts = [
         sa.select(*labelled, *sorted_by)
         .select_from(cls)
@@ -298,13 +301,13 @@ def _from_cursor(
         for limit in limits
     ]
     page = _page(parts)
-    order = _by(keyset, [page.c[f"o{i}"] for i in range(len(sorted_by))])
+    order = _by(keyset, [page.c[f"batchrepo_o{i}"] for i in range(len(sorted_by))])
     columns: list[Any] = [page.c[f"c{i}"] for i in range(len(inner))] if selected is not None else [cls]
-    values = [keyset.terms[i].values.read(page.c[f"o{i}"]) for i in added]
+    values = [keyset.terms[i].values.read(page.c[f"batchrepo_o{i}"]) for i in added]
     probes = _probes(source, keyset, shape, prefix)
     found: Any = page
     if probes:
-        facts = sa.select(*probes).subquery("keyset_facts")
+        facts = sa.select(*probes).subquery("batchrepo_probes")
         found = facts.outerjoin(page, sa.true())
         probes = [facts.c[probe.name] for probe in probes]
     if selected is None:
@@ -317,9 +320,9 @@ def _from_cursor(
 def _page(parts: Sequence[Statement]) -> Any:
     """The ranges of a page as one table; each has its own limit, so that an index serves each."""
     if len(parts) == 1:
-        return parts[0].subquery("keyset_page")
-    ranges = [sa.select(part.subquery(f"keyset_range_{i}")) for i, part in enumerate(parts)]
-    return sa.union_all(*ranges).subquery("keyset_page")
+        return parts[0].subquery("batchrepo_page")
+    ranges = [sa.select(part.subquery(f"batchrepo_range_{i}")) for i, part in enumerate(parts)]
+    return sa.union_all(*ranges).subquery("batchrepo_page")
 
 
 def _by(keyset: Keyset, expressions: Sequence[Any]) -> list[Any]:
@@ -350,5 +353,5 @@ def _probes(source: PageSource, keyset: Keyset, shape: PageShape, prefix: str) -
             .scalar_subquery()
             for limit in order.ranges(_place(f"{prefix}{name}", keyset, nulls), inclusive=True)
         ]
-        found.append(sa.or_(*(first.is_not(None) for first in firsts)).label(f"beyond_{name}"))
+        found.append(sa.or_(*(first.is_not(None) for first in firsts)).label(f"batchrepo_beyond_{name}"))
     return found

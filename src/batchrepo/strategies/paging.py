@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from batchrepo.errors import InvalidCursor
 from batchrepo.sql.limits import is_written
 from batchrepo.sql.order_values import says_wrong_value
-from batchrepo.sql.pages import ROWS, PageShape, cursor_values, root_source, select_page, shape_of
+from batchrepo.sql.pages import PREFIX, ROWS, PageShape, cursor_values, root_source, select_page, shape_of
 from batchrepo.strategies.entities import ready_entities
 
 if TYPE_CHECKING:
@@ -62,8 +62,8 @@ class Walk:
     def parameters(self) -> dict[str, Any]:
         """What the statement is given."""
         return {
-            **cursor_values("start", self.start or ()),
-            **cursor_values("stop", self.stop or ()),
+            **cursor_values(f"{PREFIX}start", self.start or ()),
+            **cursor_values(f"{PREFIX}stop", self.stop or ()),
             ROWS: self.size + 1,
         }
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 from fastapi import Path, Query, params
 from pydantic import Field
 
+from batchrepo.declare.filter_values import example_of
 from batchrepo.errors import InvalidArgument
 from batchrepo.plan.naming import names_of
 
@@ -126,7 +127,11 @@ class Key:
                 argument,
                 Annotated[
                     _type_of(column),
-                    Path(alias=column.name, description=f"The {column.name} of the {self._entity.name}."),
+                    Path(
+                        alias=column.name,
+                        description=f"The {column.name} of the {self._entity.name}.",
+                        examples=_examples_of(column),
+                    ),
                 ],
             )
             for column, argument in self._arguments.items()
@@ -146,6 +151,7 @@ class Key:
                         max_length=most,
                         description=f"The {column.name} of each {self._entity.name}: repeat it{others}, at most "
                         f"{most} times.",
+                        examples=[examples] if (examples := _examples_of(column)) else None,
                     ),
                 ],
             )
@@ -171,6 +177,14 @@ class Key:
             )
             raise InvalidArgument(f"Each {self._entity.name} needs all columns of its key; got {counts}.")
         return columns[0] if len(columns) == 1 else list(zip(*columns, strict=True))
+
+
+def _examples_of(column: ColumnInfo) -> list[Any] | None:
+    """A key as an example: of numbers the first, with which tables begin."""
+    if column.python_type is int:
+        return [1]
+    example = example_of(column.python_type)
+    return None if example is None else [example]
 
 
 def _type_of(column: ColumnInfo) -> Any:

@@ -8,6 +8,7 @@ from graphql import get_argument_values
 
 from batchrepo.declare.computed import Aggregate
 from batchrepo.declare.orders import parse_order
+from batchrepo.errors import InvalidArgument
 from batchrepo.integrations.strawberry.members import Related, RepositoryType, Value, repository_type_of
 from batchrepo.integrations.strawberry.selections import Selections, field_of, object_type_of
 from batchrepo.plan.pages import read_request
@@ -122,15 +123,19 @@ class Planning:
         selected = ConnectionSelection(self.selections, connection, group)
         relation = related.relation
         size, largest = self.catalog.page_sizes(relation.target)
-        request = read_request(
-            first=asked.get("first"),
-            after=asked.get("after"),
-            last=asked.get("last"),
-            before=asked.get("before"),
-            total=None,
-            default=size,
-            largest=largest,
-        )
+        try:
+            request = read_request(
+                first=asked.get("first"),
+                after=asked.get("after"),
+                last=asked.get("last"),
+                before=asked.get("before"),
+                total=None,
+                default=size,
+                largest=largest,
+            )
+        except InvalidArgument:
+            # An error of this field, with its path: not of the root field, which reads the others.
+            return local_fields(relation)
         if request.after is not None or request.before is not None:
             return local_fields(relation)
         total: Aggregate[int] | None = (

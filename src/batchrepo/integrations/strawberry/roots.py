@@ -91,7 +91,8 @@ class RootField(StrawberryField):
         plan = ahead.of_objects(info, target, info.field_nodes)
         if shape.many:
             return kind.objects(await reads.rows(plan, (), None, None))
-        values = [asked[column.name] for column in kind.entity.key]
+        # They come under their names in GraphQL, in the order in which they were declared.
+        values = [asked[name] for name in field.args]
         key = values[0] if len(values) == 1 else tuple(values)
         found = await reads.by_key(plan, key)
         if found is None:

@@ -1,0 +1,77 @@
+"""The store of two sites as GraphQL sees it: its Database, its schemas, and the cursors of all rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import strawberry
+
+from batchrepo import Database
+from tests.criteria.rows import SITES
+from tests.integrations.strawberry.naive import Cursors, Naive
+from tests.integrations.strawberry.site_types import make_schema
+
+ALL_CURSORS = """{
+    pages(first: 200) { ...Pages }
+    someMembers(first: 200) { edges { cursor node { id } } }
+    allMembers { pages(first: 200) { ...Pages } read(first: 200) { ...Pages } }
+    allPages {
+        labels { edges { cursor node { id } } }
+        remarks { edges { cursor node { id } } }
+        chapters { edges { cursor node { pageId number } } }
+    }
+    allChapters { notes { edges { cursor node { id } } } }
+}
+fragment Pages on PageConnection { edges { cursor node { id } } }"""
+
+
+@dataclass(frozen=True)
+class Sites:
+    """Both ways to answer a document, and what tells right answers.
+
+    Attributes:
+        database: of the store.
+        ahead: the schema.
+        stepwise: the same, without look-ahead.
+        cursors: texts of cursors for each site, by the type of the connection; ``pages``: of the root field.
+        naive: the oracle.
+    """
+
+    database: Database
+    ahead: strawberry.Schema
+    stepwise: strawberry.Schema
+    cursors: dict[int, dict[str, list[str]]]
+    naive: Naive
+
+
+async def open_sites(database: Database) -> Sites:
+    """Reads all cursors, of a Database whose store is filled."""
+    ahead, stepwise = make_schema(database), make_schema(database, look_ahead=False)
+    meaning: dict[str, tuple[str, Any]] = {}
+    texts: dict[int, dict[str, list[str]]] = {}
+    for site in SITES:
+        found = await ahead.execute(ALL_CURSORS, context_value=site)
+        assert not found.errors, found.errors
+        data: Any = found.data
+        connections = {
+            "pages": [("Page by size", data["pages"])],
+            "MemberConnection": [("Member by key", data["someMembers"])],
+            "PageConnection": [
+                ("Page by key", member[name]) for member in data["allMembers"] for name in ("pages", "read")
+            ],
+            "NoteConnection": [("Note by key", chapter["notes"]) for chapter in data["allChapters"]],
+            **{
+                f"{kind}Connection": [(f"{kind} by key", page[name]) for page in data["allPages"]]
+                for kind, name in (("Label", "labels"), ("Remark", "remarks"), ("Chapter", "chapters"))
+            },
+        }
+        texts[site] = {}
+        for kind, pages in connections.items():
+            edges = [(order, edge) for order, page in pages for edge in page["edges"]]
+            for order, edge in edges:
+                key = tuple(edge["node"].values())
+                stands_for = order, key if len(key) > 1 else key[0]
+                assert meaning.setdefault(edge["cursor"], stands_for) == stands_for
+            texts[site][kind] = sorted({edge["cursor"] for _, edge in edges})
+    return Sites(database, ahead, stepwise, texts, Naive(ahead.as_str(), Cursors(meaning)))

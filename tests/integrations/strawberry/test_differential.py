@@ -1,0 +1,69 @@
+"""Any document: with look-ahead, without it, and by the oracle the same data and the same errors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, event, given, settings
+from hypothesis import strategies as st
+
+from tests.criteria.models import Chapter, Member, Page
+from tests.criteria.rows import SITES, View
+from tests.integrations.strawberry.documents import Document, documents
+from tests.integrations.strawberry.sites import Sites
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+def keys_seen(site: int) -> dict[str, list[str]]:
+    """Arguments for root fields: keys that are there, that are not, that another site has."""
+    sees = View(site)
+    members = sees.keys(Member)
+    return {
+        "page": [f"id: {key}" for key in (*sees.keys(Page)[:4], *View(3 - site).keys(Page)[:1], 0)],
+        "member": [f"id: {key}" for key in (*members[:4], -1)],
+        "chapter": [
+            f"pageId: {page}, number: {number}" for page, number in (*sees.keys(Chapter)[:4], (0, 0))
+        ],
+        "membersOf": [f"ids: [{', '.join(map(str, keys))}]" for keys in ([], members[:3], members[:1] * 2)],
+    }
+
+
+KEYS = {site: keys_seen(site) for site in SITES}
+
+
+def erased(errors: Any) -> set[tuple[Any, ...]]:
+    """Errors as (fields of the path, code): of equal errors of a list's objects, some or all may be told."""
+    return {
+        (tuple(key for key in error.path or () if isinstance(key, str)), (error.extensions or {}).get("code"))
+        for error in errors or ()
+    }
+
+
+async def check(sites: Sites, document: Document, site: int) -> None:
+    expected = sites.naive.answer(document.text, document.variables, site)
+    data, errors = expected.data, erased(expected.errors)
+    if document.refused:  # before anything is read, with no path
+        data, errors = None, {((), "INVALID_ARGUMENT")}
+    for schema in (sites.ahead, sites.stepwise):
+        found = await schema.execute(document.text, variable_values=document.variables, context_value=site)
+        assert erased(found.errors) == errors, found.errors
+        assert sites.naive.told(found.data) == data
+    assert sites.database.engine.sync_engine.pool.checkedout() == 0, "a connection was not returned"
+    event("refused" if document.refused else "an error" if errors else "no error")
+
+
+@settings(
+    max_examples=40,
+    suppress_health_check=[
+        HealthCheck.function_scoped_fixture,
+        HealthCheck.differing_executors,
+        HealthCheck.too_slow,
+        HealthCheck.data_too_large,
+    ],
+)
+@given(data=st.data(), site=st.sampled_from(SITES))
+async def test_any_document(sites: Sites, data: st.DataObject, site: int):
+    document = data.draw(documents(sites.ahead._schema, KEYS[site], sites.cursors[site]))
+    await check(sites, document, site)
