@@ -169,7 +169,7 @@ HURTING = {
         "breadth",
     ),
     "large pages in pages": (
-        "{ albums(first: 1000) { edges { node { tracks(first: 1000) { edges { node { id } } } } } } }",
+        "{ albums(first: 1000) { edges { node { tracks(first: 500) { edges { node { id } } } } } } }",
         "rows",
     ),
     "lists in lists": (
