@@ -17,7 +17,7 @@ from strawberry.extensions import FieldExtension, MaskErrors, ParserCache, Schem
 from strawberry.fastapi import GraphQLRouter
 from strawberry.permission import BasePermission
 
-from batchrepo import Database, Repository, match
+from batchrepo import Database, NotFound, Repository, match
 from batchrepo.integrations.fastapi import install
 from batchrepo.integrations.strawberry import (
     Connection,
@@ -329,13 +329,13 @@ class Allowed(BasePermission):
         return info.context["user"] == "ada"
 
 
-class Shouting(FieldExtension):
-    def resolve(self, next_, source, info, **kwargs):
-        return str(next_(source, info, **kwargs)).upper()
+class Noting(FieldExtension):
+    seen: list[Any] = []  # noqa: RUF012
 
     async def resolve_async(self, next_, source, info, **kwargs):
-        found = next_(source, info, **kwargs)
-        return str(await found if hasattr(found, "__await__") else found).upper()
+        found = await next_(source, info, **kwargs)
+        self.seen.append(type(found).__name__)
+        return found
 
 
 class Timing(SchemaExtension):
@@ -380,6 +380,61 @@ async def test_permissions_of_strawberry_are_asked_and_see_the_same_answers(stor
         },
     }
     assert len(allowed.data["every"]) == 275
+
+
+@strawberry.type(name="Query")
+class Noted:
+    artist: GuardedType | None = one(extensions=[Noting()])
+
+
+async def test_extensions_of_a_field_see_its_result(store):
+    Noting.seen.clear()
+    schema = strawberry.Schema(Noted, extensions=[lambda: ScopeExtension(store)])
+    with counting(store, 2):
+        data = await answer(
+            schema, "{ artist(id: 1) { name albums(first: 1) { edges { node { title } } } } }"
+        )
+    assert data["artist"]["name"] == "AC/DC"
+    assert Noting.seen == ["GuardedType"]
+
+
+@strawberry.type
+class Missing:
+    told: str
+
+
+class TellMissing(strawberry.ExceptionHandler[NotFound, Missing]):
+    def handle(self, exception: NotFound, *, field: Any, info: Any) -> Missing:
+        return Missing(told=str(exception))
+
+
+@strawberry.type(name="Query")
+class Handled:
+    artists: Connection[GuardedType] = connection()
+
+    @strawberry.field
+    async def artist(self, info: strawberry.Info, id: int) -> GuardedType | Missing:  # noqa: A002
+        return to_type(GuardedType, await ArtistRepository(scope_of(info)).get(id))
+
+
+async def test_exception_handlers_of_the_schema_are_asked(store):
+    schema = strawberry.Schema(
+        Handled, extensions=[lambda: ScopeExtension(store)], exception_handlers=[TellMissing()]
+    )
+    query = """query($id: Int!) {
+      artist(id: $id) { __typename ... on Guarded { name albums(first: 1) { edges { node { title } } } } ... on Missing { told } }
+      artists(first: 2) { edges { node { name albums(first: 1) { totalCount edges { node { title artist { name } } } } } } }
+    }"""
+    with counting(store, 6):
+        data = await answer(schema, query, id=1)
+    assert data["artist"] == {
+        "__typename": "Guarded",
+        "name": "AC/DC",
+        "albums": {"edges": [{"node": {"title": "For Those About To Rock We Salute You"}}]},
+    }
+    assert data["artists"]["edges"][1]["node"]["albums"]["totalCount"] == 2
+    missing = (await answer(schema, query, id=9999))["artist"]
+    assert missing == {"__typename": "Missing", "told": "Artist has no row for key 9999."}
 
 
 async def test_extensions_of_the_schema_see_every_field(sqlite_store):
