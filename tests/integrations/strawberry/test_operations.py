@@ -10,15 +10,17 @@ from typing import Any
 
 import pytest
 import strawberry
+from fastapi import FastAPI
 from graphql import GraphQLError, OperationDefinitionNode
 from sqlalchemy import event, update
 from strawberry import auto
 from strawberry.extensions import FieldExtension, MaskErrors, ParserCache, SchemaExtension, ValidationCache
 from strawberry.fastapi import GraphQLRouter
 from strawberry.permission import BasePermission
+from strawberry.schema.config import StrawberryConfig
 
-from batchrepo import Database, NotFound, Repository, match
-from batchrepo.integrations.fastapi import install
+from batchrepo import Database, NotFound, Repository, Scope, match
+from batchrepo.integrations.fastapi import Provide, install
 from batchrepo.integrations.strawberry import (
     Connection,
     Limits,
@@ -319,6 +321,59 @@ async def test_what_a_subscription_asks_for_is_limited(sqlite_store):
     assert result.errors[0].extensions["limit"] == "depth"
 
 
+async def test_operations_of_a_long_lived_context_read_what_is_there_now(chinook_sqlite):
+    """As over a WebSocket, where all operations of a connection have one context."""
+    async with Database(chinook_sqlite, repositories=[AlbumRepository, ArtistRepository]) as database:
+        schema, context = subscribing(database), {"user": "ada"}
+        for number in range(2):
+            await rename(database, number)
+            result = await schema.execute("{ album(id: 1) { title } }", context_value=context)
+            assert result.data == {"album": {"title": f"Title {number}"}}
+
+
+async def test_a_subscription_over_http_leaves_the_scope_of_its_request_alone(chinook_sqlite, client):
+    async with Database(chinook_sqlite, repositories=[AlbumRepository, ArtistRepository]) as database:
+        app = FastAPI()
+        install(app, database, context=lambda: 7)
+        shared: list[Scope] = []
+
+        async def context(scope: Provide[Scope]) -> dict[str, Any]:
+            shared.append(scope)
+            return {}
+
+        app.include_router(
+            GraphQLRouter(
+                subscribing(database), context_getter=context, subscription_protocols=["graphql-sse"]
+            ),
+            prefix="/graphql",
+        )
+        await rename(database, 0)
+        CONTEXTS.clear()
+        async with client(app) as http:
+            response = await http.post(
+                "/graphql",
+                json={"query": EVENTS, "variables": {"n": 1}},
+                headers={"accept": "text/event-stream"},
+            )
+    assert "Title 0" in response.text
+    # Nothing was read in it, but what it is for holds in the scopes of the events.
+    assert (shared[0].report().statements, CONTEXTS) == (0, [7])
+
+
+async def test_what_is_deferred_is_read_while_the_scope_is_open(store):
+    schema = strawberry.Schema(
+        Changing,
+        extensions=[lambda: ScopeExtension(store, look_ahead=False)],
+        config=StrawberryConfig(enable_experimental_incremental_execution=True),
+    )
+    query = "{ album(id: 1) { title ... @defer { artist { name } } } }"
+    results = [result async for result in await schema.stream(query)]
+    assert results[0].data == {"album": {"title": "For Those About To Rock We Salute You"}}
+    (later,) = [part.data for result in results[1:] for part in result.incremental or ()]
+    assert later == {"artist": {"name": "AC/DC"}}
+    assert store.engine.pool.checkedout() == 0
+
+
 # --- permissions, extensions, handlers ------------------------------------------------------------
 
 
@@ -509,8 +564,6 @@ async def test_a_function_that_is_async_by_mistake_shows_the_report_to_nobody(sq
 
 
 async def test_the_report_is_asked_for_over_http_by_a_header_or_in_the_request(sqlite_store, client):
-    from fastapi import FastAPI
-
     app = FastAPI()
     install(app, sqlite_store)
     schema = make_schema(sqlite_store, report=lambda context: context["request"].headers.get("user") == "ada")
