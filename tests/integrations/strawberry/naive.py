@@ -17,7 +17,7 @@ EVERYTHING = View(site=None)
 TYPES = {cls.__name__: cls for cls in (Badge, Chapter, Label, Member, Note, Page, Part, Remark)}
 """The entities behind the types, by the names of these."""
 
-PAGES = {"Page": (3, 200)}
+PAGES = {"Page": (3, 2000), "Member": (20, 2000)}
 """Default and largest size of a page, where they are not the general ones."""
 
 GENERAL = (20, 1000)

@@ -27,7 +27,6 @@ from tests.criteria.repositories import (
     ChapterRepository,
     Context,
     LabelRepository,
-    MemberRepository,
     NoteRepository,
     PartRepository,
     PictureRepository,
@@ -40,7 +39,13 @@ class PageRepository(declared.PageRepository):
 
     default_order = (Page.size.desc().nulls_last(), Page.title)
     page_size = 3
-    max_page_size = 200
+    max_page_size = 2_000
+
+
+class MemberRepository(declared.MemberRepository):
+    """As many on a page as a test wants."""
+
+    max_page_size = 2_000
 
 
 REPOSITORIES = (
