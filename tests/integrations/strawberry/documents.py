@@ -35,7 +35,7 @@ class Document:
 
     text: str
     variables: dict[str, Any]
-    refused: bool
+    refused: bool = False
 
 
 class Place(NamedTuple):
