@@ -124,6 +124,11 @@ async def test_bytes_are_those_of_the_view(db):
         body = await makers.find_json(PagedMaker, order_by=Maker.id)
         assert json.loads(body) == [json.loads(row.model_dump_json()) for row in found]
         assert found[1].items.model_dump() == {
-            "items": [], "has_next": False, "has_previous": False,
-            "start_cursor": None, "end_cursor": None, "total": None, "total_is": None,
+            "items": [],
+            "has_next": False,
+            "has_previous": False,
+            "start_cursor": None,
+            "end_cursor": None,
+            "total": None,
+            "total_is": None,
         }
