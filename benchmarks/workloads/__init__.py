@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from benchmarks.workload import Workload
 from benchmarks.workloads.deep_page import DEEP_PAGES
+from benchmarks.workloads.nested_graphql import NESTED_GRAPHQL
 from benchmarks.workloads.nested_list import NESTED_LIST
 from benchmarks.workloads.sparse_fields import SPARSE_FIELDS
 from benchmarks.workloads.thousand_keys import THOUSAND_KEYS
 
-WORKLOADS: tuple[Workload, ...] = (NESTED_LIST, THOUSAND_KEYS, *DEEP_PAGES, SPARSE_FIELDS)
+WORKLOADS: tuple[Workload, ...] = (NESTED_LIST, NESTED_GRAPHQL, THOUSAND_KEYS, *DEEP_PAGES, SPARSE_FIELDS)
 
 
 def workload(name: str) -> Workload:

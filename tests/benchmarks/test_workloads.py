@@ -34,6 +34,7 @@ STATEMENTS = {
         "core_fewest": 3,
         "orm_selectinload": 5,
     },
+    "nested_graphql": {"batchrepo": 5, "floor": 0, "loaders_core": 5, "loaders_orm": 5},
     "thousand_keys": {"batchrepo_get_many": 1, "batchrepo_gather": 1, "core": 1},
     "sparse_fields": {
         "batchrepo_fields": 1,
@@ -62,6 +63,7 @@ STATEMENTS = {
 
 ROWS = {
     "nested_list": 50,
+    "nested_graphql": 50,
     "thousand_keys": 100,
     "sparse_fields": 1_000,
     **{order.name: SIZE for order in ORDERS},

@@ -166,6 +166,18 @@ def test_every_example_is_one():
                 parameter.parse(parameter.example)
 
 
+def test_examples_of_named_filters_are_those_that_their_types_name_or_take():
+    def example(kind: Any) -> Any:
+        named = _takes(kind)
+        cls = new_class("R", (Repository[Room],), {}, lambda body: body.update(found=named))
+        return read(cls).by_name["found"].example
+
+    assert example(Annotated[int, Field(ge=2000, examples=[2009, 2010])]) == 2009
+    assert example(Annotated[int, Field(ge=1)]) == 3
+    assert example(Annotated[int, Field(ge=2000)]) is None
+    assert example(Annotated[str, Field(pattern="^[0-9]+$")]) is None
+
+
 def test_declarations_are_inherited_like_other_attributes():
     class More(RoomRepository):
         @named_filter

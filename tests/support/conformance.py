@@ -27,15 +27,19 @@ CHECKS = (
 """What must hold of every answer."""
 
 
-def cases_of(app: FastAPI) -> list[Any]:
-    """The parameters ``operation, mode`` of a test: each operation with right requests, and with wrong ones."""
+def cases_of(app: FastAPI) -> tuple[list[Any], list[Any]]:
+    """The parameters ``operation, mode`` of a test: operations with right requests, and those with wrong ones."""
     schema = schemathesis.openapi.from_dict(app.openapi())
-    return [
-        pytest.param(operation, mode, id=f"{mode} {operation.label}")
-        for operation in (result.ok() for result in schema.get_all_operations())
-        for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
-        if mode is GenerationMode.POSITIVE or _takes_anything(operation)
-    ]
+    operations = [result.ok() for result in schema.get_all_operations()]
+    right, wrong = GenerationMode.POSITIVE, GenerationMode.NEGATIVE
+    return (
+        [pytest.param(each, right, id=f"{right} {each.label}") for each in operations],
+        [
+            pytest.param(each, wrong, id=f"{wrong} {each.label}")
+            for each in operations
+            if _takes_anything(each)
+        ],
+    )
 
 
 def check(operation: Any, mode: Any, address: str, *, examples: int) -> None:

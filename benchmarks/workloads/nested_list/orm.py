@@ -22,7 +22,7 @@ _parents = (
     .table_valued(sa.column("id", sa.Integer))
     .render_derived(name="parents")
 )
-_latest = aliased(
+LATEST = aliased(
     Comment,
     sa.select(Comment)
     .where(Comment.post_id == _parents.c.id)
@@ -31,18 +31,14 @@ _latest = aliased(
     .correlate(_parents)
     .lateral("latest"),
 )
-POSTS = (
-    sa.select(Post)
-    .options(selectinload(Post.author), selectinload(Post.tags))
-    .order_by(Post.created_at.desc(), Post.id.desc())
-    .limit(50)
+NEWEST = sa.select(Post).order_by(Post.created_at.desc(), Post.id.desc()).limit(50)
+POSTS = NEWEST.options(selectinload(Post.author), selectinload(Post.tags))
+COMMENTS = (
+    sa.select(LATEST)
+    .select_from(_parents.join(LATEST, sa.true()))
+    .order_by(LATEST.post_id, LATEST.created_at.desc(), LATEST.id.desc())
 )
-LATEST_COMMENTS = (
-    sa.select(_latest)
-    .select_from(_parents.join(_latest, sa.true()))
-    .options(selectinload(_latest.author))
-    .order_by(_latest.post_id, _latest.created_at.desc(), _latest.id.desc())
-)
+LATEST_COMMENTS = COMMENTS.options(selectinload(LATEST.author))
 
 
 @asynccontextmanager

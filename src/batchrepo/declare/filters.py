@@ -281,11 +281,10 @@ def _read_period(
 
 def _named(cls: type[Any]) -> list[tuple[str, Any]]:
     """The methods that are named filters, in the order of the classes and of their bodies."""
-    names: dict[str, None] = {}
+    found: dict[str, Any] = {}
     for base in reversed(cls.__mro__):
-        names |= dict.fromkeys(vars(base))
-    found = ((name, inspect.getattr_static(cls, name)) for name in names)
-    return [(name, value) for name, value in found if getattr(_function(value), _NAMED, False)]
+        found |= vars(base)  # a name keeps its place, and has the value of the last class that gives one
+    return [(name, value) for name, value in found.items() if getattr(_function(value), _NAMED, False)]
 
 
 def _function(value: Any) -> Any:

@@ -13,9 +13,10 @@ from batchrepo.sql.limits import is_written
 from batchrepo.sql.order_values import says_wrong_value
 from batchrepo.sql.pages import PREFIX, ROWS, PageShape, cursor_values, root_source, select_page, shape_of
 from batchrepo.strategies.entities import ready_entities
+from batchrepo.strategies.kept import kept
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from batchrepo.mapping import EntityInfo, RelationInfo
     from batchrepo.sql.keyset import Keyset
@@ -104,8 +105,8 @@ async def page_of_rows(
         where: conditions of the caller.
         cause: for the report.
     """
-    paged = _statement(entity, columns, context, walk, where)
-    params = {**context.guards.values(paged.entities), **walk.parameters}
+    paged, values = _statement(entity, columns, context, walk, where)
+    params = {**context.guards.values(paged.entities), **values, **walk.parameters}
     with refusing_values(walk):
         rows = await context.door.rows(paged.statement, params, cause=cause)
     return found_of(rows, walk, paged.places, paged.probes)
@@ -121,9 +122,9 @@ async def page_of_entities(
     cause: str,
 ) -> Found:
     """One page of entities, with to-one relations joined. One statement."""
-    paged = _statement(entity, None, context, walk, where)
+    paged, values = _statement(entity, None, context, walk, where)
     statement = ready_entities(paged.statement, entity, joined, context)
-    params = {**context.guards.values(paged.entities), **walk.parameters}
+    params = {**context.guards.values(paged.entities), **values, **walk.parameters}
     with refusing_values(walk):
         rows = await context.door.entities(context.session, statement, params, cause=cause)
     found = found_of(rows, walk, paged.places, paged.probes)
@@ -136,19 +137,16 @@ def _statement(
     context: ReadContext,
     walk: Walk,
     where: Sequence[Any],
-) -> Paged:
-    """The statement of a page; those without conditions of the caller are built once."""
-    guards = context.guards
-    if where:
-        return select_page(root_source(entity, where, guards), columns, walk.directed, walk.shape, guards)
+) -> tuple[Paged, Mapping[str, Any]]:
+    """The statement of a page, built once for conditions of one shape, and the values of the conditions."""
+
+    def build(conditions: Sequence[Any]) -> Paged:
+        source = root_source(entity, conditions, context.guards)
+        return select_page(source, columns, walk.directed, walk.shape, context.guards)
+
     selected = None if columns is None else tuple(map(id, columns))
-    key = ("page", entity, selected, id(walk.keyset), walk.backward, walk.shape)
-    built = guards.statements.get(key)
-    if built is None:
-        paged = select_page(root_source(entity, (), guards), columns, walk.directed, walk.shape, guards)
-        # Keyset and columns stay referenced, so that their ids stay theirs.
-        built = guards.statements[key] = (paged, walk.keyset, columns)
-    return built[0]
+    identity = ("page", entity, selected, id(walk.keyset), walk.backward, walk.shape)
+    return kept(context, identity, context.reading.conditions(where), build, walk.keyset, columns)
 
 
 @contextmanager

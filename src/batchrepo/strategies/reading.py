@@ -19,13 +19,13 @@ from batchrepo.plan.naming import field_name, output_name
 from batchrepo.plan.narrowing import narrow
 from batchrepo.plan.planner import Planner
 from batchrepo.sql.identity import (
-    conditions_digest,
     criteria_digest,
     identity_of,
     order_digest,
     order_identity,
 )
 from batchrepo.sql.keyset import Keyset, make_keyset
+from batchrepo.sql.parameters import Conditions, Shapes
 from batchrepo.sql.rows import Lookup
 from batchrepo.strategies.compile import CompiledPlan, compile_plan
 from batchrepo.strategies.deliver import Delivery
@@ -53,7 +53,7 @@ NARROWED_VIEWS = 512
 """How many pairs of a view and a fieldset are remembered, with their plans."""
 
 ORDERS = 1_024
-"""How many orders of pages, and how many texts of conditions, are remembered."""
+"""How many orders of pages, and how many shapes of conditions, are remembered."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,7 +117,7 @@ class Reading:
         self._compiled: Bounded[ReadPlan, CompiledPlan] = Bounded(NARROWED_VIEWS)
         self._statements: Bounded[Any, Any] = Bounded(STATEMENTS)
         self._orders: Bounded[Any, PagedOrder] = Bounded(ORDERS)
-        self._texts: Bounded[Any, str] = Bounded(ORDERS)
+        self._shapes = Shapes(engine.dialect, ORDERS)
         self._related_pages: Bounded[Any, RelatedPages] = Bounded(ORDERS)
 
     def guards(self, context: Any) -> Guards:
@@ -229,11 +229,14 @@ class Reading:
         Raises:
             MissingContext: the scope's context does not have what a criterion needs.
         """
-        dialect = self.engine.dialect
         criteria = guards.digests.get(entity)
         if criteria is None:
-            criteria = guards.digests[entity] = criteria_digest(entity, guards, dialect)
-        return Purpose(order.digest, conditions_digest(where, dialect, self._texts), criteria)
+            criteria = guards.digests[entity] = criteria_digest(entity, guards, self.engine.dialect)
+        return Purpose(order.digest, self.conditions(where).digest, criteria)
+
+    def conditions(self, where: Sequence[Any]) -> Conditions:
+        """Conditions of a caller, looked at once for all that is done with them."""
+        return self._shapes.of(where)
 
     def related_pages(
         self,

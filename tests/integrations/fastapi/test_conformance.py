@@ -66,6 +66,9 @@ def address(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         yield found
 
 
-@pytest.mark.parametrize(("operation", "mode"), cases_of(application(open_catalogue("sqlite+aiosqlite://"))))
+RIGHT, WRONG = cases_of(application(open_catalogue("sqlite+aiosqlite://")))
+
+
+@pytest.mark.parametrize(("operation", "mode"), [*RIGHT, *WRONG])
 def test_an_operation(address: str, operation: Any, mode: Any):
     check(operation, mode, address, examples=10)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 SIZES = (0, 1, 2, 3, 5, 200)
 
-BAD_SIZES = ("first: -1", "first: 1001", "last: -3", "first: 1, last: 1")
+BAD_SIZES = ("first: -1", "first: 2001", "last: -3", "first: 1, last: 1")
 """What no connection takes; an operation is refused for it."""
 
 BAD_CURSORS = ('after: "nonsense"', 'before: ""')
@@ -35,7 +35,7 @@ class Document:
 
     text: str
     variables: dict[str, Any]
-    refused: bool
+    refused: bool = False
 
 
 class Place(NamedTuple):

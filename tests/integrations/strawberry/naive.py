@@ -17,7 +17,7 @@ EVERYTHING = View(site=None)
 TYPES = {cls.__name__: cls for cls in (Badge, Chapter, Label, Member, Note, Page, Part, Remark)}
 """The entities behind the types, by the names of these."""
 
-PAGES = {"Page": (3, 200)}
+PAGES = {"Page": (3, 2000), "Member": (20, 2000)}
 """Default and largest size of a page, where they are not the general ones."""
 
 GENERAL = (20, 1000)
@@ -140,7 +140,7 @@ class Naive:
         return Ordered([Row(target, other) for other in found], f"{target.__name__} by key")
 
     def _page(self, whole: Ordered, asked: dict[str, Any]) -> dict[str, Any]:
-        """A page, position by position."""
+        """A page, of all rows."""
         first, last = asked.get("first"), asked.get("last")
         after, before = asked.get("after"), asked.get("before")
         rows = whole.rows
@@ -149,25 +149,26 @@ class Naive:
             size is not None and not 0 <= size <= largest for size in (first, last)
         ):
             raise invalid("size")
-        start, stop = 0, len(rows)
+        behind, beyond, within = [], [], rows
         if after is not None:
             place = whole.place(self._cursors.place(after, whole.order))
-            start = sum(whole.place(row.key) <= place for row in rows)
+            behind = [row for row in rows if whole.place(row.key) <= place]
+            within = [row for row in within if whole.place(row.key) > place]
         if before is not None:
             place = whole.place(self._cursors.place(before, whole.order))
-            stop = max(start, sum(whole.place(row.key) < place for row in rows))
-        if last is not None or (first is None and after is None and before is not None):
-            start = max(start, stop - (default if last is None else last))
-        else:
-            stop = min(stop, start + (default if first is None else first))
-        cursors = [token(whole.order, row.key) for row in rows[start:stop]]
+            beyond = [row for row in rows if whole.place(row.key) >= place]
+            within = [row for row in within if whole.place(row.key) < place]
+        backward = last is not None or (first is None and after is None and before is not None)
+        size = next((size for size in (first, last) if size is not None), default)
+        page = within[max(0, len(within) - size) :] if backward else within[:size]
+        more = len(within) > size
+        cursors = [token(whole.order, row.key) for row in page]
         return {
-            "edges": [
-                {"cursor": cursor, "node": row} for cursor, row in zip(cursors, rows[start:stop], strict=True)
-            ],
+            "edges": [{"cursor": cursor, "node": row} for cursor, row in zip(cursors, page, strict=True)],
             "page_info": {
-                "has_next_page": stop < len(rows),
-                "has_previous_page": start > 0,
+                # Rows at a cursor and on its other side count, also where the cursors have changed places.
+                "has_next_page": bool(beyond) or (more and not backward),
+                "has_previous_page": bool(behind) or (more and backward),
                 "start_cursor": cursors[0] if cursors else None,
                 "end_cursor": cursors[-1] if cursors else None,
             },

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import strawberry
+from sqlalchemy import true
 from strawberry import auto
 
-from batchrepo import Database
+from batchrepo import Database, predicate
 from batchrepo.integrations.strawberry import (
     Connection,
     ScopeExtension,
@@ -27,7 +29,6 @@ from tests.criteria.repositories import (
     ChapterRepository,
     Context,
     LabelRepository,
-    MemberRepository,
     NoteRepository,
     PartRepository,
     PictureRepository,
@@ -35,12 +36,30 @@ from tests.criteria.repositories import (
 )
 
 
+@dataclass(frozen=True)
+class Reader(Context):
+    """Who sees a site, and of its pages those of some size alone."""
+
+    least: int | None = None
+
+
+def of_size(reader: Reader) -> Any:
+    return true() if reader.least is None else Page.size >= reader.least
+
+
 class PageRepository(declared.PageRepository):
     """Pages by their size: several are equal, some have none."""
 
+    criteria = (*declared.PageRepository.criteria, predicate(of_size))
     default_order = (Page.size.desc().nulls_last(), Page.title)
     page_size = 3
-    max_page_size = 200
+    max_page_size = 2_000
+
+
+class MemberRepository(declared.MemberRepository):
+    """As many on a page as a test wants."""
+
+    max_page_size = 2_000
 
 
 REPOSITORIES = (
@@ -189,9 +208,9 @@ ANY_SIZE = Limits(depth=None, breadth=None, fields=None, aliases=None, rows=None
 """No limit: generated documents are small, and counts are for any number of parents."""
 
 
-def site_context(given: Any) -> Context:
-    """The context of the scope: the site is the GraphQL context."""
-    return Context(given)
+def reader_of(given: Any) -> Reader:
+    """The context of the scope; that of GraphQL may be the site alone."""
+    return given if isinstance(given, Reader) else Reader(given)
 
 
 def make_schema(database: Database, **options: Any) -> strawberry.Schema:
@@ -199,6 +218,6 @@ def make_schema(database: Database, **options: Any) -> strawberry.Schema:
     return strawberry.Schema(
         Query,
         extensions=[
-            lambda: ScopeExtension(database, context=site_context, limits=ANY_SIZE, **options),
+            lambda: ScopeExtension(database, context=reader_of, limits=ANY_SIZE, **options),
         ],
     )

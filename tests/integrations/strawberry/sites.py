@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import strawberry
 
 from batchrepo import Database
 from tests.criteria.rows import SITES
+from tests.integrations.strawberry.documents import Document
 from tests.integrations.strawberry.naive import Cursors, Naive
 from tests.integrations.strawberry.site_types import make_schema
 
@@ -43,6 +44,32 @@ class Sites:
     stepwise: strawberry.Schema
     cursors: dict[int, dict[str, list[str]]]
     naive: Naive
+
+    async def check(self, document: Document, site: int) -> Erased:
+        """Asks in all ways what a site sees: the answers must be equal. Returns the errors."""
+        expected = self.naive.answer(document.text, document.variables, site)
+        data, errors = expected.data, erased(expected.errors)
+        if document.refused:  # before anything is read, with no path
+            data, errors = None, {((), "INVALID_ARGUMENT")}
+        for schema in (self.ahead, self.stepwise):
+            found = await schema.execute(
+                document.text, variable_values=document.variables, context_value=site
+            )
+            assert erased(found.errors) == errors, found.errors
+            assert self.naive.told(found.data) == data
+        assert self.database.engine.sync_engine.pool.checkedout() == 0, "a connection was not returned"
+        return errors
+
+
+Erased: TypeAlias = "set[tuple[tuple[str, ...], str | None]]"
+
+
+def erased(errors: Any) -> Erased:
+    """Errors as (fields of the path, code): of equal errors of a list's objects, some or all may be told."""
+    return {
+        (tuple(key for key in error.path or () if isinstance(key, str)), (error.extensions or {}).get("code"))
+        for error in errors or ()
+    }
 
 
 async def open_sites(database: Database) -> Sites:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from tests.criteria.models import Chapter, Member, Page
 from tests.criteria.rows import SITES, View
-from tests.integrations.strawberry.documents import Document, documents
+from tests.integrations.strawberry.documents import documents
 from tests.integrations.strawberry.sites import Sites
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -33,27 +31,6 @@ def keys_seen(site: int) -> dict[str, list[str]]:
 KEYS = {site: keys_seen(site) for site in SITES}
 
 
-def erased(errors: Any) -> set[tuple[Any, ...]]:
-    """Errors as (fields of the path, code): of equal errors of a list's objects, some or all may be told."""
-    return {
-        (tuple(key for key in error.path or () if isinstance(key, str)), (error.extensions or {}).get("code"))
-        for error in errors or ()
-    }
-
-
-async def check(sites: Sites, document: Document, site: int) -> None:
-    expected = sites.naive.answer(document.text, document.variables, site)
-    data, errors = expected.data, erased(expected.errors)
-    if document.refused:  # before anything is read, with no path
-        data, errors = None, {((), "INVALID_ARGUMENT")}
-    for schema in (sites.ahead, sites.stepwise):
-        found = await schema.execute(document.text, variable_values=document.variables, context_value=site)
-        assert erased(found.errors) == errors, found.errors
-        assert sites.naive.told(found.data) == data
-    assert sites.database.engine.sync_engine.pool.checkedout() == 0, "a connection was not returned"
-    event("refused" if document.refused else "an error" if errors else "no error")
-
-
 @settings(
     max_examples=40,
     suppress_health_check=[
@@ -66,4 +43,5 @@ async def check(sites: Sites, document: Document, site: int) -> None:
 @given(data=st.data(), site=st.sampled_from(SITES))
 async def test_any_document(sites: Sites, data: st.DataObject, site: int):
     document = data.draw(documents(sites.ahead._schema, KEYS[site], sites.cursors[site]))
-    await check(sites, document, site)
+    errors = await sites.check(document, site)
+    event("refused" if document.refused else "an error" if errors else "no error")

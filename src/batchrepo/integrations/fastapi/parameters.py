@@ -34,10 +34,18 @@ def query(name: str, kind: Any, description: str, **more: Any) -> Parameter:
         description: what it means, for people.
         more: what ``Query`` takes, such as ``examples``.
     """
+    if more.get("examples"):  # which the usual pages of documentation do not show
+        description = f"{description} Example: `{name}={_in_query(more['examples'][0])}`."
     annotation = Annotated[kind, Query(alias=name, description=description, **more)]
     # A name of its own for the argument: the client's may be no identifier, or that of a part of the path.
     argument = re.sub(r"\W", lambda sign: f"_{ord(sign[0]):x}_", f"query_{name}")
     return Parameter(argument, Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+
+
+def _in_query(example: Any) -> str:
+    """An example as a client writes it; of several values the first."""
+    value = example[0] if isinstance(example, list) else example
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def injected(name: str, annotation: Any) -> Parameter:

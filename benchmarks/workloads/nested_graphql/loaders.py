@@ -1,0 +1,209 @@
+"""Strawberry's DataLoaders by hand, one for each relation, over Core and over the ORM."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+import strawberry
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
+from strawberry.dataloader import DataLoader
+
+from benchmarks import models
+from benchmarks.data import Dataset
+from benchmarks.engines import reading_engine
+from benchmarks.workload import Request, Stack
+from benchmarks.workloads.nested_graphql.document import CACHES, ask
+from benchmarks.workloads.nested_list import core, orm
+
+PARENT = core.COMMENTS.selected_columns[0].label("parent_id")
+COMMENTS = core.COMMENTS.with_only_columns(PARENT, *list(core.COMMENTS.selected_columns)[1:])
+
+_ids = sa.bindparam("ids", type_=ARRAY(sa.Integer))
+ENTITY_AUTHORS = sa.select(models.Author).where(models.Author.id == sa.func.any(_ids))
+ENTITY_TAGS = (
+    sa.select(models.post_tag.c.post_id, models.Tag)
+    .join_from(models.post_tag, models.Tag)
+    .where(models.post_tag.c.post_id == sa.func.any(_ids))
+    .order_by(models.Tag.id)
+)
+
+Groups = dict[int, list[Any]]
+
+
+@dataclass
+class Loaders:
+    """The loaders of one request."""
+
+    posts: Callable[[], Awaitable[Sequence[Any]]]
+    authors: DataLoader[int, Any]
+    tags: DataLoader[int, list[Any]]
+    latest_comments: DataLoader[int, list[Any]]
+
+
+Info = strawberry.Info[Loaders, None]
+
+
+@strawberry.type
+class Author:
+    id: int
+    name: str
+
+
+@strawberry.type
+class Tag:
+    id: int
+    name: str
+
+
+@strawberry.type
+class Comment:
+    id: int
+    body: str
+    created_at: datetime
+    author_id: strawberry.Private[int]
+
+    @strawberry.field
+    async def author(self, info: Info) -> Author:
+        found: Author = await info.context.authors.load(self.author_id)
+        return found
+
+
+@strawberry.type
+class Post:
+    id: int
+    title: str
+    body: str
+    created_at: datetime
+    author_id: strawberry.Private[int]
+
+    @strawberry.field
+    async def author(self, info: Info) -> Author:
+        found: Author = await info.context.authors.load(self.author_id)
+        return found
+
+    @strawberry.field
+    async def tags(self, info: Info) -> list[Tag]:
+        return await info.context.tags.load(self.id)
+
+    @strawberry.field
+    async def latest_comments(self, info: Info) -> list[Comment]:
+        return await info.context.latest_comments.load(self.id)
+
+
+@strawberry.type
+class PostEdge:
+    node: Post
+
+
+@strawberry.type
+class PostConnection:
+    edges: list[PostEdge]
+
+
+@strawberry.type
+class Query:
+    @strawberry.field
+    async def posts(self, info: Info, first: int) -> PostConnection:
+        # Rows and entities have the attributes of the types: to make objects of these would be slower.
+        posts = await info.context.posts()
+        return PostConnection(edges=[PostEdge(node=post) for post in posts[:first]])
+
+
+def _grouped(keys: Sequence[int], groups: Groups) -> list[list[Any]]:
+    return [groups.get(key, []) for key in keys]
+
+
+def _core_loaders(engine: AsyncEngine) -> Loaders:
+    async def rows(statement: Any, **parameters: Any) -> Sequence[Any]:
+        async with engine.connect() as connection:
+            return (await connection.execute(statement, parameters)).all()
+
+    async def authors(keys: list[int]) -> list[Any]:
+        found = {row.id: row for row in await rows(core.AUTHORS, ids=keys)}
+        return [found[key] for key in keys]
+
+    async def grouped(statement: Any, keys: list[int]) -> list[list[Any]]:
+        groups: Groups = defaultdict(list)
+        for row in await rows(statement, ids=keys):
+            groups[row[0]].append(row)
+        return _grouped(keys, groups)
+
+    return Loaders(
+        posts=lambda: rows(core.POSTS),
+        authors=DataLoader(authors),
+        tags=DataLoader(lambda keys: grouped(core.TAGS, keys)),
+        latest_comments=DataLoader(lambda keys: grouped(COMMENTS, keys)),
+    )
+
+
+def _orm_loaders(sessions: async_sessionmaker[AsyncSession]) -> Loaders:
+    # A session for each batch: loaders run at once, and a session is not for two tasks.
+    async def posts() -> Sequence[Any]:
+        async with sessions() as session:
+            return (await session.scalars(orm.NEWEST)).all()
+
+    async def authors(keys: list[int]) -> list[Any]:
+        async with sessions() as session:
+            found = {author.id: author for author in await session.scalars(ENTITY_AUTHORS, {"ids": keys})}
+        return [found[key] for key in keys]
+
+    async def tags(keys: list[int]) -> list[list[Any]]:
+        groups: Groups = defaultdict(list)
+        async with sessions() as session:
+            for post_id, tag in await session.execute(ENTITY_TAGS, {"ids": keys}):
+                groups[post_id].append(tag)
+        return _grouped(keys, groups)
+
+    async def comments(keys: list[int]) -> list[list[Any]]:
+        groups: Groups = defaultdict(list)
+        async with sessions() as session:
+            for comment in await session.scalars(orm.COMMENTS, {"ids": keys}):
+                groups[comment.post_id].append(comment)
+        return _grouped(keys, groups)
+
+    return Loaders(
+        posts=posts,
+        authors=DataLoader(authors),
+        tags=DataLoader(tags),
+        latest_comments=DataLoader(comments),
+    )
+
+
+def _opened(
+    prepared: Callable[[AsyncEngine], Callable[[], Loaders]],
+) -> Callable[[Dataset], Any]:
+    @asynccontextmanager
+    async def open_(dataset: Dataset) -> AsyncIterator[Request]:
+        engine = reading_engine(dataset)
+        schema = strawberry.Schema(Query, extensions=[*CACHES])
+        loaders = prepared(engine)
+
+        async def request() -> dict[str, Any]:
+            return await ask(schema, loaders())
+
+        try:
+            yield request
+        finally:
+            await engine.dispose()
+
+    return open_
+
+
+def _over_core(engine: AsyncEngine) -> Callable[[], Loaders]:
+    return lambda: _core_loaders(engine)
+
+
+def _over_orm(engine: AsyncEngine) -> Callable[[], Loaders]:
+    sessions = async_sessionmaker(engine, expire_on_commit=False, autoflush=False)
+    return lambda: _orm_loaders(sessions)
+
+
+CORE_LOADERS = Stack("loaders_core", "Strawberry's DataLoaders by hand over Core", _opened(_over_core))
+ORM_LOADERS = Stack("loaders_orm", "Strawberry's DataLoaders by hand over the ORM", _opened(_over_orm))

@@ -1,0 +1,84 @@
+"""Connections in connections in connections: every one with its own arguments, under aliases too."""
+
+from __future__ import annotations
+
+import pytest
+
+from batchrepo.testing.counting import statement_counter
+from tests.criteria.rows import SITES
+from tests.integrations.strawberry.documents import Document
+from tests.integrations.strawberry.sites import Sites
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+THREE_LEVELS = """query($few: Int = 1, $cursor: String) {
+    someMembers(first: 9) {
+        totalCount
+        edges { cursor node {
+            name
+            early: pages(first: 2) { totalCount ...Edges edges { node {
+                title
+                early: remarks(first: $few) { ...Stars }
+                late: remarks(last: 2) { totalCount ...Stars pageInfo { hasPreviousPage startCursor } }
+            } } }
+            late: pages(last: 1) { ...Edges edges { node {
+                title
+                early: remarks(last: $few) { ...Stars }
+                late: remarks(first: 3) { ...Stars pageInfo { hasNextPage endCursor } }
+            } } }
+            behind: pages(first: 2, after: $cursor) { totalCount ...Edges edges { node {
+                early: remarks(first: 1) { ...Stars }
+                late: remarks(last: 1) { totalCount ...Stars }
+            } } }
+        } }
+    }
+}
+fragment Edges on PageConnection {
+    pageInfo { hasNextPage hasPreviousPage startCursor endCursor }
+    edges { cursor }
+}
+fragment Stars on RemarkConnection { edges { cursor node { id stars } } }"""
+
+
+@pytest.mark.parametrize("site", SITES)
+async def test_three_levels_with_different_arguments_under_two_aliases(sites: Sites, site: int):
+    cursors = sites.cursors[site]["PageConnection"]
+    variables = {"few": 2, "cursor": cursors[len(cursors) // 2]}
+    await sites.check(Document(THREE_LEVELS, variables), site)
+
+
+async def test_each_is_one_statement(sites: Sites):
+    """And each total; what is behind a cursor is read with the rows that are there, as one more root."""
+    with statement_counter(sites.database) as seen:
+        result = await sites.ahead.execute(
+            THREE_LEVELS, variable_values={"cursor": sites.cursors[1]["PageConnection"][0]}, context_value=1
+        )
+    assert result.errors is None
+    roots = 2  # the members and their number
+    planned = (
+        1 + 1 + (1 + 1 + 1) + 1 + (1 + 1)
+    )  # early, its number, two remarks and a number; late, two remarks
+    later = 1 + 1 + (1 + 1 + 1)  # behind, its number, two remarks and a number
+    assert seen.count == roots + planned + later
+
+
+async def test_equal_names_at_different_places_do_not_meet(sites: Sites):
+    """Response keys that are equal stand for what is selected there."""
+    document = """{
+        one: allMembers { x: pages(first: 1) { edges { node { x: remarks(first: 1) { totalCount } } } } }
+        two: allMembers { x: pages(last: 1) { edges { node { x: remarks(last: 2) { edges { cursor } } } } } }
+        member(id: 3) { x: read { edges { node { x: author { x: title } } } } ... on Member { x: read { totalCount } } }
+    }"""
+    await sites.check(Document(document, {}), 1)
+
+
+async def test_a_variable_that_changes_between_two_operations(sites: Sites):
+    """Plans are remembered by the variables that they depend on."""
+    document = """query($n: Int, $with: Boolean!) {
+        someMembers(first: 5) { edges { node {
+            pages(first: $n) { totalCount @include(if: $with) edges { node { id author @skip(if: $with) { id } } } }
+        } } }
+    }"""
+    for n in (1, 2, 0, None, 1):
+        for included in (True, False, True):
+            await sites.check(Document(document, {"n": n, "with": included}), 2)
