@@ -221,8 +221,19 @@ class Changing:
 CONTEXTS: list[Any] = []
 
 
+class Known(BasePermission):
+    message = "no such album"
+
+    async def has_permission(self, source: Any, info: strawberry.Info, **kwargs: Any) -> bool:
+        return await AlbumRepository(scope_of(info)).get_or_none(kwargs["id"]) is not None
+
+
 @strawberry.type
 class Subscription:
+    @strawberry.subscription(permission_classes=[Known])
+    async def guarded(self, info: strawberry.Info, id: int) -> AsyncIterator[int]:  # noqa: A002
+        yield (await AlbumRepository(scope_of(info)).get(id)).id
+
     @strawberry.subscription
     async def album(self, info: strawberry.Info, times: int, id: int = 1) -> AsyncIterator[ChangingAlbumType]:  # noqa: A002
         scopes = []
@@ -311,6 +322,15 @@ async def test_a_stream_that_is_given_up_ends_its_generator_and_scopes(store):
     with pytest.raises(asyncio.CancelledError):
         await step
     assert CONTEXTS == ["closed", "closed"]
+    assert store.engine.pool.checkedout() == 0
+
+
+async def test_a_permission_of_a_subscription_may_read(store):
+    schema = subscribing(store)
+    for key, data, messages in ((1, {"guarded": 1}, []), (9999, None, ["no such album"])):
+        events = await schema.subscribe("subscription($id: Int!) { guarded(id: $id) }", {"id": key})
+        (result,) = [result async for result in events]
+        assert (result.data, [error.message for error in result.errors or ()]) == (data, messages)
     assert store.engine.pool.checkedout() == 0
 
 

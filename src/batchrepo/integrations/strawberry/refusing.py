@@ -36,7 +36,7 @@ def refused(context: ExecutionContext, limits: Limits, catalog: Catalog) -> Sequ
     """
     document = context.graphql_document
     assert document is not None
-    if _within.get(document) is not limits:
+    if _within.get(document) != limits:
         errors = list(Costs(document).refused(limits))
         if errors:
             return errors
