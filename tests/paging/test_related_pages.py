@@ -225,6 +225,28 @@ async def test_parents_with_a_cursor_and_without_are_two_statements(db):
     check_page(pages[2], OF_MAKER[2], 0, 2, view_keys)
 
 
+async def test_more_parents_with_cursors_than_a_statement_can_hold(db):
+    """Each statement holds 50 of them, so that the databases' limits hold."""
+    makers = [{"id": i, "name": None, "rating": None} for i in range(120)]
+    items = [{**FIXED.items[0], "id": i, "rank": i // 120, "maker_id": i % 120} for i in range(360)]
+    await put_rows(db.engine, Store(items, makers))
+    async with db.scope() as scope:
+        found = await MakerRepository(scope).find(order_by=Maker.id)
+        with assert_statements(1, db):
+            firsts = await asyncio.gather(
+                *(scope.related_page(maker, Maker.items, ById, first=1) for maker in found)
+            )
+        with assert_statements(3, db):
+            seconds = await asyncio.gather(
+                *(
+                    scope.related_page(maker, Maker.items, ById, first=1, after=page.end_cursor)
+                    for maker, page in zip(found, firsts, strict=True)
+                )
+            )
+    for i, page in enumerate(seconds):
+        check_page(page, [i, i + 120, i + 240], 1, 2, view_keys)
+
+
 @pytest.mark.usefixtures("fixed")
 async def test_in_a_loop_the_first_pages_of_all_parents_are_one_statement(db):
     async with db.scope() as scope:
