@@ -53,7 +53,9 @@ def measure_http(
             for server in workload.servers
         }
         ports = {name: port for name, (port, _) in running.items()}
-        check_equal_http(workload, dataset, ports)
+        check_equal_http(
+            workload, dataset, {server.name: ports[server.name] for server in workload.servers if not server.floor}
+        )
         paths = workload.paths(dataset)
         for port in ports.values():
             _run(Order(port, paths, workload.clients, effort.seconds, effort.requests))

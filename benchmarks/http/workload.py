@@ -18,11 +18,13 @@ class Server:
         name: in tables and results.
         what: how it is made, in one line, so that a reader can judge whether it is fair.
         app: makes the ASGI application, in the server's own process.
+        floor: whether its answer is no answer, but only as large as one; it is not compared.
     """
 
     name: str
     what: str
     app: Callable[[Dataset], Any]
+    floor: bool = False
 
 
 @dataclass(frozen=True)
