@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, quote_plus, urlencode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -78,7 +78,8 @@ def _targets(path: str, kept: list[tuple[str, str]]) -> Callable[[Mapping[str, s
     start, common = quote(path, safe=_PATH), urlencode(kept)
 
     def target(place: Mapping[str, str]) -> str:
-        query = "&".join(filter(None, (common, urlencode(place))))
+        given = [f"{name}={quote_plus(value)}" for name, value in place.items()]
+        query = "&".join([common, *given] if common else given)
         return f"{start}?{query}" if query else start
 
     return target
