@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from sqlalchemy.orm.attributes import instance_state
 from strawberry.types.field import StrawberryField
@@ -81,6 +81,14 @@ class RequiringField(StrawberryField):
         await load_object(source, info._raw_info)
         found = super().get_result(source, info, args, kwargs)
         return await found if inspect.isawaitable(found) else found
+
+
+@overload
+def field(resolver: Callable[..., Any], *, requires: Sequence[str] = (), **options: Any) -> Any: ...
+
+
+@overload
+def field(*, requires: Sequence[str] = (), **options: Any) -> Callable[[Callable[..., Any]], Any]: ...
 
 
 def field(resolver: Callable[..., Any] | None = None, *, requires: Sequence[str] = (), **options: Any) -> Any:
