@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
@@ -46,9 +47,10 @@ def _section(title: str, examples: Sequence[Example]) -> str:
 
 def _item(example: Example) -> str:
     variables = json.dumps(example.variables) if example.variables else ""
+    text = re.sub("`(.+?)`", r"<code>\1</code>", escape(example.text))
     code = "" if example.code is None else f" <b>{example.code}</b>"
     return f"""<li><details data-variables="{escape(variables)}">
-<summary><span>{escape(example.title)}</span>{counted(example.statements)}<p>{escape(example.text)}{code}</p></summary>
+<summary><span>{escape(example.title)}</span>{counted(example.statements)}<p>{text}{code}</p></summary>
 <div class="shown">
 <div><h3>Query</h3>
 <pre tabindex="0"><code class="query">{escape(example.query)}</code></pre>
