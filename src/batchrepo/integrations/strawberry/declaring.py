@@ -70,7 +70,7 @@ class RepositoryField(StrawberryField):
         """Whether the value is an attribute of its object, and nothing else."""
         return False
 
-    @property
+    @cached_property
     def is_async(self) -> bool:
         """Whether it may have to be awaited, which extensions of the field ask."""
         return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from strawberry.annotation import StrawberryAnnotation
@@ -31,7 +32,7 @@ class RootField(StrawberryField):
         """It is not: it reads."""
         return False
 
-    @property
+    @cached_property
     def is_async(self) -> bool:
         """It is, which extensions of the field ask."""
         return True
