@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,12 +12,12 @@ import pytest_asyncio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from batchrepo import Database, NotFound
+from batchrepo import Database, InvalidArgument, NotFound
 from batchrepo.testing import assert_statements
-from tests.paging.models import Item, Label, LabelRepository, Maker, MakerRepository
+from tests.paging.models import Item, Label, LabelRepository, Maker, MakerRepository, item_label, item_seen
 from tests.paging.relations import RELATIONS, ById, Order, Related, identities, identity, view_keys
 from tests.paging.rows import Store, put_rows, stores
-from tests.paging.walking import check_page
+from tests.paging.walking import check_page, walk_backward, walk_forward
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -224,6 +225,28 @@ async def test_parents_with_a_cursor_and_without_are_two_statements(db):
     check_page(pages[2], OF_MAKER[2], 0, 2, view_keys)
 
 
+async def test_more_parents_with_cursors_than_a_statement_can_hold(db):
+    """Each statement holds 50 of them, so that the databases' limits hold."""
+    makers = [{"id": i, "name": None, "rating": None} for i in range(120)]
+    items = [{**FIXED.items[0], "id": i, "rank": i // 120, "maker_id": i % 120} for i in range(360)]
+    await put_rows(db.engine, Store(items, makers))
+    async with db.scope() as scope:
+        found = await MakerRepository(scope).find(order_by=Maker.id)
+        with assert_statements(1, db):
+            firsts = await asyncio.gather(
+                *(scope.related_page(maker, Maker.items, ById, first=1) for maker in found)
+            )
+        with assert_statements(3, db):
+            seconds = await asyncio.gather(
+                *(
+                    scope.related_page(maker, Maker.items, ById, first=1, after=page.end_cursor)
+                    for maker, page in zip(found, firsts, strict=True)
+                )
+            )
+    for i, page in enumerate(seconds):
+        check_page(page, [i, i + 120, i + 240], 1, 2, view_keys)
+
+
 @pytest.mark.usefixtures("fixed")
 async def test_in_a_loop_the_first_pages_of_all_parents_are_one_statement(db):
     async with db.scope() as scope:
@@ -250,6 +273,42 @@ async def test_a_pair_that_is_linked_several_times_is_one_row_of_a_page(db):
         assert (view_keys(rest), rest.has_previous, rest.has_next, rest.total) == ([3], True, False, 3)
         empty = await labels.related_page(2, Label.seen, ById, last=2, total="exact")
         assert (empty.items, empty.total, empty.cursors) == ([], 0, [])
+
+
+LINKS = {"linked once": (Label.items, item_label), "linked several times": (Label.seen, item_seen)}
+
+
+@pytest.mark.parametrize("linked", LINKS.values(), ids=LINKS)
+async def test_conditions_may_name_the_link_table(db, linked):
+    attribute, link = linked
+    pairs = [(item, label) for item in (3, 5, 1, 7, 2) for label in (1, 2)]
+    twice = [*pairs, *pairs, *pairs]
+    await put_rows(db.engine, replace(FIXED, labelled=pairs, seen=twice))
+    async with db.scope() as scope:
+
+        async def read(**asked: Any) -> Any:
+            page = await LabelRepository(scope).related_page(
+                1, attribute, ById, link.c.item_no > 2, Item.id < 7, order_by=Item.id, total="exact", **asked
+            )
+            assert page.total == 2
+            return page
+
+        assert await walk_forward(read, [3, 5], 1) == await walk_backward(read, [3, 5], 1)
+
+
+async def test_orders_may_name_a_link_table_where_a_row_has_one_place(db):
+    await put_rows(db.engine, replace(FIXED, labelled=[(3, 1), (5, 1), (1, 1)]))
+    async with db.scope() as scope:
+        labels = LabelRepository(scope)
+
+        async def read(**asked: Any) -> Any:
+            return await labels.related_page(
+                1, Label.items, ById, order_by=item_label.c.item_no.desc(), **asked
+            )
+
+        assert await walk_forward(read, [5, 3, 1], 2) == await walk_backward(read, [5, 3, 1], 2)
+        with assert_statements(0, db), pytest.raises(InvalidArgument, match="would have several places"):
+            await labels.related_page(1, Label.seen, order_by=item_seen.c.item_no)
 
 
 @pytest.mark.usefixtures("fixed")

@@ -140,3 +140,18 @@ async def test_a_plain_value_inside_of_json_has_one(db):
     async with db.scope() as scope:
         page = await ItemRepository(scope).page(order_by=Item.data["a"].as_integer())
     assert page.items == []
+
+
+OF_MANY_ROWS = {
+    "window": sa.func.row_number().over(order_by=Item.rank),
+    "aggregate": sa.func.count(Item.id),
+    "inside": sa.func.coalesce(sa.func.sum(Item.rank), 0),
+    "filtered": sa.func.max(Item.rank).filter(Item.rank > 0),
+}
+
+
+@pytest.mark.parametrize("order", OF_MANY_ROWS.values(), ids=OF_MANY_ROWS)
+async def test_a_value_of_many_rows_is_no_order(db, order):
+    async with db.scope() as scope:
+        with assert_statements(0, db), pytest.raises(InvalidArgument, match="is a value of many rows"):
+            await ItemRepository(scope).page(order_by=order)

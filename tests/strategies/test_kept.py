@@ -137,8 +137,6 @@ def _conditions() -> st.SearchStrategy[Any]:
         st.builds(lambda v: ItemRepository.load.__clause_element__() > v, _few),
         st.builds(lambda v: ItemRepository.part_count.__clause_element__() == v, _few),
         # Whose values stay where they are.
-        st.builds(lambda v: sa.text("rank = :v").bindparams(v=v), _few),
-        st.builds(lambda v: sa.text(f"rank = {v}"), _few),
         st.builds(lambda v: Item.rank == sa.bindparam("rank", v), _few),
         st.builds(lambda v: Item.rank == sa.bindparam(None, callable_=lambda: v, type_=sa.Integer), _few),
         st.builds(lambda v: Item.rank == sa.bindparam(None, v, literal_execute=True), _few),
@@ -146,9 +144,13 @@ def _conditions() -> st.SearchStrategy[Any]:
         st.builds(lambda v: Item.rank == sa.type_coerce(v, Uncomparable), _few),
         st.builds(lambda v: Item.rank == sa.cast(v, sa.SmallInteger), _few),
     )
+    texts = st.builds(lambda v: sa.text("rank = :v").bindparams(v=v), _few) | st.builds(
+        lambda v: sa.text(f"rank = {v}"), _few
+    )
     return st.one_of(
         simple,
         simple,
+        texts,
         st.builds(sa.not_, simple),
         st.builds(sa.or_, simple, simple),
         st.builds(lambda a: sa.and_(a, a), simple),

@@ -8,16 +8,18 @@ from benchmarks.workloads.nested_graphql.document import plain
 from benchmarks.workloads.nested_graphql.floor import FLOOR
 from benchmarks.workloads.nested_graphql.loaders import CORE_LOADERS, ORM_LOADERS
 from benchmarks.workloads.nested_graphql.ours import OURS
+from benchmarks.workloads.nested_graphql.strawchemy import STRAWCHEMY
 
 NESTED_GRAPHQL = Workload(
     name="nested_graphql",
     title="50 posts with author, tags and latest 3 comments with their authors, by schema.execute",
-    stacks=(OURS, FLOOR, CORE_LOADERS, ORM_LOADERS),
+    stacks=(OURS, FLOOR, CORE_LOADERS, ORM_LOADERS, STRAWCHEMY),
     baselines=(FLOOR.name,),
     plain=plain,
     targets=(
         Target("batchrepo / prebuilt objects", median_ratio(OURS, FLOOR), at_most=1.5),
         Target("loaders over Core / batchrepo", median_ratio(CORE_LOADERS, OURS), at_least=1.8),
         Target("loaders over the ORM / batchrepo", median_ratio(ORM_LOADERS, OURS), at_least=1.8),
+        Target("strawchemy / batchrepo", median_ratio(STRAWCHEMY, OURS), at_least=3),
     ),
 )

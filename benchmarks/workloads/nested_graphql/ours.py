@@ -74,7 +74,12 @@ class Query:
 
 @asynccontextmanager
 async def _open(dataset: Dataset) -> AsyncIterator[Request]:
-    repositories = [PostRepository, AuthorRepository, TagRepository, CommentRepository]
+    repositories: list[type[Repository[Any]]] = [
+        PostRepository,
+        AuthorRepository,
+        TagRepository,
+        CommentRepository,
+    ]
     async with Database(dataset.url, repositories=repositories) as db:
         schema = strawberry.Schema(Query, extensions=[lambda: ScopeExtension(db)])
 

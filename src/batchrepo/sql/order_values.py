@@ -15,8 +15,9 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import BIT, CITEXT, DOMAIN, MACADDR, MACADDR8, OID
-from sqlalchemy.sql.elements import Grouping, Label
-from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.sql.elements import FunctionFilter, Grouping, Label, Over, WithinGroup
+from sqlalchemy.sql.functions import FunctionElement, array_agg, count
+from sqlalchemy.sql.functions import sum as sum_
 from sqlalchemy.sql.sqltypes import _AbstractInterval
 from sqlalchemy.types import NullType, TypeDecorator, TypeEngine, UserDefinedType
 
@@ -76,6 +77,7 @@ def order_values(expression: Any, dialect: Dialect) -> OrderValues:
     Raises:
         InvalidArgument: rows cannot be paged by values of its type.
     """
+    _refuse_many_rows(expression)
     kind = _type_of(expression)
     plain: Any = kind.dialect_impl(dialect)
     while isinstance(plain, TypeDecorator | DOMAIN):
@@ -92,6 +94,29 @@ def order_values(expression: Any, dialect: Dialect) -> OrderValues:
     check, sure = _known_check(plain, dialect) if known else (_primitive, False)
     exactly: Any = _in_days if isinstance(plain, _AbstractInterval) else None
     return OrderValues(_exact(plain), same, _double if _is_single(kind, dialect) else exactly, sure, check)
+
+
+def _refuse_many_rows(expression: Any) -> None:
+    """Refuse values that a row does not have by itself: no condition can compare them with a cursor's.
+
+    Raises:
+        InvalidArgument: it has a window function or an aggregate outside of a sub-query.
+    """
+    elements = [expression]
+    while elements:
+        element = elements.pop()
+        if isinstance(element, sa.SelectBase):
+            continue
+        if isinstance(element, _OF_MANY_ROWS):
+            raise InvalidArgument(
+                f"Rows cannot be paged by {expression!s:.200}: {element!s:.100} is a value of many rows. Order by a "
+                f"computed attribute, such as count(Album.tracks), or by a sub-query."
+            )
+        elements += element.get_children()
+
+
+_OF_MANY_ROWS = (Over, FunctionFilter, WithinGroup, count, sum_, array_agg)
+"""Window functions and aggregates. (``max`` and ``min`` of several values are of one row in SQLite.)"""
 
 
 def says_wrong_value(error: DBAPIError) -> bool:

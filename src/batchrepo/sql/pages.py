@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import repeat
+from itertools import compress, repeat
+from operator import not_
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from batchrepo.declare.elements import tables_in
 from batchrepo.mapping.entity import column_of
 from batchrepo.sql.guarding import guard_all
 from batchrepo.sql.keyset import NULL
 from batchrepo.sql.limits import limit_of
 from batchrepo.sql.rows import on_columns
 from batchrepo.sql.select import check_own_columns
+from batchrepo.sql.sources import sources_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -168,16 +171,25 @@ def _numbered(page: Paged, part: Part, width: int) -> Statement:
     return sa.select(*columns, *missing, sa.literal_column(str(part.number), sa.Integer()).label("part"))
 
 
+def link_tables(relation: RelationInfo) -> frozenset[Any]:
+    """The tables by which a relation links its rows to their parents."""
+    return frozenset(table for table, _ in sources_of([relation.secondary]))
+
+
 def _related_source(relation: RelationInfo, where: Sequence[Any], part: Part, guards: Guards) -> PageSource:
     """The rows of a relation of one parent, whose key is a parameter."""
     target = relation.target
     keys = tuple(sa.bindparam(part.key_name(i), type_=column.type) for i, column in enumerate(relation.local))
     condition, in_relation = on_columns(relation, keys, guards)
-    if relation.may_repeat:
-        own = [column.attribute for column in target.key]
-        linked = sa.select(*own).where(condition)
-        condition = (own[0] if len(own) == 1 else sa.tuple_(*own)).in_(linked)
     conditions, reached = guard_all(where, guards)
+    if relation.may_repeat:
+        # Each row once, however often it is linked: so what is asked of a link is asked where it is looked for.
+        links = link_tables(relation)
+        of_links = [bool(tables_in(written) & links) for written in where]
+        own = [column.attribute for column in target.key]
+        linked = sa.select(*own).where(condition, *compress(conditions, of_links)).correlate_except(*links)
+        condition = (own[0] if len(own) == 1 else sa.tuple_(*own)).in_(linked)
+        conditions = list(compress(conditions, map(not_, of_links)))
     return PageSource(
         target, (condition, *conditions, *guards.conditions(target)), (target, *in_relation, *reached)
     )

@@ -122,12 +122,15 @@ class Shapes:
     def __init__(self, dialect: Dialect, size: int) -> None:
         self._dialect = dialect
         self._shapes: Bounded[Hashable, Shape] = Bounded(size)
+        self._none = self._looked_at(Conditions())
 
     def of(self, where: Sequence[Any]) -> Conditions:
         """Conditions of a caller; what is looked at already is given back."""
         if isinstance(where, Conditions):
             return where
-        conditions = Conditions(where)
+        return self._looked_at(Conditions(where)) if where else self._none
+
+    def _looked_at(self, conditions: Conditions) -> Conditions:
         keys: list[CacheKey] = []
         for condition in conditions:
             key = clause_of(condition)._generate_cache_key()

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from batchrepo.sql.select import check_own_columns
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping, Sequence
 
+    from batchrepo.mapping import EntityInfo
     from batchrepo.sql.parameters import Conditions
     from batchrepo.strategies.context import ReadContext
 
@@ -15,6 +18,7 @@ T = TypeVar("T")
 
 def kept(
     context: ReadContext,
+    entity: EntityInfo,
     identity: tuple[Hashable, ...],
     where: Conditions,
     build: Callable[[Sequence[Any]], T],
@@ -26,6 +30,7 @@ def kept(
 
     Args:
         context: the scope.
+        entity: whose rows the conditions are on.
         identity: all else that decides about it, as a key.
         where: conditions of the caller.
         build: makes a statement, and whatever goes with it, of conditions.
@@ -33,14 +38,18 @@ def kept(
 
     Returns:
         What was built, and the values to give it, by name.
+
+    Raises:
+        InvalidArgument: a condition compares columns of another entity.
     """
     guards = context.guards
     # Criteria that make their SQL anew in each scope: what is kept would hardly be asked for again.
     conditions = where.placed if not where or not guards.per_scope else None
     if conditions is None:
         return build(where), {}
-    key = (*identity, where.shape)
+    key = (*identity, entity, where.shape)
     found = guards.statements.get(key)
     if found is None:
+        check_own_columns(entity, where)  # which names them as they were written
         found = guards.statements[key] = (build(conditions), references)
     return found[0], where.values

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sqlalchemy.exc import DBAPIError
@@ -53,6 +54,11 @@ class Walk:
         rows = self.size + 1
         written = rows if is_written(rows) else None
         return PageShape(shape_of(self.start), shape_of(self.stop), self.probes, written)
+
+    @property
+    def outer(self) -> tuple[bool, bool]:
+        """Which probes the statement has; see `PageShape.outer`."""
+        return self.probes and self.start is not None, self.probes and self.stop is not None
 
     @property
     def directed(self) -> Keyset:
@@ -139,14 +145,15 @@ def _statement(
     where: Sequence[Any],
 ) -> tuple[Paged, Mapping[str, Any]]:
     """The statement of a page, built once for conditions of one shape, and the values of the conditions."""
+    shape = walk.shape
 
     def build(conditions: Sequence[Any]) -> Paged:
         source = root_source(entity, conditions, context.guards)
-        return select_page(source, columns, walk.directed, walk.shape, context.guards)
+        return select_page(source, columns, walk.directed, shape, context.guards)
 
     selected = None if columns is None else tuple(map(id, columns))
-    identity = ("page", entity, selected, id(walk.keyset), walk.backward, walk.shape)
-    return kept(context, identity, context.reading.conditions(where), build, walk.keyset, columns)
+    identity = ("page", selected, id(walk.keyset), walk.backward, shape)
+    return kept(context, entity, identity, context.reading.conditions(where), build, walk.keyset, columns)
 
 
 @contextmanager
@@ -179,9 +186,10 @@ def found_of(rows: Sequence[Any], walk: Walk, places: Sequence[int], probes: int
         probes: where the answers of the probes begin in a row.
     """
     behind, beyond = False, False
-    if rows and any(walk.shape.outer):
+    outer = walk.outer
+    if rows and any(outer):
         answers = iter(rows[0][probes:])
-        behind, beyond = (bool(next(answers)) if probed else False for probed in walk.shape.outer)
+        behind, beyond = (bool(next(answers)) if probed else False for probed in outer)
         # The last term of an order is a part of the primary key, which no row is without.
         last = places[-1]
         rows = [row for row in rows if row[last] is not None]
@@ -189,6 +197,17 @@ def found_of(rows: Sequence[Any], walk: Walk, places: Sequence[int], probes: int
     rows = rows[: walk.size]
     if walk.backward:
         rows = rows[::-1]
-    found = [tuple([row[place] for place in places]) for row in rows]
     ahead = more or beyond
-    return Found(list(rows), found, behind if walk.backward else ahead, ahead if walk.backward else behind)
+    return Found(
+        list(rows),
+        _picked(rows, places),
+        behind if walk.backward else ahead,
+        ahead if walk.backward else behind,
+    )
+
+
+def _picked(rows: Sequence[Any], places: Sequence[int]) -> list[Place]:
+    if len(places) > 1:  # faster, and gives tuples
+        return list(map(itemgetter(*places), rows))
+    (place,) = places
+    return [(row[place],) for row in rows]

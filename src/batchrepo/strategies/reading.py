@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from batchrepo.bounded import Bounded
 from batchrepo.declare.computed import Aggregate
 from batchrepo.declare.criteria import STATEMENTS, Guards
-from batchrepo.declare.cursors import CursorCodec, Purpose
+from batchrepo.declare.cursors import CursorCodec, Purpose, digest
 from batchrepo.declare.orders import unique_order
 from batchrepo.plan.cache import PlanCache
 from batchrepo.plan.fieldsets import Fieldset, read_fields
@@ -54,6 +54,9 @@ NARROWED_VIEWS = 512
 
 ORDERS = 1_024
 """How many orders of pages, and how many shapes of conditions, are remembered."""
+
+_NO_CRITERIA = digest()
+"""The digest of row criteria where there are none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -229,7 +232,7 @@ class Reading:
         Raises:
             MissingContext: the scope's context does not have what a criterion needs.
         """
-        criteria = guards.digests.get(entity)
+        criteria = guards.digests.get(entity) if guards.criteria else _NO_CRITERIA
         if criteria is None:
             criteria = guards.digests[entity] = criteria_digest(entity, guards, self.engine.dialect)
         return Purpose(order.digest, self.conditions(where).digest, criteria)

@@ -72,7 +72,6 @@ async def find_rows(
         numbers[OFFSET] = offset
     identity = (
         "root",
-        entity,
         tuple(map(id, columns)),
         sorted_by,
         limit if most is not _LIMIT else LIMIT,
@@ -80,6 +79,7 @@ async def find_rows(
     )
     (statement, guarded), values = kept(
         context,
+        entity,
         identity,
         context.reading.conditions(where),
         lambda conditions: build(conditions, most, None if offset is None else _OFFSET),

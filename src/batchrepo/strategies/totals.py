@@ -85,7 +85,8 @@ def _counting(
     """A statement of `count_statement`, built once for conditions of one shape, and its parameters."""
     (statement, guarded), values = kept(
         context,
-        ("count", entity, limit, rows),
+        entity,
+        ("count", limit, rows),
         context.reading.conditions(where),
         lambda conditions: count_statement(entity, conditions, context.guards, limit=limit, rows=rows),
     )

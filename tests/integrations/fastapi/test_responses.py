@@ -191,3 +191,22 @@ async def test_a_page_names_the_pages_beside_it(store, client):
     assert [album["id"] for album in first.json()["items"]] == seen[:100]
     assert head.headers["Link"] == known.headers["Link"] == back.headers["Link"]
     assert back.links["first"]["url"] == "/albums?x=1&first=100"
+
+
+async def test_links_keep_a_path_with_signs_that_mean_something_in_urls(store, client):
+    app = FastAPI()
+    install(app, store)
+
+    @app.get("/shelves/{name}", response_model=Page[AlbumItem])
+    async def endpoint(
+        request: Request, name: str, albums: Provide[AlbumRepository], after: str | None = None
+    ) -> Response:
+        assert name == "why? #1 50%"
+        return json_response(request, await albums.page_json(AlbumItem, first=1, after=after))
+
+    async with client(app) as http:
+        first = await http.get("/shelves/why%3F%20%231%2050%25")
+        second = await http.get(first.links["next"]["url"])
+    assert first.links["first"]["url"] == "/shelves/why%3F%20%231%2050%25"
+    assert second.status_code == 200
+    assert second.json()["items"][0]["id"] != first.json()["items"][0]["id"]

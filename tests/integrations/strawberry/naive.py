@@ -137,7 +137,10 @@ class Naive:
         found, target = view.related(attribute, key), relation_of(attribute).target
         if not relation_of(attribute).many:
             return None if found is None else Row(target, found)
-        return Ordered([Row(target, other) for other in found], f"{target.__name__} by key")
+        rows = [Row(target, other) for other in found]
+        # By the relation's order and then the key, as a cursor of another parent's row shows.
+        places = {"place": by_number} if target is Chapter else {}
+        return Ordered(rows, f"{target.__name__} by key", **places)
 
     def _page(self, whole: Ordered, asked: dict[str, Any]) -> dict[str, Any]:
         """A page, of all rows."""
@@ -192,6 +195,11 @@ class Ordered(list[Row]):
         self.rows = list(rows)
         self.order = order
         self.place = place
+
+
+def by_number(key: tuple[int, int]) -> Any:
+    page, number = key
+    return number, page
 
 
 def by_size(key: int) -> Any:

@@ -65,7 +65,7 @@ def json_response(
 
 
 def _beside(request: Request, page: JsonPage | JsonNumberedPage) -> dict[str, str]:
-    path, parameters = request.url.path, request.query_params.multi_items()
+    path, parameters = request.scope["path"], request.query_params.multi_items()
     if isinstance(page, JsonNumberedPage):
         return number_links(path, parameters, page)
     return page_links(path, parameters, page)
