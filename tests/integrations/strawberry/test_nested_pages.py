@@ -55,11 +55,9 @@ async def test_each_is_one_statement(sites: Sites):
         )
     assert result.errors is None
     roots = 2  # the members and their number
-    planned = (
-        1 + 1 + (1 + 1 + 1) + 1 + (1 + 1)
-    )  # early, its number, two remarks and a number; late, two remarks
-    later = 1 + 1 + (1 + 1 + 1)  # behind, its number, two remarks and a number
-    assert seen.count == roots + planned + later
+    early, late = 1 + 1 + (1 + 1 + 1), 1 + (1 + 1)  # pages, a number; remarks, remarks, a number
+    behind = 1 + 1 + 1 + (1 + 1 + 1)  # as early, and whether there is something before the cursor
+    assert seen.count == roots + early + late + behind
 
 
 async def test_equal_names_at_different_places_do_not_meet(sites: Sites):
