@@ -17,7 +17,7 @@ PARALLEL := -n logical --maxprocesses 8 --dist worksteal
 T :=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test lint types bench wheel-test clean
+.PHONY: help demo serve test lint types mypy pyright bench wheel-test clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,7 +46,12 @@ lint: $(STAMP) ## Check style, format, types and layers
 	@$(BIN)/lint-imports --no-cache
 
 types: $(STAMP) ## Check types with mypy and pyright
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync mypy pyright
+
+mypy: $(STAMP)
 	@$(BIN)/mypy $(TYPED)
+
+pyright: $(STAMP)
 	@$(BIN)/pyright --pythonpath $(BIN)/python $(TYPED)
 
 bench: $(STAMP) ## Measure batchrepo side by side with its peers

@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.progress import Progress
 
 from benchmarks.data import Dataset, fill
+from benchmarks.http.instructions import count_http_instructions
 from benchmarks.http.measure import measure_http
 from benchmarks.http.report import http_records, show_http
 from benchmarks.http.workload import HttpWorkload, Load
@@ -82,7 +83,17 @@ def _run(console: Console, workload: Workload, dataset: Dataset, effort: Effort)
 def _run_http(console: Console, workload: HttpWorkload, dataset: Dataset, effort: Effort) -> dict[str, Load]:
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task(workload.name, total=effort.runs)
-        return measure_http(workload, dataset, effort, lambda done: progress.update(task, completed=done))
+        loads = measure_http(workload, dataset, effort, lambda done: progress.update(task, completed=done))
+    if effort.counted:
+        try:
+            with console.status("") as status:
+                for server in workload.servers:
+                    status.update(f"{workload.name}: counting instructions of {server.name} ...")
+                    counted = count_http_instructions(workload, server, dataset, effort.counted)
+                    loads[server.name] = dataclasses.replace(loads[server.name], instructions=counted)
+        except RuntimeError as error:
+            console.print(f"[bold white on red] Instructions could not be counted: {escape(str(error))} [/]")
+    return loads
 
 
 def _count(

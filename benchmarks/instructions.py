@@ -83,10 +83,10 @@ def _converse(command: list[str], environment: dict[str, str], errors: IO[str]) 
         watchdog.start()
         try:
             _expect(child, "ready")
-            _switch(child.pid, "on")
+            switch(child.pid, "on")
             _tell(child, "go")
             _expect(child, "done")
-            _switch(child.pid, "off")
+            switch(child.pid, "off")
             _tell(child, "end")
             child.wait()
         finally:
@@ -107,6 +107,7 @@ def _tell(child: subprocess.Popen[str], word: str) -> None:
     child.stdin.flush()
 
 
-def _switch(pid: int, state: str) -> None:
+def switch(pid: int, state: str) -> None:
+    """Switch counting ``on`` or ``off`` in a process under callgrind."""
     command = ["callgrind_control", f"--instr={state}", str(pid)]
     subprocess.run(command, check=True, capture_output=True, timeout=60)

@@ -15,6 +15,7 @@ from sqlalchemy import URL
 from batchrepo import Database
 from examples.chinook.store import open_store
 from examples.fastapi_app.app import create_app as create_rest_app
+from examples.fastapi_app.landing import Link
 from examples.graphql_app.app import create_router
 
 QUERY = "{albums(first:1000){title artist{name albumCount} tracks{name genre{name}}}}"
@@ -32,11 +33,11 @@ def create_app(database: Database | URL | str | None = None) -> FastAPI:
     """
     store = open_store(database)
     links = (
-        (f"/graphql?query={QUERY}", "the same albums over GraphQL"),
-        ("/graphql", "GraphiQL, to write queries in"),
+        Link(f"/graphql?query={QUERY}", "the same albums over GraphQL", 5),
+        Link("/graphql", "GraphiQL, to write queries in", None),
     )
     app = create_rest_app(store, links=links)
-    app.include_router(create_router(store))
+    app.include_router(create_router(store), include_in_schema=False)  # it describes itself
     return app
 
 

@@ -7,7 +7,7 @@ import random
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from statistics import quantiles
@@ -53,38 +53,55 @@ def measure_http(
             for server in workload.servers
         }
         ports = {name: port for name, (port, _) in running.items()}
-        check_equal_http(workload, dataset, ports)
+        check_equal_http(
+            workload,
+            dataset,
+            {server.name: ports[server.name] for server in workload.servers if not server.floor},
+        )
         paths = workload.paths(dataset)
         for port in ports.values():
-            _run(Order(port, paths, workload.clients, effort.seconds, effort.requests))
+            ask(Order(port, paths, workload.clients, effort.seconds, effort.requests))
         order = random.Random(1)
         names = list(running)
         for number in range(effort.runs):
             for name in order.sample(names, len(names)):
                 port, process = running[name]
                 before = _cpu(process)
-                outcome = _run(Order(port, paths, workload.clients, effort.seconds, effort.requests))
+                outcome = ask(Order(port, paths, workload.clients, effort.seconds, effort.requests))
                 _add(measured[name], outcome, _cpu(process) - before)
             progress(number + 1)
     return measured
 
 
 @contextmanager
-def serving(workload: HttpWorkload, server: Server, dataset: Dataset) -> Iterator[tuple[int, psutil.Process]]:
+def serving(
+    workload: HttpWorkload,
+    server: Server,
+    dataset: Dataset,
+    tool: Sequence[str] = (),
+    seconds: float = START_SECONDS,
+) -> Iterator[tuple[int, psutil.Process]]:
     """A server in a process of its own: its port and its process.
+
+    Args:
+        workload: the workload.
+        server: one of its servers.
+        dataset: what it reads.
+        tool: a command that runs the server's, such as valgrind's.
+        seconds: how long it may take to start.
 
     Raises:
         RuntimeError: it did not start.
     """
     command = [
-        *(sys.executable, "-m", "benchmarks.http.serve"),
+        *(*tool, sys.executable, "-m", "benchmarks.http.serve"),
         *(dataset.url, str(dataset.scale), workload.name, server.name),
     ]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, text=True, stdin=pipe, stdout=pipe) as child:
         assert child.stdin is not None
         assert child.stdout is not None
-        watchdog = threading.Timer(START_SECONDS, child.kill)
+        watchdog = threading.Timer(seconds, child.kill)
         watchdog.start()
         try:
             said = child.stdout.readline().strip()
@@ -136,7 +153,12 @@ def _get(port: int, path: str) -> bytes:
         return bytes(response.read())
 
 
-def _run(order: Order) -> Outcome:
+def ask(order: Order) -> Outcome:
+    """Let a client of a process of its own make requests.
+
+    Raises:
+        RuntimeError: it failed; the message has its output.
+    """
     command = [sys.executable, "-m", "benchmarks.http.client"]
     done = subprocess.run(
         command,

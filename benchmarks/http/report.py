@@ -24,6 +24,7 @@ def http_records(workload: HttpWorkload, measured: dict[str, Load]) -> list[dict
             "p95_ms": round(median(load.p95), 2),
             "p99_ms": round(median(load.p99), 2),
             "cpu_ms": round(median(load.cpu), 3),
+            "instructions_mi": None if load.instructions is None else round(load.instructions, 2),
         }
         for name, load in measured.items()
     ]
@@ -42,6 +43,7 @@ def show_http(console: Console, workload: HttpWorkload, measured: dict[str, Load
         "p95 ms",
         "p99 ms",
         "CPU ms",
+        "Mi",
         "client",
         "runs",
     ):
@@ -56,6 +58,7 @@ def show_http(console: Console, workload: HttpWorkload, measured: dict[str, Load
             f"{median(load.p95):.1f}",
             f"{median(load.p99):.1f}",
             f"{median(load.cpu):.2f}",
+            "-" if load.instructions is None else f"{load.instructions:.2f}",
             f"{median(load.client):.0%}",
             str(len(load.rates)),
         )

@@ -18,22 +18,25 @@ class Server:
         name: in tables and results.
         what: how it is made, in one line, so that a reader can judge whether it is fair.
         app: makes the ASGI application, in the server's own process.
+        floor: whether its answer is no answer, but only as large as one; it is not compared.
     """
 
     name: str
     what: str
     app: Callable[[Dataset], Any]
+    floor: bool = False
 
 
 @dataclass(frozen=True)
 class Load:
-    """What was measured of one server: one value for each run.
+    """What was measured of one server: one value for each run, and the instructions.
 
     Attributes:
         rates: requests per second.
         p50: the time of half of the requests, in ms, seen by the client; p95 and p99 likewise.
         cpu: CPU time of the server's process for each request, in ms; the database's is not in it.
         client: the part of the time in which the client was at work. Near 1 it would be what is measured.
+        instructions: millions of instructions of the server's process per request, or None.
     """
 
     rates: list[float]
@@ -42,6 +45,7 @@ class Load:
     p99: list[float]
     cpu: list[float]
     client: list[float]
+    instructions: float | None = None
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """The Chinook store as ordinary SQLAlchemy models, with nothing of batchrepo in them.
 
 Relationship shapes: many-to-one and one-to-many (album, track, invoice ...), many-to-many through
-`playlist_track`, and self-referencing (`Employee.reports_to`). Lists have an order, so that they read the same
+`playlist_track`, over two tables (`Employee.invoices`: what an employee's customers bought), and self-referencing
+(`Employee.reports_to`). Lists have an order, so that they read the same
 on every database.
 """
 
@@ -143,6 +144,13 @@ class Employee(Base):
     reports_to: Mapped[Employee | None] = relationship(back_populates="reports", remote_side="Employee.id")
     reports: Mapped[list[Employee]] = relationship(back_populates="reports_to", order_by="Employee.id")
     customers: Mapped[list[Customer]] = relationship(back_populates="support_rep", order_by="Customer.id")
+    invoices: Mapped[list[Invoice]] = relationship(
+        secondary="customer",
+        primaryjoin="Employee.id == Customer.support_rep_id",
+        secondaryjoin="Customer.id == Invoice.customer_id",
+        viewonly=True,
+        order_by="Invoice.id",
+    )
 
 
 class Customer(Base):

@@ -6,41 +6,44 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from fastapi.middleware.gzip import GZipMiddleware
 from sqlalchemy import URL
 
 from batchrepo import Database
-from batchrepo.integrations.fastapi import install
+from batchrepo.integrations.fastapi import install, lifespan
 from examples.chinook.loader import load_chinook
 from examples.chinook.store import open_store
-from examples.fastapi_app import albums, artists, landing, people, playlists
+from examples.fastapi_app import describing, exports, landing, music, people, reports, searching
+from examples.fastapi_app.landing import Link
 
 
-def create_app(
-    database: Database | URL | str | None = None, *, links: Sequence[tuple[str, str]] = ()
-) -> FastAPI:
+def create_app(database: Database | URL | str | None = None, *, links: Sequence[Link] = ()) -> FastAPI:
     """The REST application.
 
     Args:
         database: the store, or its URL. Default: an SQLite file of the examples. An empty database is
             filled when the application starts.
-        links: for the page at `/`: paths of what is added to the application, and what they show.
+        links: for the page at `/`: to what is added to the application.
     """
     store = open_store(database)
 
     @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        async with store:
-            await load_chinook(store.engine)
-            yield
+    async def filled(_app: FastAPI) -> AsyncIterator[None]:
+        await load_chinook(store.engine)
+        yield
 
     app = FastAPI(
         title="Chinook",
-        summary="A music store over REST. The header `X-Statements` says how many statements each answer took.",
+        summary=describing.SUMMARY,
+        description=describing.DESCRIPTION,
         version="1",
-        lifespan=lifespan,
+        openapi_tags=describing.TAGS,
+        lifespan=lifespan(store, filled),
     )
     install(app, store)
+    app.add_middleware(GZipMiddleware)
     app.include_router(landing.create_router(links))
-    for part in (albums, artists, playlists, people):
-        app.include_router(part.router)
+    for router in (*music.ROUTERS, *people.ROUTERS, searching.router, exports.router):
+        app.include_router(router)
+    app.include_router(reports.create_router())
     return app

@@ -3,76 +3,125 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
+from pathlib import Path
+from string import Template
 
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
-LINKS = (
-    ("/albums?limit=1000", "all 347 albums with artist, tracks, genres and the artist's album count"),
-    ("/albums?q=rock", "albums with “rock” in the title"),
-    ("/albums/1", "one album: length, first three tracks, longest track, long tracks"),
-    ("/albums/1/tracks", "its tracks"),
-    ("/artists?limit=1000", "all artists with the number of their albums"),
-    ("/artists/90", "one artist with the albums"),
-    ("/playlists", "playlists: the number and length of their tracks, through the table between them"),
-    ("/playlists/1/tracks", "the 3,290 tracks of one playlist"),
-    ("/employees", "employees: a relation to the table itself"),
-    ("/customers", "customers: what they spent, and their latest invoice"),
-    ("/albums/9999", "an album that does not exist: a problem as RFC 9457 has it"),
-    ("/docs", "the OpenAPI page"),
-)
-"""Paths to try, and what they show."""
-
-_PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Chinook</title>
-<style>
-body {{ max-width: 56rem; margin: 3rem auto; padding: 0 1rem; font: 1rem/1.5 system-ui, sans-serif; color: #1c1c1e; }}
-table {{ width: 100%; border-collapse: collapse; }}
-td, th {{ padding: .4rem .6rem; border-top: 1px solid #ddd; text-align: left; vertical-align: top; }}
-code, .n {{ font-family: ui-monospace, monospace; }}
-.n {{ text-align: right; white-space: nowrap; }}
-</style>
-</head>
-<body>
-<h1>Chinook, a music store</h1>
-<p>Every answer says in its header <code>X-Statements</code> how many SQL statements it took. The number depends on
-what is shown, not on how much of it.</p>
-<table>
-<thead><tr><th>Try</th><th>What it is</th><th class="n">statements</th></tr></thead>
-<tbody>
-{rows}
-</tbody>
-</table>
-<script>
-for (const row of document.querySelectorAll("tr[data-path]")) {{
-  fetch(row.dataset.path).then((answer) => {{
-    row.lastElementChild.textContent = answer.headers.get("X-Statements") ?? "";
-  }});
-}}
-</script>
-</body>
-</html>
-"""
+LAYOUT = Template(Path(__file__).with_name("landing.html").read_text(encoding="utf-8"))
+"""The page without its links."""
 
 
-def create_router(more: Sequence[tuple[str, str]] = ()) -> APIRouter:
+@dataclass(frozen=True)
+class Link:
+    """Something to try.
+
+    Attributes:
+        path: of a GET request, with its query.
+        text: what it reads.
+        statements: how many SQL statements it takes; None for a page of documentation.
+        status: of the answer.
+    """
+
+    path: str
+    text: str
+    statements: int | None
+    status: int = 200
+
+
+LINKS: dict[str, tuple[Link, ...]] = {
+    "Lists": (
+        Link(
+            "/albums?first=1000",
+            "all 347 albums with artist, tracks, genres, and the artist's album count",
+            5,
+        ),
+        Link("/albums?first=10", "ten of them: as many statements", 5),
+        Link("/artists?sort=-album_count", "artists, the most albums first: sorted by a count", 2),
+        Link("/tracks?sort=-milliseconds&first=5", "the five longest of 3,503 tracks, with their genres", 2),
+        Link(
+            "/playlists?page=2&size=5",
+            "playlists, by page numbers; tracks counted through the table between",
+            3,
+        ),
+    ),
+    "Filters": (
+        Link("/albums?title__icontains=rock&total=exact", "“rock” in the title, and how many there are", 6),
+        Link(
+            "/albums?lasting=120&sort=-duration&fields=title,artist(name)", "albums of two hours and more", 2
+        ),
+        Link(
+            '/albums?filter={"or":[{"artist.name":"Iron Maiden"},{"track_count__ge":25}]}&fields=id,title',
+            "a group: by Iron Maiden, or with 25 tracks",
+            1,
+        ),
+        Link(
+            "/tracks/count?genre.name=Jazz&milliseconds__ge=600000",
+            "how many Jazz tracks last ten minutes",
+            1,
+        ),
+        Link(
+            "/customers?buying__overlaps=2011-12-01,2012-01-01&fields=first_name,last_name,total_spent",
+            "customers who were buying in December 2011: from the first to the last invoice",
+            2,
+        ),
+    ),
+    "Fields": (
+        Link("/albums?fields=id,title", "two columns: one statement", 1),
+        Link("/albums?fields=title,artist(name)", "and the artist's name", 2),
+        Link("/albums/1?fields=title,longest(name)", "one album and its longest track", 2),
+    ),
+    "One, many, and what belongs to one": (
+        Link("/albums/94", "an album: its length, first tracks, longest track, long tracks", 8),
+        Link("/artists/90", "Iron Maiden, with the first page of 21 albums and their total", 5),
+        Link("/artists/90/albums?sort=title&first=3", "the same albums as a list of its own", 4),
+        Link("/albums/by-ids?id=3&id=1&fields=title,artist(name)", "two albums, in this order", 2),
+        Link("/playlists/1/tracks?first=3", "the first of 3,290 tracks of a playlist", 3),
+    ),
+    "Sales": (
+        Link(
+            "/invoices?first=5", "the newest invoices, each with the total of all invoices of its customer", 4
+        ),
+        Link("/invoices/1", "one invoice with its lines, and the artist of each", 8),
+        Link("/customers?sort=-total_spent&first=5", "the customers who spent most", 4),
+        Link(
+            "/employees?sort=-sales", "employees, their manager, and the sales of whoever reports to them", 7
+        ),
+        Link("/employees/2/reports?sort=-sales", "the three who report to Nancy Edwards, by sales", 4),
+        Link("/best-sellers", "the tracks that sell best: a page by hand", 3),
+        Link("/search?q=black", "artists, albums and tracks at once: three repositories, one scope", 7),
+        Link(
+            "/exports/tracks?genre=Jazz",
+            "a stream that reads as it is sent; counted are statements before it",
+            0,
+        ),
+    ),
+    "Errors": (
+        Link("/albums/9999", "an album that does not exist", 1, 404),
+        Link("/albums?titel=x", "a parameter with a typing error", 0, 400),
+        Link("/albums?fields=titel", "a field with one", 0, 400),
+        Link("/albums?first=5000", "more than a page may have", 0, 422),
+    ),
+    "Documentation": (
+        Link("/docs", "every endpoint and parameter, to try out", None),
+        Link("/openapi.json", "the same for programs", None),
+    ),
+}
+"""Links by their headings."""
+
+
+def create_router(more: Sequence[Link] = ()) -> APIRouter:
     """The page.
 
     Args:
-        more: paths of other parts of the application, and what they show.
+        more: links to other parts of the application.
     """
     router = APIRouter(include_in_schema=False)
-    rows = "\n".join(
-        f'<tr data-path="{escape(path)}"><td><a href="{escape(path)}"><code>{escape(path)}</code></a></td>'
-        f'<td>{escape(text)}</td><td class="n"></td></tr>'
-        for path, text in (*LINKS, *more)
-    )
-    page = _PAGE.format(rows=rows)
+    sections = {**LINKS, **({"GraphQL": tuple(more)} if more else {})}
+    page = LAYOUT.substitute(sections="\n".join(_section(title, links) for title, links in sections.items()))
 
     @router.get("/", response_class=HTMLResponse)
     async def landing() -> str:
@@ -80,3 +129,19 @@ def create_router(more: Sequence[tuple[str, str]] = ()) -> APIRouter:
         return page
 
     return router
+
+
+def _section(title: str, links: Sequence[Link]) -> str:
+    return f"<section>\n<h2>{escape(title)}</h2>\n<ul>\n{''.join(map(_item, links))}</ul>\n</section>"
+
+
+def _item(link: Link) -> str:
+    path = escape(link.path)
+    status = "" if link.status == 200 else f" <b>{link.status}</b>"
+    counted = "" if link.statements is None else _counted(path, link.statements)
+    return f'<li><a href="{path}"><code>{path}</code></a><p>{escape(link.text)}{status}</p>{counted}</li>\n'
+
+
+def _counted(path: str, statements: int) -> str:
+    shown = "1 statement" if statements == 1 else f"{statements} statements"
+    return f'<output data-path="{path}" data-statements="{statements}"><strong>{shown}</strong><small></small></output>'

@@ -1,31 +1,64 @@
-"""The people of the store: those who work there and those who buy."""
+"""Who buys and who sells: customers, their invoices, and the employees behind them."""
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from batchrepo.integrations.fastapi import related, resource
+from examples.chinook.models import Customer, Employee, Invoice
+from examples.chinook.repositories import (
+    CustomerRepository,
+    EmployeeRepository,
+    InvoiceLineRepository,
+    InvoiceRepository,
+)
+from examples.chinook.views import (
+    CustomerItem,
+    CustomerPage,
+    CustomerView,
+    EmployeeItem,
+    EmployeeView,
+    InvoiceItem,
+    InvoicePage,
+    InvoiceView,
+    LineItem,
+    Seller,
+)
 
-from batchrepo.integrations.fastapi import Provide, problems
-from examples.chinook.models import Customer, Employee
-from examples.chinook.repositories import CustomerRepository, EmployeeRepository
-from examples.chinook.views import CustomerView, EmployeeView
-from examples.fastapi_app.parameters import Id, Limit
+customers = resource(
+    CustomerRepository,
+    view=CustomerPage,
+    list_view=CustomerView,
+    prefix="/customers",
+    tags=["Customers"],
+    related={
+        "invoices": related(Customer.invoices, InvoiceItem, repository=InvoiceRepository),
+        "support-rep": related(Customer.support_rep, Seller),
+    },
+)
 
-router = APIRouter(tags=["people"])
+invoices = resource(
+    InvoiceRepository,
+    view=InvoicePage,
+    list_view=InvoiceView,
+    prefix="/invoices",
+    tags=["Invoices"],
+    related={
+        "lines": related(Invoice.lines, LineItem, repository=InvoiceLineRepository),
+        "customer": related(Invoice.customer, CustomerView),
+    },
+)
 
+employees = resource(
+    EmployeeRepository,
+    view=EmployeeView,
+    prefix="/employees",
+    tags=["Employees"],
+    related={
+        "manager": related(Employee.reports_to, EmployeeItem),
+        "reports": related(Employee.reports, Seller, repository=EmployeeRepository),
+        "customers": related(Employee.customers, CustomerItem, repository=CustomerRepository),
+        "invoices": related(Employee.invoices, InvoiceItem, repository=InvoiceRepository),
+    },
+)
 
-@router.get("/employees")
-async def list_employees(employees: Provide[EmployeeRepository]) -> list[EmployeeView]:
-    """All employees: whom they report to, who reports to them, how many customers they look after."""
-    return await employees.find(EmployeeView, order_by=Employee.id)
-
-
-@router.get("/customers")
-async def list_customers(customers: Provide[CustomerRepository], limit: Limit = 20) -> list[CustomerView]:
-    """Customers with what they spent, and their latest invoice."""
-    return await customers.find(CustomerView, order_by=(Customer.last_name, Customer.id), limit=limit)
-
-
-@router.get("/customers/{customer_id}", responses=problems(404))
-async def get_customer(customer_id: Id, customers: Provide[CustomerRepository]) -> CustomerView:
-    """One customer."""
-    return await customers.get(customer_id, CustomerView)
+ROUTERS = (customers, invoices, employees)
+"""All routers of this module."""

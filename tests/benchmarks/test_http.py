@@ -12,11 +12,14 @@ import pytest_asyncio
 
 from benchmarks.data import Dataset, fill
 from benchmarks.http.client import Order, run
+from benchmarks.http.instructions import count_http_instructions
 from benchmarks.http.measure import check_equal_http, measure_http, serving
 from benchmarks.http.report import http_records
 from benchmarks.http.workload import HttpWorkload, Server
+from benchmarks.instructions import valgrind_missing
 from benchmarks.measure import Effort
 from benchmarks.workloads.over_http import HTTP_WORKLOADS, http_workload
+from tests.support.services import service_missing
 
 
 @pytest_asyncio.fixture
@@ -36,7 +39,9 @@ async def test_all_servers_give_equal_answers_and_one_number_for_each_run(
     assert rounds == [1, 2]
     assert measured.keys() == {server.name for server in item.servers}
     for load in measured.values():
-        assert all(len(values) == 2 for values in vars(load).values())
+        by_run = [load.rates, load.p50, load.p95, load.p99, load.cpu, load.client]
+        assert [len(values) for values in by_run] == [2] * len(by_run)
+        assert load.instructions is None
         assert all(
             0 < low <= middle <= high for low, middle, high in zip(load.p50, load.p95, load.p99, strict=True)
         )
@@ -136,3 +141,21 @@ async def test_servers_that_answer_differently_stop_the_benchmark(dataset: Datas
     async with answering(lambda _: body(1)) as first, answering(lambda _: body(2)) as second:
         with pytest.raises(AssertionError, match="w: b and a answer / differently"):
             await asyncio.to_thread(check_equal_http, item, dataset, {"a": first, "b": second})
+
+
+async def test_instructions_of_a_server_do_not_depend_on_how_many_requests_are_counted(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if missing := valgrind_missing():
+        service_missing("valgrind", missing)
+    # Under valgrind a child takes fifty times as long: it is not measured for coverage too.
+    monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
+    item = http_workload("list_http")
+    few, many = [
+        await asyncio.to_thread(
+            count_http_instructions, item, item.server("fastapi_empty"), dataset, requests
+        )
+        for requests in (20, 60)
+    ]
+    assert few == pytest.approx(many, rel=0.15)
+    assert many > 0.5, "uvicorn and FastAPI alone take more"

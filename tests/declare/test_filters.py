@@ -166,6 +166,18 @@ def test_every_example_is_one():
                 parameter.parse(parameter.example)
 
 
+def test_examples_of_named_filters_are_those_that_their_types_name_or_take():
+    def example(kind: Any) -> Any:
+        named = _takes(kind)
+        cls = new_class("R", (Repository[Room],), {}, lambda body: body.update(found=named))
+        return read(cls).by_name["found"].example
+
+    assert example(Annotated[int, Field(ge=2000, examples=[2009, 2010])]) == 2009
+    assert example(Annotated[int, Field(ge=1)]) == 3
+    assert example(Annotated[int, Field(ge=2000)]) is None
+    assert example(Annotated[str, Field(pattern="^[0-9]+$")]) is None
+
+
 def test_declarations_are_inherited_like_other_attributes():
     class More(RoomRepository):
         @named_filter
@@ -567,6 +579,49 @@ async def test_an_error_of_a_named_filter_itself_goes_on_up(rooms_url: str):
     async with Database(rooms_url, repositories=[Picky]) as db, db.scope() as scope:
         with pytest.raises(InvalidFilter, match=r"^Not today\.$"):
             Picky(scope).filters({"picky": "3"})
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_what_a_named_filter_cannot_use_is_a_mistake_of_the_caller(rooms_url: str):
+    class Careless(Repository[Room]):
+        @named_filter
+        def share(self, of: int) -> sa.ColumnElement[bool]:
+            return Room.floor < 100 // of
+
+        @named_filter
+        def before(self, year: int) -> sa.ColumnElement[bool]:
+            return Room.built < dt.date(year, 1, 1)
+
+        @named_filter
+        def above(self, floor: int) -> sa.ColumnElement[bool]:
+            return Room.floor > floor
+
+        @named_filter
+        def called(self, name: str) -> sa.ColumnElement[bool]:
+            return Room.name.in_([name, "a"])
+
+    wrong: list[tuple[str, Any, str]] = [
+        ("share", 0, "integer division or modulo by zero"),
+        ("before", 0, "year 0 is out of range"),
+        ("above", 2**63, "expected an integer of at most 64 bits|expected an integer of at most 32 bits"),
+        ("called", "\0", "expected a text without NUL characters"),
+    ]
+    async with Database(rooms_url, repositories=[Careless]) as db, db.scope() as scope:
+        rooms = Careless(scope)
+        if db.engine.dialect.name == "postgresql":  # which is told that the parameter has the column's type
+            wrong.append(("above", 2**31, "expected an integer of at most 32 bits"))
+        else:
+            assert await rooms.count(rooms.filters({"above": 2**31})) == 0
+        for name, value, told in wrong:
+            with pytest.raises(
+                InvalidFilter, match=rf"^The filter '{name}' cannot be .*: ({told})"
+            ) as caught:
+                await rooms.count(rooms.filters({"or": [{name: value}]}))
+            assert caught.value.parameter == name
+        assert await rooms.count(rooms.filters({"above": 2**31 - 1})) == 0
+        assert (
+            await rooms.count(rooms.filters({"called": "nobody"})) == await rooms.count(Room.name == "a") > 0
+        )
 
 
 async def test_an_index_serves_what_a_text_begins_with(sqlite_url: str):

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -28,6 +27,7 @@ from tests.declare.hotel import (
     RoomRepository,
     Size,
 )
+from tests.support.playing import Play, playing
 
 Row = dict[str, Any]
 
@@ -89,9 +89,14 @@ TEXTUAL: dict[str, Test] = {
 ORDERED = ("lt", "le", "gt", "ge")
 
 
+@pytest.fixture(scope="module")
+def play(module_database_url: str) -> Iterator[Play]:
+    with playing(module_database_url, Base.metadata, repositories=REPOSITORIES) as play:
+        yield play
+
+
 async def _fill(engine: AsyncEngine, rooms: list[Row], bookings: list[Row] = []) -> None:  # noqa: B006
     async with engine.begin() as connection:
-        await connection.run_sync(Base.metadata.create_all)
         for table in reversed(Base.metadata.sorted_tables):
             await connection.execute(table.delete())
         for cls, rows in ((Guest, GUESTS), (Room, rooms), (Booking, bookings)):
@@ -117,70 +122,68 @@ def _as_text(value: Any) -> str:
 
 @given(data=st.data(), rows=st.lists(_room, min_size=3, max_size=8))
 @settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_operators_on_columns(module_database_url: str, data: st.DataObject, rows: list[Row]) -> None:
+def test_operators_on_columns(play: Play, data: st.DataObject, rows: list[Row]) -> None:
     rooms = [{"id": number, **row} for number, row in enumerate(rows, 1)]
     asked = {name: data.draw(values, label=name) for name, values in VALUES.items()}
     other = {name: data.draw(values, label=name) for name, values in VALUES.items()}
-    asyncio.run(_check_columns(module_database_url, rooms, asked, other))
+    play(_check_columns, rooms, asked, other)
 
 
-async def _check_columns(url: str, rows: list[Row], asked: Row, other: Row) -> None:
-    async with Database(url, repositories=REPOSITORIES) as db:
-        await _fill(db.engine, rows)
-        async with db.scope() as scope:
-            rooms = RoomRepository(scope)
-            declared = rooms._info.filters.by_name
+async def _check_columns(db: Database, rows: list[Row], asked: Row, other: Row) -> None:
+    await _fill(db.engine, rows)
+    async with db.scope() as scope:
+        rooms = RoomRepository(scope)
+        declared = rooms._info.filters.by_name
 
-            async def check(parameter: str, value: Any, met: Callable[[Any], bool]) -> None:
-                name = parameter.partition("__")[0]
-                expected = [row["id"] for row in rows if met(row[name])]
-                assert await _ids(rooms, {parameter: value}) == expected, (parameter, value)
+        async def check(parameter: str, value: Any, met: Callable[[Any], bool]) -> None:
+            name = parameter.partition("__")[0]
+            expected = [row["id"] for row in rows if met(row[name])]
+            assert await _ids(rooms, {parameter: value}) == expected, (parameter, value)
 
-            for name, value in asked.items():
-                for suffix, test in {**ONE, **TEXTUAL}.items():
-                    parameter = name + suffix
-                    # The order of texts is the collation's, which is not Python's.
-                    by_collation = name in ("name", "code") and suffix[2:] in ORDERED
-                    if parameter not in declared or by_collation:
-                        continue
-                    met = lambda found, test=test, value=value: test(found, value)  # noqa: E731
-                    await check(parameter, value, met)
-                    await check(parameter, _as_text(value), met)
-                pair = [value, other[name]]
-                await check(f"{name}__any_of", pair, lambda found, pair=pair: found in pair)
-                await check(f"{name}__any_of", _as_text(value), lambda found, value=value: found == value)
-                await check(f"{name}__any_of", [], lambda found: False)
-                await check(f"{name}__is_null", "true", lambda found: found is None)
-                await check(f"{name}__is_null", False, lambda found: found is not None)
-                if f"{name}__between" in declared and name not in ("name", "code"):
-                    low, high = sorted(pair)
-                    within = lambda found, low=low, high=high: found is not None and low <= found <= high  # noqa: E731
-                    await check(f"{name}__between", (low, high), within)
-                    await check(f"{name}__between", f"{_as_text(low)}, {_as_text(high)}", within)
+        for name, value in asked.items():
+            for suffix, test in {**ONE, **TEXTUAL}.items():
+                parameter = name + suffix
+                # The order of texts is the collation's, which is not Python's.
+                by_collation = name in ("name", "code") and suffix[2:] in ORDERED
+                if parameter not in declared or by_collation:
+                    continue
+                met = lambda found, test=test, value=value: test(found, value)  # noqa: E731
+                await check(parameter, value, met)
+                await check(parameter, _as_text(value), met)
+            pair = [value, other[name]]
+            await check(f"{name}__any_of", pair, lambda found, pair=pair: found in pair)
+            await check(f"{name}__any_of", _as_text(value), lambda found, value=value: found == value)
+            await check(f"{name}__any_of", [], lambda found: False)
+            await check(f"{name}__is_null", "true", lambda found: found is None)
+            await check(f"{name}__is_null", False, lambda found: found is not None)
+            if f"{name}__between" in declared and name not in ("name", "code"):
+                low, high = sorted(pair)
+                within = lambda found, low=low, high=high: found is not None and low <= found <= high  # noqa: E731
+                await check(f"{name}__between", (low, high), within)
+                await check(f"{name}__between", f"{_as_text(low)}, {_as_text(high)}", within)
 
 
 @given(rows=st.lists(TEXTS, min_size=1, max_size=8), asked=TEXTS)
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_texts_are_taken_literally(module_database_url: str, rows: list[str], asked: str) -> None:
+def test_texts_are_taken_literally(play: Play, rows: list[str], asked: str) -> None:
     """Wildcards, the escape sign, and what GLOB would take for a set of letters stand for themselves."""
-    asyncio.run(_check_texts(module_database_url, rows, asked))
+    play(_check_texts, rows, asked)
 
 
-async def _check_texts(url: str, rows: list[str], asked: str) -> None:
-    async with Database(url, repositories=REPOSITORIES) as db:
-        await _fill(db.engine, [{"id": i, "name": name, "owner_id": 1} for i, name in enumerate(rows, 1)])
-        async with db.scope() as scope:
-            rooms = RoomRepository(scope)
-            for suffix, test in TEXTUAL.items():
-                expected = [i for i, name in enumerate(rows, 1) if test(name, asked)]
-                assert await _ids(rooms, {f"name{suffix}": asked}) == expected
-                expected = [i for i, name in enumerate(rows, 1) if test(f"{name}!", asked)]
-                assert await _ids(rooms, {f"label{suffix}": asked}) == expected
-                outside = [i for i, name in enumerate(rows, 1) if not test(name, asked)]
-                assert await _ids(rooms, {"not": {f"name{suffix}": asked}}) == outside
-                assert await _ids(rooms, {f"owner.name{suffix}": "ANN%"}) == (
-                    [*range(1, len(rows) + 1)] if suffix == "__icontains" else []
-                )
+async def _check_texts(db: Database, rows: list[str], asked: str) -> None:
+    await _fill(db.engine, [{"id": i, "name": name, "owner_id": 1} for i, name in enumerate(rows, 1)])
+    async with db.scope() as scope:
+        rooms = RoomRepository(scope)
+        for suffix, test in TEXTUAL.items():
+            expected = [i for i, name in enumerate(rows, 1) if test(name, asked)]
+            assert await _ids(rooms, {f"name{suffix}": asked}) == expected
+            expected = [i for i, name in enumerate(rows, 1) if test(f"{name}!", asked)]
+            assert await _ids(rooms, {f"label{suffix}": asked}) == expected
+            outside = [i for i, name in enumerate(rows, 1) if not test(name, asked)]
+            assert await _ids(rooms, {"not": {f"name{suffix}": asked}}) == outside
+            assert await _ids(rooms, {f"owner.name{suffix}": "ANN%"}) == (
+                [*range(1, len(rows) + 1)] if suffix == "__icontains" else []
+            )
 
 
 @given(
@@ -189,48 +192,46 @@ async def _check_texts(url: str, rows: list[str], asked: str) -> None:
 )
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_operators_along_a_self_reference(
-    module_database_url: str, guests: list[tuple[str, int | None]], asked: str
+    play: Play, guests: list[tuple[str, int | None]], asked: str
 ) -> None:
     """Friends of friends, perhaps of oneself; who has no friend has no name of one."""
     rows = [
         {"id": i, "name": name, "friend_id": friend if friend and friend <= len(guests) else None}
         for i, (name, friend) in enumerate(guests, 1)
     ]
-    asyncio.run(_check_friends(module_database_url, rows, asked))
+    play(_check_friends, rows, asked)
 
 
-async def _check_friends(url: str, guests: list[Row], asked: str) -> None:
+async def _check_friends(db: Database, guests: list[Row], asked: str) -> None:
     by_id = {row["id"]: row for row in guests}
 
     def friend(row: Row | None) -> Row | None:
         return None if row is None or row["friend_id"] is None else by_id[row["friend_id"]]
 
-    async with Database(url, repositories=REPOSITORIES) as db:
-        async with db.engine.begin() as connection:
-            await connection.run_sync(Base.metadata.create_all)
-            for table in reversed(Base.metadata.sorted_tables):
-                await connection.execute(table.delete())
-            await connection.execute(sa.insert(Guest), [row | {"friend_id": None} for row in guests])
-            for row in guests:
-                befriend = sa.update(Guest).where(Guest.id == row["id"]).values(friend_id=row["friend_id"])
-                await connection.execute(befriend)
-        async with db.scope() as scope:
-            repository = GuestRepository(scope)
-            for name, reached in (
-                ("friend.name", friend),
-                ("friend.friend.name", lambda row: friend(friend(row))),
-            ):
-                found = {row["id"]: reached(row) for row in guests}
-                names = {key: None if row is None else row["name"] for key, row in found.items()}
-                for suffix, test in {"": ONE[""], "__ne": operator.ne, **TEXTUAL}.items():
-                    expected = [key for key, known in names.items() if test(known, asked)]
-                    assert await _ids(repository, {name + suffix: asked}) == expected, name + suffix
-                    outside = [key for key, known in names.items() if not test(known, asked)]
-                    assert await _ids(repository, {"not": {name + suffix: asked}}) == outside, name + suffix
-                missing = [key for key, known in names.items() if known is None]
-                assert await _ids(repository, {f"{name}__is_null": True}) == missing
-                several = [key for key, known in names.items() if known in (asked, "a")]
-                assert await _ids(repository, {f"{name}__any_of": [asked, "a"]}) == several
+    async with db.engine.begin() as connection:
+        for table in reversed(Base.metadata.sorted_tables):
+            await connection.execute(table.delete())
+        await connection.execute(sa.insert(Guest), [row | {"friend_id": None} for row in guests])
+        for row in guests:
+            befriend = sa.update(Guest).where(Guest.id == row["id"]).values(friend_id=row["friend_id"])
+            await connection.execute(befriend)
+    async with db.scope() as scope:
+        repository = GuestRepository(scope)
+        for name, reached in (
+            ("friend.name", friend),
+            ("friend.friend.name", lambda row: friend(friend(row))),
+        ):
+            found = {row["id"]: reached(row) for row in guests}
+            names = {key: None if row is None else row["name"] for key, row in found.items()}
+            for suffix, test in {"": ONE[""], "__ne": operator.ne, **TEXTUAL}.items():
+                expected = [key for key, known in names.items() if test(known, asked)]
+                assert await _ids(repository, {name + suffix: asked}) == expected, name + suffix
+                outside = [key for key, known in names.items() if not test(known, asked)]
+                assert await _ids(repository, {"not": {name + suffix: asked}}) == outside, name + suffix
+            missing = [key for key, known in names.items() if known is None]
+            assert await _ids(repository, {f"{name}__is_null": True}) == missing
+            several = [key for key, known in names.items() if known in (asked, "a")]
+            assert await _ids(repository, {f"{name}__any_of": [asked, "a"]}) == several
 
 
 NIGHTS = st.lists(st.tuples(st.sampled_from([1, 2, 3]), st.integers(1, 3)), max_size=6)
@@ -239,12 +240,12 @@ NIGHTS = st.lists(st.tuples(st.sampled_from([1, 2, 3]), st.integers(1, 3)), max_
 @given(bookings=NIGHTS, asked=st.integers(0, 4), other=st.integers(0, 4))
 @settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_operators_on_computed_attributes(
-    module_database_url: str, bookings: list[tuple[int, int]], asked: int, other: int
+    play: Play, bookings: list[tuple[int, int]], asked: int, other: int
 ) -> None:
-    asyncio.run(_check_computed(module_database_url, bookings, asked, other))
+    play(_check_computed, bookings, asked, other)
 
 
-async def _check_computed(url: str, pairs: list[tuple[int, int]], asked: int, other: int) -> None:
+async def _check_computed(db: Database, pairs: list[tuple[int, int]], asked: int, other: int) -> None:
     rooms = [{"id": i, "name": str(i)} for i in (1, 2, 3)]
     bookings = [{"room_id": room, "guest_id": 1, "nights": nights} for room, nights in pairs]
     nights_of = {room: [nights for booked, nights in pairs if booked == room] for room in (1, 2, 3)}
@@ -254,29 +255,28 @@ async def _check_computed(url: str, pairs: list[tuple[int, int]], asked: int, ot
         "longest": lambda nights: max(nights, default=None),
     }
     low, high = sorted((asked, other))
-    async with Database(url, repositories=REPOSITORIES) as db:
-        await _fill(db.engine, rooms, bookings)
-        async with db.scope() as scope:
-            repository = RoomRepository(scope)
-            for name, value_of in computed.items():
-                values = {room: value_of(nights) for room, nights in nights_of.items()}
-                cases: dict[str, tuple[Any, Callable[[Any], bool]]] = {
-                    suffix: (str(asked), lambda v, test=test: test(v, asked)) for suffix, test in ONE.items()
-                }
-                cases["__between"] = (f"{low},{high}", lambda v: v is not None and low <= v <= high)
-                cases["__any_of"] = ([asked, other], lambda v: v in (asked, other))
-                cases["__is_null"] = (True, lambda v: v is None)
-                for suffix, (value, met) in cases.items():
-                    expected = [room for room, known in values.items() if met(known)]
-                    assert await _ids(repository, {name + suffix: value}) == expected, name + suffix
-            booked = [room for room, nights in nights_of.items() if nights]
-            empty = [room for room, nights in nights_of.items() if not nights]
-            assert await _ids(repository, {"booked": "yes"}) == booked
-            assert await _ids(repository, {"booked": False}) == empty
-            assert await _ids(repository, {"booked__ne": True}) == empty
-            assert await _ids(repository, {"for_nights": str(asked)}) == [
-                room for room, nights in nights_of.items() if max(nights, default=-1) >= asked
-            ]
+    await _fill(db.engine, rooms, bookings)
+    async with db.scope() as scope:
+        repository = RoomRepository(scope)
+        for name, value_of in computed.items():
+            values = {room: value_of(nights) for room, nights in nights_of.items()}
+            cases: dict[str, tuple[Any, Callable[[Any], bool]]] = {
+                suffix: (str(asked), lambda v, test=test: test(v, asked)) for suffix, test in ONE.items()
+            }
+            cases["__between"] = (f"{low},{high}", lambda v: v is not None and low <= v <= high)
+            cases["__any_of"] = ([asked, other], lambda v: v in (asked, other))
+            cases["__is_null"] = (True, lambda v: v is None)
+            for suffix, (value, met) in cases.items():
+                expected = [room for room, known in values.items() if met(known)]
+                assert await _ids(repository, {name + suffix: value}) == expected, name + suffix
+        booked = [room for room, nights in nights_of.items() if nights]
+        empty = [room for room, nights in nights_of.items() if not nights]
+        assert await _ids(repository, {"booked": "yes"}) == booked
+        assert await _ids(repository, {"booked": False}) == empty
+        assert await _ids(repository, {"booked__ne": True}) == empty
+        assert await _ids(repository, {"for_nights": str(asked)}) == [
+            room for room, nights in nights_of.items() if max(nights, default=-1) >= asked
+        ]
 
 
 # --- overlaps -----------------------------------------------------------------------------------------
@@ -295,14 +295,12 @@ _end = st.none() | st.integers(0, 9)
     length=st.integers(0, 5),
 )
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_overlaps(
-    module_database_url: str, spans: list[tuple[int | None, int | None]], since: int, length: int
-) -> None:
-    asyncio.run(_check_overlaps(module_database_url, spans, since, since + length))
+def test_overlaps(play: Play, spans: list[tuple[int | None, int | None]], since: int, length: int) -> None:
+    play(_check_overlaps, spans, since, since + length)
 
 
 async def _check_overlaps(
-    url: str, spans: list[tuple[int | None, int | None]], since: int, until: int
+    db: Database, spans: list[tuple[int | None, int | None]], since: int, until: int
 ) -> None:
     bookings = [
         {
@@ -320,16 +318,15 @@ async def _check_overlaps(
         for i, (start, end) in enumerate(spans, 1)
         if start is not None and start < until and (end is None or end > since)
     ]
-    async with Database(url, repositories=REPOSITORIES) as db:
-        await _fill(db.engine, [{"id": 1, "name": "x"}], bookings)
-        async with db.scope() as scope:
-            repository = BookingRepository(scope)
-            ends = _hour(since), _hour(until)
-            for given_ends in (ends, ",".join(end.isoformat() for end in ends)):
-                found = await repository.find(
-                    repository.filters({"busy__overlaps": given_ends}), order_by=Booking.id
-                )
-                assert [booking.id for booking in found] == expected
+    await _fill(db.engine, [{"id": 1, "name": "x"}], bookings)
+    async with db.scope() as scope:
+        repository = BookingRepository(scope)
+        ends = _hour(since), _hour(until)
+        for given_ends in (ends, ",".join(end.isoformat() for end in ends)):
+            found = await repository.find(
+                repository.filters({"busy__overlaps": given_ends}), order_by=Booking.id
+            )
+            assert [booking.id for booking in found] == expected
 
 
 @pytest.mark.parametrize(
@@ -346,6 +343,6 @@ async def _check_overlaps(
         (None, 4, False),  # without a beginning
     ],
 )
-async def test_overlaps_by_example(database_url: str, start: int | None, end: int | None, expected: bool):
-    await _check_overlaps(database_url, [(start, end)], 2, 5)
+def test_overlaps_by_example(play: Play, start: int | None, end: int | None, expected: bool):
+    play(_check_overlaps, [(start, end)], 2, 5)
     assert (start is not None and start < 5 and (end is None or end > 2)) is expected

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import Iterator
 from types import new_class
 from typing import Any
 
@@ -16,6 +16,7 @@ from batchrepo import Database, DeclarationError, InvalidSort, Repository, colum
 from batchrepo.declare.orders import OrderTerm
 from batchrepo.testing import assert_statements
 from tests.declare.hotel import REPOSITORIES, Base, Booking, BookingRepository, Guest, Room, RoomRepository
+from tests.support.playing import Play, playing
 
 Row = dict[str, Any]
 
@@ -191,6 +192,12 @@ def _expected(rows: list[Row], sort: list[str]) -> list[int]:
     return [row["id"] for row in ordered]
 
 
+@pytest.fixture(scope="module")
+def play(module_database_url: str) -> Iterator[Play]:
+    with playing(module_database_url, Base.metadata, repositories=REPOSITORIES) as play:
+        yield play
+
+
 @given(
     rows=st.lists(_room, min_size=1, max_size=8),
     nights=st.lists(st.tuples(st.integers(1, 8), st.integers(1, 3)), max_size=8),
@@ -199,7 +206,7 @@ def _expected(rows: list[Row], sort: list[str]) -> list[int]:
 )
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_rows_come_in_that_order(
-    module_database_url: str,
+    play: Play,
     rows: list[Row],
     nights: list[tuple[int, int]],
     names: list[str],
@@ -208,43 +215,42 @@ def test_rows_come_in_that_order(
     rooms = [{"id": number, **row} for number, row in enumerate(rows, 1)]
     bookings = [{"room_id": room, "guest_id": 1, "nights": n} for room, n in nights if room <= len(rooms)]
     sort = [sign + name for sign, name in zip(signs, names, strict=False)]
-    asyncio.run(_check_order(module_database_url, rooms, bookings, sort))
+    play(_check_order, rooms, bookings, sort)
 
 
-async def _check_order(url: str, rooms: list[Row], bookings: list[Row], sort: list[str]) -> None:
-    async with Database(url, repositories=REPOSITORIES) as db:
-        await _fill(db.engine, rooms, bookings)
-        names = {guest["id"]: guest["name"] for guest in GUESTS}
-        known = [
-            room
-            | {
-                "owner.name": names.get(room["owner_id"]),
-                "booking_count": sum(b["room_id"] == room["id"] for b in bookings),
-                "longest": max((b["nights"] for b in bookings if b["room_id"] == room["id"]), default=None),
-            }
-            for room in rooms
-        ]
-        async with db.scope() as scope:
-            repository = RoomRepository(scope)
-            order = (*repository.sorting(",".join(sort)), Room.id) if sort else Room.id
-            with assert_statements(1, db):
-                assert [room.id for room in await repository.find(order_by=order)] == _expected(known, sort)
-            if sort:
-                ids: list[int] = []
-                cursor = None
-                while True:
-                    page = await repository.page(order_by=repository.sorting(sort), first=3, after=cursor)
-                    ids += [room.id for room in page.items]
-                    cursor = page.end_cursor
-                    if not page.has_next:
-                        break
-                assert sorted(ids) == [room["id"] for room in rooms]
-                values = [next(room for room in known if room["id"] == i)[sort[0].lstrip("-")] for i in ids]
-                first = [
-                    next(room for room in known if room["id"] == i)[sort[0].lstrip("-")]
-                    for i in _expected(known, sort[:1])
-                ]
-                assert values == first
+async def _check_order(db: Database, rooms: list[Row], bookings: list[Row], sort: list[str]) -> None:
+    await _fill(db.engine, rooms, bookings)
+    names = {guest["id"]: guest["name"] for guest in GUESTS}
+    known = [
+        room
+        | {
+            "owner.name": names.get(room["owner_id"]),
+            "booking_count": sum(b["room_id"] == room["id"] for b in bookings),
+            "longest": max((b["nights"] for b in bookings if b["room_id"] == room["id"]), default=None),
+        }
+        for room in rooms
+    ]
+    async with db.scope() as scope:
+        repository = RoomRepository(scope)
+        order = (*repository.sorting(",".join(sort)), Room.id) if sort else Room.id
+        with assert_statements(1, db):
+            assert [room.id for room in await repository.find(order_by=order)] == _expected(known, sort)
+        if sort:
+            ids: list[int] = []
+            cursor = None
+            while True:
+                page = await repository.page(order_by=repository.sorting(sort), first=3, after=cursor)
+                ids += [room.id for room in page.items]
+                cursor = page.end_cursor
+                if not page.has_next:
+                    break
+            assert sorted(ids) == [room["id"] for room in rooms]
+            values = [next(room for room in known if room["id"] == i)[sort[0].lstrip("-")] for i in ids]
+            first = [
+                next(room for room in known if room["id"] == i)[sort[0].lstrip("-")]
+                for i in _expected(known, sort[:1])
+            ]
+            assert values == first
 
 
 async def _fill(engine: AsyncEngine, rooms: list[Row], bookings: list[Row]) -> None:

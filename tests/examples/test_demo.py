@@ -40,6 +40,15 @@ def test_the_demo_runs_and_its_claims_hold(monkeypatch: pytest.MonkeyPatch):
         "batchrepo, a view": 5,
         "batchrepo, a view as the bytes of a response": 5,
     }
+    listed = re.findall(r"^  (/albums\S*) +(\d+) +(\d.*?) *$", result.stdout, re.MULTILINE)
+    assert listed == [
+        ("/albums?title__icontains=rock", "7", "5"),
+        ("/albums?title__icontains=rock&total=exact", "7", "6"),
+        ("/albums?track_count__ge=20&first=100", "22", "5"),
+        ("/albums?first=1000&fields=id,title", "347", "1"),
+        ("/albums?first=1000&fields=artist(name)", "347", "2"),
+        ("/albums?sort=-track_count&first=50&fields=id,title", "347", "1 for each of 7 pages"),
+    ]
     assert "X-Statements: 5" in result.stdout
     assert "claims held" in result.stdout
     assert "\x1b" not in result.stdout  # plain text where nobody sees colours

@@ -200,22 +200,10 @@ ASKING = (
 )
 
 
-@pytest.fixture
-def small_heap():
-    """Collecting garbage looks at what a test makes, and not at every module that pytest has loaded."""
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
-
-
 def collect_states():
     """Entities first, then SQLAlchemy's states of them, which are garbage only when their entities are gone."""
     gc.collect()
     gc.collect()
-
-
-with_small_heap = pytest.mark.usefixtures("small_heap")
 
 
 async def nothing(_scope, _page):
@@ -239,7 +227,6 @@ async def largest_crowd(scope, asking, size=5):
     return crowd
 
 
-@with_small_heap
 @pytest.mark.parametrize("asking", [nothing, *ASKING], ids=lambda asking: asking.__name__)
 async def test_chunks_are_forgotten(db, asking):
     """Whatever was asked of them: entities, what belongs to them, and the loaders that remembered it."""
@@ -253,7 +240,6 @@ async def test_chunks_are_forgotten(db, asking):
         )  # the last chunk's surroundings
 
 
-@with_small_heap
 async def test_peers_of_earlier_chunks_are_forgotten(db):
     async with db.scope() as scope:
         async for page in Pages(scope).stream(chunk_size=5):
@@ -269,7 +255,6 @@ async def test_peers_of_earlier_chunks_are_forgotten(db):
         assert len(scope.peers._groups) == 0
 
 
-@with_small_heap
 async def test_what_is_kept_of_a_chunk_keeps_nothing_else(db):
     async with db.scope() as scope:
         pages: WeakSet[Page] = WeakSet()
@@ -292,7 +277,6 @@ class Noted(BaseModel):
     remarks: list[RemarkView]
 
 
-@with_small_heap
 async def test_views_are_forgotten(db):
     async with db.scope() as scope:
         views: WeakSet[Noted] = WeakSet()

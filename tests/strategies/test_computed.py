@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -30,6 +30,7 @@ from tests.strategies.models import (
     ShopRepository,
     favourite,
 )
+from tests.support.playing import Play, playing
 
 Row = dict[str, Any]
 
@@ -141,43 +142,43 @@ async def _fill(engine: AsyncEngine, sales: list[Row], links: list[tuple[int, in
         await connection.commit()
 
 
+@pytest.fixture(scope="module")
+def play(module_database_url: str) -> Iterator[Play]:
+    with playing(module_database_url, Base.metadata, repositories=REPOSITORIES, views=[ShopView]) as play:
+        yield play
+
+
 @given(rows=st.lists(_sale, max_size=12), links=st.lists(_link, max_size=8))
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_every_computed_attribute_equals_its_oracle(
-    module_database_url: str, rows: list[Row], links: list[tuple[int, int]]
+    play: Play, rows: list[Row], links: list[tuple[int, int]]
 ) -> None:
     """Read for one entity after the other, in a gather, and in a view by each strategy."""
     sales = [{"id": number, **row} for number, row in enumerate(rows, 1)]
-    asyncio.run(_check(module_database_url, sales, links))
+    play(_check, sales, links)
 
 
-async def _check(url: str, sales: list[Row], links: list[tuple[int, int]]) -> None:
-    async with Database(url, repositories=REPOSITORIES, views=[ShopView]) as db:
-        async with db.engine.connect() as connection:
-            await connection.run_sync(Base.metadata.create_all)
-            await connection.commit()
-        await _fill(db.engine, sales, links)
-        expected = {shop: _expected(shop, sales, links) for shop in (1, 2, 3)}
-        names = list(expected[1])
+async def _check(db: Database, sales: list[Row], links: list[tuple[int, int]]) -> None:
+    await _fill(db.engine, sales, links)
+    expected = {shop: _expected(shop, sales, links) for shop in (1, 2, 3)}
+    names = list(expected[1])
+    async with db.scope() as scope:
+        for shop in await ShopRepository(scope).find(order_by=Shop.id):
+            found = {name: await scope.related(shop, getattr(ShopRepository, name)) for name in names}
+            assert {name: _plain(value) for name, value in found.items()} == expected[shop.id]
+    async with db.scope() as scope:
+        shop = await ShopRepository(scope).get(2)
+        values = await asyncio.gather(*(scope.related(shop, getattr(ShopRepository, name)) for name in names))
+        assert dict(zip(names, map(_plain, values), strict=True)) == expected[2]
+    for strategy in ("batched", "eager"):
         async with db.scope() as scope:
-            for shop in await ShopRepository(scope).find(order_by=Shop.id):
-                found = {name: await scope.related(shop, getattr(ShopRepository, name)) for name in names}
-                assert {name: _plain(value) for name, value in found.items()} == expected[shop.id]
-        async with db.scope() as scope:
-            shop = await ShopRepository(scope).get(2)
-            values = await asyncio.gather(
-                *(scope.related(shop, getattr(ShopRepository, name)) for name in names)
-            )
-            assert dict(zip(names, map(_plain, values), strict=True)) == expected[2]
-        for strategy in ("batched", "eager"):
-            async with db.scope() as scope:
-                views = await ShopRepository(scope).find(ShopView, order_by=Shop.id, strategy=strategy)
-            for view in views:
-                assert {name: _plain(getattr(view, name)) for name in names} == expected[view.id], strategy
-        await _check_sql(db, {shop: _in_sql(values, sales) for shop, values in expected.items()})
-        async with db.scope() as scope:  # one parent takes the form with a plain LIMIT
-            alone = await ShopRepository(scope).get(3, ShopView)
-            assert {name: _plain(getattr(alone, name)) for name in names} == expected[3]
+            views = await ShopRepository(scope).find(ShopView, order_by=Shop.id, strategy=strategy)
+        for view in views:
+            assert {name: _plain(getattr(view, name)) for name in names} == expected[view.id], strategy
+    await _check_sql(db, {shop: _in_sql(values, sales) for shop, values in expected.items()})
+    async with db.scope() as scope:  # one parent takes the form with a plain LIMIT
+        alone = await ShopRepository(scope).get(3, ShopView)
+        assert {name: _plain(getattr(alone, name)) for name in names} == expected[3]
 
 
 LISTS = {name for name, value in vars(ShopRepository).items() if isinstance(value, Top) and not value.single}

@@ -300,12 +300,15 @@ async def test_the_first_rows_of_one_owner_have_a_simpler_text_than_those_of_man
     assert "row_number" not in texts[0][0]
 
 
-async def test_a_limit_is_no_part_of_the_text(db):
+async def test_a_limit_is_no_part_of_the_text_unless_it_is_a_usual_one(db):
+    """So that clients cannot make statements without end, and PostgreSQL plans the usual ones once."""
     texts = [
         await texts_of(db, lambda scope, n=n: Pages(scope).find(Keyed, order_by=Page.title, limit=n))
-        for n in (1, 5, 25)
+        for n in (14, 33, 777, 20)
     ]
     assert texts[0] == texts[1] == texts[2]
+    assert "LIMIT 20" in texts[3][0]
+    assert "LIMIT 33" not in texts[1][0]
 
 
 # --- connections -----------------------------------------------------------------------------------------

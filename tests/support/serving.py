@@ -14,7 +14,9 @@ from starlette.types import ASGIApp
 
 class _Server(uvicorn.Server):
     def __init__(self, app: ASGIApp) -> None:
-        super().__init__(uvicorn.Config(app, log_level="critical", lifespan="on"))
+        # Requests that are generated have long queries at times, which the server would hang up on.
+        longest = {"http": "h11", "h11_max_incomplete_event_size": 4_000_000}
+        super().__init__(uvicorn.Config(app, log_level="critical", lifespan="on", **longest))
         self.ready = threading.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:

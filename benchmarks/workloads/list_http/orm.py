@@ -24,7 +24,7 @@ class PostPage(View):
     has_next: bool
 
 
-def _sorting(sort: str) -> list[Any]:
+def sorting(sort: str) -> list[Any]:
     terms = []
     for name in sort.split(","):
         column = _SORTABLE.get(name.removeprefix("-"))
@@ -59,7 +59,7 @@ def _app(dataset: Dataset) -> FastAPI:
         statement = (
             sa.select(Post)
             .options(selectinload(Post.author), selectinload(Post.tags))
-            .order_by(*_sorting(sort))
+            .order_by(*sorting(sort))
             .limit(first + 1)
         )
         if created_at__lt is not None:

@@ -32,7 +32,9 @@ Condition = SQLCoreOperations[bool]
 def sql_of(element: Any) -> ColumnElement[Any] | None:
     """The SQL expression that `element` is or stands for; None for anything else (texts, tables, queries)."""
     found: Any = element
-    if hasattr(element, "__clause_element__"):
+    # An expression that is asked for an attribute it does not have takes long to say so.
+    is_sql = isinstance(element, sa.ColumnElement) and not hasattr(type(element), "__clause_element__")
+    if not is_sql and hasattr(element, "__clause_element__"):
         try:
             found = element.__clause_element__()
         except (SQLAlchemyError, InvalidArgument):  # a hybrid without SQL form, a computed list

@@ -133,7 +133,7 @@ class _Reader:
             return self._on(parameter.target, parameter.operator, value)
         except InvalidArgument:
             raise
-        except ValueError as error:
+        except (ValueError, ArithmeticError) as error:
             raise InvalidFilter(
                 f"The filter {name!r} cannot be {_shown(given)}: {error}.", parameter=name
             ) from error
@@ -155,6 +155,7 @@ class _Reader:
             raise DeclarationError(
                 f"{self._filters.owner}.{parameter.name} returned no condition: {refusal}."
             )
+        self._values.check_condition(made)
         return made  # type: ignore[no-any-return]
 
     def _unknown(self, name: Any) -> InvalidFilter:

@@ -11,6 +11,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from pydantic import AllowInfNan, Field, TypeAdapter, ValidationError
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
+from pydantic.fields import FieldInfo
 from pydantic_core import to_jsonable_python
 
 if TYPE_CHECKING:
@@ -70,20 +71,33 @@ def taken_by(takes: Takes, item: Any) -> Any:
 def example_of(annotation: Any, *, zoned: bool = True) -> Any:
     """A value of an annotation as JSON has it; None where there is no good one.
 
+    It is the first of a ``Field(examples=...)`` in the annotation, or else one that the annotation takes.
+
     Args:
         annotation: a type, perhaps in ``Annotated``.
         zoned: whether a datetime has a time zone.
     """
-    bare = get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
-    if isinstance(bare, type) and issubclass(bare, Enum):
-        found: Any = next(iter(bare))
+    bare, *more = get_args(annotation) if get_origin(annotation) is Annotated else (annotation,)
+    named = [one for field in more if isinstance(field, FieldInfo) for one in field.examples or ()]
+    if named:
+        found: Any = named[0]
+    elif isinstance(bare, type) and issubclass(bare, Enum):
+        found = next(iter(bare))
     elif get_origin(bare) is Literal:
         found = get_args(bare)[0]
     else:
         found = _EXAMPLES.get(bare)
     if isinstance(found, dt.datetime) and not zoned:
         found = found.replace(tzinfo=None)
-    return to_jsonable_python(found)
+    return to_jsonable_python(found) if found is not None and _takes(annotation, found) else None
+
+
+def _takes(annotation: Any, value: Any) -> bool:
+    try:
+        Parser(annotation)(value)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 class Parser:

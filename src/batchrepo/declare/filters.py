@@ -68,7 +68,9 @@ def named_filter(function: F) -> F:
         def for_kids(self, max_minutes: int) -> ColumnElement[bool]:
             return AlbumRepository.duration <= max_minutes * 60_000
 
-    becomes ``?for_kids=30``, and can be called: ``albums.find(albums.for_kids(30))``.
+    becomes ``?for_kids=30``, and can be called: ``albums.find(albums.for_kids(30))``. What the type lets through
+    and the method cannot use is refused with a ``ValueError`` (or an ``ArithmeticError``); callers are told its text,
+    as they are of a value that the database would not take.
     """
     setattr(function, _NAMED, True)
     return function
@@ -279,11 +281,10 @@ def _read_period(
 
 def _named(cls: type[Any]) -> list[tuple[str, Any]]:
     """The methods that are named filters, in the order of the classes and of their bodies."""
-    names: dict[str, None] = {}
+    found: dict[str, Any] = {}
     for base in reversed(cls.__mro__):
-        names |= dict.fromkeys(vars(base))
-    found = ((name, inspect.getattr_static(cls, name)) for name in names)
-    return [(name, value) for name, value in found if getattr(_function(value), _NAMED, False)]
+        found |= vars(base)  # a name keeps its place, and has the value of the last class that gives one
+    return [(name, value) for name, value in found.items() if getattr(_function(value), _NAMED, False)]
 
 
 def _function(value: Any) -> Any:

@@ -38,6 +38,14 @@ class Values(Protocol):
         """The type of a parameter, wide enough that no value is cut or rounded."""
         ...
 
+    def check_condition(self, condition: ColumnElement[bool]) -> None:
+        """Check the values in a condition that was written by hand.
+
+        Raises:
+            ValueError: the database would not take one of them.
+        """
+        ...
+
 
 Build = Callable[[Any, Any, Values], ColumnElement[bool]]
 """From an attribute's SQL and what the operator was given (already of the right Python types) to a condition."""
@@ -98,7 +106,8 @@ def is_compound(kind: TypeEngine[Any], python_type: Any) -> bool:
 
 def _bound(expression: Any, value: Any, values: Values) -> Any:
     kind = expression.type
-    return sa.literal(values.checked(kind, value), values.sent_as(kind))
+    # What sa.literal() makes, in half of the time: this runs for each condition of each request.
+    return sa.bindparam(None, values.checked(kind, value), type_=values.sent_as(kind), unique=True)
 
 
 def _eq(expression: Any, value: Any, values: Values) -> ColumnElement[bool]:

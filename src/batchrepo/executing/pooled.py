@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AbstractAsyncContextManager, ExitStack
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.pool import QueuePool
@@ -14,6 +14,7 @@ from batchrepo.errors import DatabaseUnavailable, InvalidArgument
 from batchrepo.executing.border import connecting, finish
 from batchrepo.executing.door import Call, Door, Work
 from batchrepo.executing.leases import Grant, Leases
+from batchrepo.executing.pinging import pings_after
 from batchrepo.executing.shared import SharedConnection
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ class PooledDoor(Door):
             if place.done() and not place.cancelled() and place.exception() is None:
                 unused = self._leases.put_back(place.result())
                 if unused is not None:
-                    await finish(_close([unused]), self._returning)
+                    await self._return([unused])
             raise
 
     async def _give(self, connection: Connection) -> None:
@@ -129,7 +130,15 @@ class PooledDoor(Door):
         else:
             unused = self._leases.give(connection)
         if unused is not None:
-            await finish(_close([unused]), self._returning)
+            await self._return([unused])
+
+    async def _return(self, connections: list[Connection]) -> None:
+        """Close connections, to the end although the caller may be cancelled."""
+        if all(map(_goes_back_at_once, connections)):
+            # Nobody can be cancelled where nothing is waited for: a task to shield it costs more than the rest.
+            await _close(connections)
+        else:
+            await finish(_close(connections), self._returning)
 
     @property
     def _holds(self) -> bool:
@@ -158,7 +167,7 @@ class _Hold:
         leases = self._door._leases
         leases.holders -= 1
         if leases.holders == 0 and leases.idle:
-            await finish(_close(leases.drain()), self._door._returning)
+            await self._door._return(leases.drain())
 
 
 async def _close(connections: list[Connection]) -> None:
@@ -170,6 +179,22 @@ def _close_each(connections: list[Connection]) -> None:
     with ExitStack() as every:  # an error with one does not keep the others
         for connection in connections:
             every.callback(connection.close)
+
+
+def _goes_back_at_once(connection: Connection) -> bool:
+    """Whether a connection goes into the pool without a word to the server: no transaction to end, and a place free.
+
+    Only asyncpg's connections say so; the other drivers ask the server, or their thread, in any case. Listeners of
+    others may do anything.
+    """
+    pool = connection.engine.pool
+    if connection.invalidated or not isinstance(pool, QueuePool) or pool._pool.full():
+        return False
+    ours = 0 if pings_after(pool) is None else 1
+    if len(pool.dispatch.checkin) > ours or pool.dispatch.reset:
+        return False
+    driver: Any = connection.connection.dbapi_connection
+    return getattr(driver, "_transaction", driver) is None
 
 
 def _has_room(engine: Engine) -> bool:

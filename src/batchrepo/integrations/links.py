@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, quote_plus, urlencode
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from batchrepo.plan.pages import JsonNumberedPage, JsonPage, NumberedPage, Page
 
@@ -42,16 +42,13 @@ def page_links(path: str, parameters: Parameters, page: Page[Any] | JsonPage) ->
     """
     given = list(parameters)
     size = next((value for name, value in given if name in ("first", "last")), None)
-    kept = [(name, value) for name, value in given if name not in _CURSOR_PARAMETERS]
-
-    def target(sized: str, **place: str) -> str:
-        return _target(path, [*kept, *({sized: size} if size is not None else {}).items(), *place.items()])
-
-    links = {"first": target("first")}
+    target = _targets(path, [(name, value) for name, value in given if name not in _CURSOR_PARAMETERS])
+    first, last = ({name: size} if size is not None else {} for name in ("first", "last"))
+    links = {"first": target(first)}
     if page.has_previous and page.start_cursor is not None:
-        links["prev"] = target("last", before=page.start_cursor)
+        links["prev"] = target({**last, "before": page.start_cursor})
     if page.has_next and page.end_cursor is not None:
-        links["next"] = target("first", after=page.end_cursor)
+        links["next"] = target({**first, "after": page.end_cursor})
     return links
 
 
@@ -65,21 +62,24 @@ def number_links(
         parameters: of the request. All that does not say which page is kept.
         page: the answer. Where it has no total, one that is not empty is taken to have a next one.
     """
-    kept = [(name, value) for name, value in parameters if name not in _NUMBER_PARAMETERS]
-
-    def target(number: int) -> str:
-        return _target(path, [*kept, ("page", str(number)), ("size", str(page.size))])
-
-    links = {"first": target(1)}
+    target = _targets(path, [(name, value) for name, value in parameters if name not in _NUMBER_PARAMETERS])
+    numbers = {"first": 1}
     if page.number > 1:
-        links["prev"] = target(page.number - 1)
+        numbers["prev"] = page.number - 1
     if page.items not in ([], b"[]") if page.pages is None else page.number < page.pages:
-        links["next"] = target(page.number + 1)
+        numbers["next"] = page.number + 1
     if page.pages:
-        links["last"] = target(page.pages)
-    return links
+        numbers["last"] = page.pages
+    return {rel: target({"page": str(number), "size": str(page.size)}) for rel, number in numbers.items()}
 
 
-def _target(path: str, parameters: list[tuple[str, str]]) -> str:
-    query = urlencode(parameters)
-    return quote(path, safe=_PATH) + (f"?{query}" if query else "")
+def _targets(path: str, kept: list[tuple[str, str]]) -> Callable[[Mapping[str, str]], str]:
+    """Makes the targets of a list: what they have in common is written once."""
+    start, common = quote(path, safe=_PATH), urlencode(kept)
+
+    def target(place: Mapping[str, str]) -> str:
+        given = [f"{name}={quote_plus(value)}" for name, value in place.items()]
+        query = "&".join([common, *given] if common else given)
+        return f"{start}?{query}" if query else start
+
+    return target

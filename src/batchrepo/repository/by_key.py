@@ -125,6 +125,8 @@ class ReadsByKey(RepositoryParts[E]):
     ) -> bytes:
         """As `get_many` with a view, but the JSON array, as bytes; the arguments are those of `get_json`.
 
+        Where a key has no row, what belongs to the rows of the others is not read.
+
         Raises:
             NotFound: some keys have no row; it names them all.
             InvalidArgument: a key has the wrong shape or type.
@@ -135,7 +137,8 @@ class ReadsByKey(RepositoryParts[E]):
         delivery, compiled, _ = self.scope.reading.json(
             check_view(view), self._entity, self._info, fields=fields, by_alias=by_alias
         )
-        found = await self.scope.loaders.dicts_by_key(self._entity, compiled).load_many(checked)
+        of_all = self.scope.loaders.dicts_of_all(self._entity, compiled)
+        found = await of_all.load(tuple(checked)) if checked else []
         self._refuse_missing(checked, asked, found)
         return delivery.json(found, by_alias=by_alias)
 

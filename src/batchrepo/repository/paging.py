@@ -192,6 +192,7 @@ class Pager(Generic[E]):
     ) -> AsyncIterator[Page[Any]]:
         """The whole order, chunk by chunk; no connection is held between chunks."""
         paged = self._paged(order)
+        where = self.scope.reading.conditions(where)
         purpose = self._purpose(paged, where)
         walk = Walk(paged.keyset, size, start=self._place(after, paged, purpose), probes=False)
         done = 0
@@ -231,6 +232,7 @@ class Pager(Generic[E]):
 
     def _asked(self, where: Sequence[Any], order: Order, request: PageRequest) -> _Asked:
         paged = self._paged(order)
+        where = self.scope.reading.conditions(where)
         purpose = self._purpose(paged, where)
         walk = Walk(
             paged.keyset,

@@ -81,7 +81,8 @@ class Planned:
         entity = self.info.entity
         (checked,) = check_keys(entity.name, entity.key, [key], self.scope.reading.engine.dialect)
         compiled = self.scope.reading.compiled(plan)
-        return await self.scope.loaders.dicts_by_key(entity, compiled).load(checked)  # type: ignore[no-any-return]
+        (found,) = await self.scope.loaders.dicts_of_all(entity, compiled).load((checked,))
+        return found  # type: ignore[no-any-return]
 
     async def related(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakSet
 
@@ -161,13 +162,27 @@ class Loaders:
         name = f"{entity.name} as {delivery.view.__name__}"
         return self._made(("view", entity, delivery), name, load)
 
-    def dicts_by_key(self, entity: EntityInfo, compiled: CompiledPlan) -> BatchLoader[Any, Any]:
-        """Dicts of a plan by primary key, for JSON; None for a key without a row."""
+    def dicts_of_all(self, entity: EntityInfo, compiled: CompiledPlan) -> BatchLoader[Any, Any]:
+        """Dicts of a plan by tuples of primary keys, for JSON, in their order; None for a key without a row.
 
-        async def load(keys: list[Any]) -> list[Any]:
+        Where one is missing nobody sees the others: what the plan reads below its rows is read for whole tuples
+        only, and the rows of the others are empty.
+        """
+
+        async def load(asked: list[tuple[Any, ...]]) -> list[list[Any]]:
             lookup = Lookup(entity, columns=entity.key)
-            dicts, matched = await find_by_keys(compiled, lookup, keys, self.context)
-            return list(map(dict(zip(matched, dicts, strict=True)).get, keys))
+            keys = list(dict.fromkeys(chain.from_iterable(asked)))
+            async with holding(compiled.plan, self.context):
+                rows, matched = await fetch_rows(lookup, compiled.root.source.columns, keys, self.context)
+                found: dict[Any, Any] = dict(zip(matched, rows, strict=True))
+                if len(found) < len(keys):
+                    asked_whole = (group for group in asked if all(key in found for key in group))
+                    wanted = dict.fromkeys(chain.from_iterable(asked_whole))
+                    matched, rows = list(wanted), [found[key] for key in wanted]
+                    found = {key: {} for key in found}
+                dicts = await complete(compiled, rows, self.context)
+            found.update(zip(matched, dicts, strict=True))
+            return [[found.get(key) for key in group] for group in asked]
 
         return self._made(("dicts", entity, compiled), f"{entity.name} as JSON", load)
 

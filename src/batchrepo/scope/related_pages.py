@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from batchrepo.declare.cursors import Cursors
-from batchrepo.declare.elements import related_sources, why_foreign, why_no_condition
+from batchrepo.declare.elements import related_sources, tables_in, why_foreign, why_no_condition
 from batchrepo.declare.orders import parse_order
 from batchrepo.errors import InvalidArgument, NotFound
 from batchrepo.plan.pages import JsonPage, Page, read_request
 from batchrepo.scope.peers import ONE
 from batchrepo.scope.related import Wanted, loadable, relation_names
+from batchrepo.sql.pages import link_tables
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -209,6 +210,7 @@ class PagesOfRelated:
         order = parse_order(given)
         for term in order:
             refusal = why_foreign(term.expression, sources, target.name, value=True)
+            refusal = refusal or _why_many_places(term.expression, relation)
             if refusal is not None:
                 raise InvalidArgument(f"{refusal}.")
         pages = reading.related_pages(
@@ -287,3 +289,14 @@ class PagesOfRelated:
             total_is="exact" if total is not None else None,
             cursors=cursors,
         )
+
+
+def _why_many_places(expression: Any, relation: RelationInfo) -> str | None:
+    """Why an order by a link table's columns would give a row several places."""
+    if not relation.may_repeat or not tables_in(expression) & link_tables(relation):
+        return None
+    return (
+        f"Pages of {relation} cannot be ordered by {expression!s:.200}: its link table may hold a pair of rows more "
+        f"than once, and so a row would have several places. Give the table a key of both, or order by columns of "
+        f"{relation.target.name}"
+    )

@@ -56,7 +56,7 @@ def keyed_aggregates(
     statement = (
         sa.select(
             *(value.label(f"a{i}") for i, value in enumerate(values)),
-            *(column.label(f"match_{i}") for i, column in enumerate(key_filter.match)),
+            *(column.label(f"batchrepo_match_{i}") for i, column in enumerate(key_filter.match)),
         )
         .select_from(lookup.entity.cls)
         .where(*conditions)
@@ -92,13 +92,13 @@ def _over_distinct(
     key = [column.attribute.label(f"key_{i}") for i, column in enumerate(lookup.entity.key)]
     columns = [part.column.label(f"column_{i}") for i, part in enumerate(parts) if part.column is not None]
     met = [sa.and_(sa.true(), *part.where).label(f"met_{i}") for i, part in enumerate(parts) if part.where]
-    match = [column.label(f"match_{i}") for i, column in enumerate(key_filter.match)]
+    match = [column.label(f"batchrepo_match_{i}") for i, column in enumerate(key_filter.match)]
     inner = (
         sa.select(*match, *key, *columns, *met)
         .select_from(lookup.entity.cls)
         .where(*conditions)
         .distinct()
-        .subquery("linked")
+        .subquery("batchrepo_linked")
     )
     values = [
         aggregated(
@@ -108,6 +108,6 @@ def _over_distinct(
         )
         for i, part in enumerate(parts)
     ]
-    matched = [inner.c[f"match_{i}"] for i in range(len(match))]
+    matched = [inner.c[f"batchrepo_match_{i}"] for i in range(len(match))]
     statement = sa.select(*(v.label(f"a{i}") for i, v in enumerate(values)), *matched).group_by(*matched)
     return Keyed(statement, behind(len(values), key_filter), key_filter, entities)

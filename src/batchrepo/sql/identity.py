@@ -15,11 +15,10 @@ from batchrepo.declare.cursors import digest
 from batchrepo.declare.elements import sql_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from sqlalchemy.engine import Dialect
 
-    from batchrepo.bounded import Bounded
     from batchrepo.declare.criteria import Guards
     from batchrepo.declare.orders import OrderTerm
     from batchrepo.mapping import EntityInfo
@@ -54,26 +53,13 @@ def _mapped_name(expression: Any) -> tuple[Any, str] | None:
     return mapper, name
 
 
-def conditions_digest(
-    conditions: Iterable[Any], dialect: Dialect, texts: Bounded[Any, str] | None = None
-) -> bytes:
-    """A digest of conditions and the values in them, the same in every process.
-
-    Args:
-        conditions: SQL conditions.
-        dialect: compiles them.
-        texts: keeps the text of each shape, since compiling costs more than all the rest.
-    """
-    return digest(*(part for condition in conditions for part in _parts(condition, dialect, texts)))
-
-
 def order_digest(order: Sequence[OrderTerm], dialect: Dialect) -> bytes:
     """A digest of an order, the same in every process."""
     return digest(
         *(
             part
             for term in order
-            for part in (*_parts(term.expression, dialect, None), f"{term.descending} {term.nulls}")
+            for part in (*digest_parts(term.expression, dialect), f"{term.descending} {term.nulls}")
         )
     )
 
@@ -96,31 +82,31 @@ def criteria_digest(entity: EntityInfo, guards: Guards, dialect: Dialect) -> byt
             identity = criterion.identity
             parts.append(_value(identity(guards.context) if callable(identity) else identity))
         else:
-            parts += _parts(condition, dialect, None)
+            parts += digest_parts(condition, dialect)
     return digest(*parts)
 
 
-def _parts(element: Any, dialect: Dialect, texts: Bounded[Any, str] | None) -> Iterator[str]:
-    shape, values = _shape_of(element)
-    text = texts.get((dialect.name, shape)) if texts is not None else None
-    if text is None:
-        text = str(_clause(element).compile(dialect=dialect))
-        if texts is not None:
-            texts[dialect.name, shape] = text
-    yield text
+def digest_parts(element: Any, dialect: Dialect) -> Iterator[str]:
+    """The text of an expression, and the values in it, as a digest is made of them."""
+    clause = clause_of(element)
+    compiled = clause.compile(dialect=dialect)
+    yield str(compiled)
+    key = clause._generate_cache_key()
+    values = compiled.params.values() if key is None else (bind.effective_value for bind in key.bindparams)
     for value in values:
-        yield _value(value)
+        yield value_text(value)
 
 
 def _shape_of(element: Any) -> tuple[Hashable, tuple[Any, ...]]:
-    clause = _clause(element)
+    clause = clause_of(element)
     key = clause._generate_cache_key()
     if key is None:
         return clause, ()
     return key.key, tuple(_hashable(bind.effective_value) for bind in key.bindparams)
 
 
-def _clause(element: Any) -> Any:
+def clause_of(element: Any) -> Any:
+    """The SQL expression that an element is or stands for; of anything else the element itself."""
     found = sql_of(element)
     return element if found is None else found
 
@@ -136,8 +122,12 @@ def _hashable(value: Any) -> Any:
     return type(value), value
 
 
-def _value(value: Any) -> str:
+def value_text(value: Any) -> str:
     """A value as text, the same in every process."""
+    return _value(_hashable(value))
+
+
+def _value(value: Any) -> str:
     if isinstance(value, Enum):
         return f"{type(value).__name__}.{value.name}"
     if isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], type):

@@ -28,8 +28,11 @@ if TYPE_CHECKING:
     from sqlalchemy.sql.elements import ColumnElement
     from sqlalchemy.sql.selectable import FromClause
 
-KEYS = "keys"
-"""The name of the bind parameter of a batch; a composite key has one for each column."""
+KEYS = "batchrepo_keys"
+"""What a batch is called in a statement, as a parameter (a composite key has one for each column) and as a table.
+
+As all names that we put into statements, one that neither a user's table nor a parameter of his conditions has.
+"""
 
 Key = Any
 """A key: the value of the key column, or a tuple of values where there are several columns."""
@@ -132,8 +135,8 @@ class PostgresKeys(KeyDialect):
         columns = [sa.column(f"k{i}", item) for i, item in enumerate(items)]
         source = (
             sa.func.unnest(*arrays)
-            .table_valued(*columns, with_ordinality="ordinal", name="batch")
-            .render_derived(name="batch")
+            .table_valued(*columns, with_ordinality="ordinal", name=KEYS)
+            .render_derived(name=KEYS)
         )
 
         def encode(keys: Sequence[Key]) -> Mapping[str, Any]:
@@ -153,7 +156,7 @@ class SqliteKeys(KeyDialect):
         """``column IN (SELECT value FROM json_each(:keys))``."""
         if _is_binary(column.type):
             return None
-        source = sa.func.json_each(sa.bindparam(KEYS, type_=sa.Text())).table_valued("value", name="batch")
+        source = sa.func.json_each(sa.bindparam(KEYS, type_=sa.Text())).table_valued("value", name=KEYS)
         encode_item = self._encoder(column.type)
 
         def encode(keys: Sequence[Key]) -> Mapping[str, Any]:
@@ -166,7 +169,7 @@ class SqliteKeys(KeyDialect):
         if any(_is_binary(kind) for kind in types):
             return None
         source = sa.func.json_each(sa.bindparam(KEYS, type_=sa.Text())).table_valued(
-            "key", "value", name="batch"
+            "key", "value", name=KEYS
         )
         encoders = [self._encoder(kind) for kind in types]
         columns = tuple(

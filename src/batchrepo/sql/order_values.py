@@ -14,12 +14,15 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import CITEXT
-from sqlalchemy.sql.elements import Grouping, Label
-from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.dialects.postgresql import BIT, CITEXT, DOMAIN, MACADDR, MACADDR8, OID
+from sqlalchemy.sql.elements import FunctionFilter, Grouping, Label, Over, WithinGroup
+from sqlalchemy.sql.functions import FunctionElement, array_agg, count
+from sqlalchemy.sql.functions import sum as sum_
+from sqlalchemy.sql.sqltypes import _AbstractInterval
 from sqlalchemy.types import NullType, TypeDecorator, TypeEngine, UserDefinedType
 
 from batchrepo.declare.cursors import MemberName
+from batchrepo.errors import InvalidArgument
 from batchrepo.sql.key_checks import Unusable, value_check
 from batchrepo.sql.keys import widened
 
@@ -47,21 +50,21 @@ class OrderValues:
     Attributes:
         type: as which they are read and sent back.
         same: whether reading the expression as it is gives these values too.
-        widened: whether they have to be made double to be read to the last bit.
+        exactly: from the expression to what has to be read instead, where drivers would not give it to the last bit.
         sure: whether every value that passes `check` is one that the database takes there.
         check: what values of a cursor must pass.
     """
 
     type: TypeEngine[Any]
     same: bool
-    widened: bool
+    exactly: Callable[[Any], ColumnElement[Any]] | None
     sure: bool
     check: Check
 
     def read(self, expression: Any) -> ColumnElement[Any]:
         """What to select for the value of an expression."""
-        if self.widened:
-            return sa.cast(expression, self.type)
+        if self.exactly is not None:
+            return self.exactly(expression)
         return sa.type_coerce(expression, self.type)
 
 
@@ -70,17 +73,50 @@ def order_values(expression: Any, dialect: Dialect) -> OrderValues:
 
     SQLite gives what it stores, untouched: a decimal is a float there, and rounding it would skip rows. Elsewhere
     values travel as what a type decorator wraps.
+
+    Raises:
+        InvalidArgument: rows cannot be paged by values of its type.
     """
+    _refuse_many_rows(expression)
     kind = _type_of(expression)
     plain: Any = kind.dialect_impl(dialect)
-    while isinstance(plain, TypeDecorator):
-        plain = plain.impl_instance
+    while isinstance(plain, TypeDecorator | DOMAIN):
+        plain = plain.impl_instance if isinstance(plain, TypeDecorator) else plain.data_type
+    known = not isinstance(plain, NullType) and type(plain).__module__.startswith("sqlalchemy.")
+    if known and not isinstance(plain, _PAGED):
+        raise InvalidArgument(
+            f"Rows cannot be paged by {expression!s:.200}: values of type {type(kind).__name__} have no order that a "
+            f"cursor could carry. Order by another column, or by a plain value inside of it."
+        )
     same = _reads_alike(kind, dialect)
     if dialect.name == "sqlite":
-        return OrderValues(Stored(), same, False, True, _stored_check(plain))
-    known = not isinstance(plain, NullType) and type(plain).__module__.startswith("sqlalchemy.")
+        return OrderValues(Stored(), same, None, True, _stored_check(plain))
     check, sure = _known_check(plain, dialect) if known else (_primitive, False)
-    return OrderValues(_exact(plain), same, _is_single(kind, dialect), sure, check)
+    exactly: Any = _in_days if isinstance(plain, _AbstractInterval) else None
+    return OrderValues(_exact(plain), same, _double if _is_single(kind, dialect) else exactly, sure, check)
+
+
+def _refuse_many_rows(expression: Any) -> None:
+    """Refuse values that a row does not have by itself: no condition can compare them with a cursor's.
+
+    Raises:
+        InvalidArgument: it has a window function or an aggregate outside of a sub-query.
+    """
+    elements = [expression]
+    while elements:
+        element = elements.pop()
+        if isinstance(element, sa.SelectBase):
+            continue
+        if isinstance(element, _OF_MANY_ROWS):
+            raise InvalidArgument(
+                f"Rows cannot be paged by {expression!s:.200}: {element!s:.100} is a value of many rows. Order by a "
+                f"computed attribute, such as count(Album.tracks), or by a sub-query."
+            )
+        elements += element.get_children()
+
+
+_OF_MANY_ROWS = (Over, FunctionFilter, WithinGroup, count, sum_, array_agg)
+"""Window functions and aggregates. (``max`` and ``min`` of several values are of one row in SQLite.)"""
 
 
 def says_wrong_value(error: DBAPIError) -> bool:
@@ -135,6 +171,18 @@ def _exact(plain: Any) -> TypeEngine[Any]:
     return sa.Numeric() if isinstance(plain, sa.Numeric) else widened(plain)
 
 
+def _double(expression: Any) -> ColumnElement[Any]:
+    return sa.cast(expression, sa.Double())
+
+
+def _in_days(expression: Any) -> ColumnElement[Any]:
+    """An interval with its months as the 30 days as which PostgreSQL compares them; for drivers a year has 365."""
+    months = sa.extract("year", expression) * 12 + sa.extract("month", expression)
+    days = sa.cast(months * 30 + sa.extract("day", expression), sa.Integer())
+    time = expression - sa.func.date_trunc("day", expression, type_=sa.Interval())
+    return sa.func.make_interval(0, 0, 0, days, type_=sa.Interval()) + time  # type: ignore[no-any-return]
+
+
 def _is_single(kind: TypeEngine[Any], dialect: Dialect) -> bool:
     """Whether values have single precision, which a driver may give as the few digits that tell them apart."""
     declared: Any = kind._variant_mapping.get(dialect.name, kind)
@@ -185,6 +233,10 @@ _SURE = (
     *(sa.DateTime, sa.Date, sa.Time, sa.Uuid),
 )
 """Types whose values are known; SQLAlchemy takes those of others as they come."""
+
+_PAGED = (*_SURE, sa.Enum, _AbstractInterval, OID, MACADDR, MACADDR8, BIT)
+"""SQLAlchemy's types whose values have an order and can be carried. (JSON, arrays and ranges have neither or no plain
+values.)"""
 
 _STORED: tuple[tuple[type[TypeEngine[Any]], tuple[type[Any], ...]], ...] = (
     (sa.Boolean, (int,)),

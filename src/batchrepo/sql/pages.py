@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import repeat
+from itertools import compress, repeat
+from operator import not_
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from batchrepo.declare.elements import tables_in
 from batchrepo.mapping.entity import column_of
 from batchrepo.sql.guarding import guard_all
 from batchrepo.sql.keyset import NULL
 from batchrepo.sql.limits import limit_of
 from batchrepo.sql.rows import on_columns
 from batchrepo.sql.select import check_own_columns
+from batchrepo.sql.sources import sources_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,7 +28,10 @@ if TYPE_CHECKING:
     from batchrepo.sql.keyset import Keyset
     from batchrepo.sql.statement import Statement
 
-ROWS = "page_rows"
+PREFIX = "batchrepo_"
+"""What the names of parameters begin with, so that they are no caller's."""
+
+ROWS = f"{PREFIX}rows"
 """The parameter for how many rows are read: one more than the page has, to see whether there are more."""
 
 
@@ -115,7 +121,7 @@ class Part:
     @property
     def prefix(self) -> str:
         """What the names of its parameters begin with."""
-        return f"p{self.number}_"
+        return f"{PREFIX}p{self.number}_"
 
     def key_name(self, place: int) -> str:
         """The parameter for a value of the parent's key."""
@@ -150,7 +156,7 @@ def select_pages(
     ]
     places, end = pages[0].places, pages[0].probes
     most = max(len(page.statement.selected_columns) for page in pages)
-    whole = sa.union_all(*map(_numbered, pages, parts, repeat(most))).subquery("keyset_parts")
+    whole = sa.union_all(*map(_numbered, pages, parts, repeat(most))).subquery("batchrepo_pages")
     columns = list(whole.c)
     order = _by(keyset, [columns[place] for place in places])
     statement = sa.select(*columns).order_by(whole.c.part, *order)
@@ -159,10 +165,15 @@ def select_pages(
 
 def _numbered(page: Paged, part: Part, width: int) -> Statement:
     """A page as a part of several: its columns, as many as the widest part has, and its number."""
-    table = page.statement.subquery(f"keyset_part_{part.number}")
+    table = page.statement.subquery(f"batchrepo_page_{part.number}")
     columns = [column.label(f"r{i}") for i, column in enumerate(table.c)]
     missing = [sa.false().label(f"r{i}") for i in range(len(columns), width)]
     return sa.select(*columns, *missing, sa.literal_column(str(part.number), sa.Integer()).label("part"))
+
+
+def link_tables(relation: RelationInfo) -> frozenset[Any]:
+    """The tables by which a relation links its rows to their parents."""
+    return frozenset(table for table, _ in sources_of([relation.secondary]))
 
 
 def _related_source(relation: RelationInfo, where: Sequence[Any], part: Part, guards: Guards) -> PageSource:
@@ -170,11 +181,15 @@ def _related_source(relation: RelationInfo, where: Sequence[Any], part: Part, gu
     target = relation.target
     keys = tuple(sa.bindparam(part.key_name(i), type_=column.type) for i, column in enumerate(relation.local))
     condition, in_relation = on_columns(relation, keys, guards)
-    if relation.may_repeat:
-        own = [column.attribute for column in target.key]
-        linked = sa.select(*own).where(condition)
-        condition = (own[0] if len(own) == 1 else sa.tuple_(*own)).in_(linked)
     conditions, reached = guard_all(where, guards)
+    if relation.may_repeat:
+        # Each row once, however often it is linked: so what is asked of a link is asked where it is looked for.
+        links = link_tables(relation)
+        of_links = [bool(tables_in(written) & links) for written in where]
+        own = [column.attribute for column in target.key]
+        linked = sa.select(*own).where(condition, *compress(conditions, of_links)).correlate_except(*links)
+        condition = (own[0] if len(own) == 1 else sa.tuple_(*own)).in_(linked)
+        conditions = list(compress(conditions, map(not_, of_links)))
     return PageSource(
         target, (condition, *conditions, *guards.conditions(target)), (target, *in_relation, *reached)
     )
@@ -186,7 +201,7 @@ def select_page(
     keyset: Keyset,
     shape: PageShape,
     guards: Guards,
-    prefix: str = "",
+    prefix: str = PREFIX,
 ) -> Paged:
     """Read one page.
 
@@ -228,7 +243,7 @@ def _places(selected: Sequence[Any] | None, keyset: Keyset) -> tuple[tuple[int, 
 
 
 def cursor_values(prefix: str, place: Sequence[Any]) -> Mapping[str, Any]:
-    """The parameters for a cursor; ``start`` and ``stop`` are the prefixes."""
+    """The parameters for a cursor; `prefix` ends with ``start`` or ``stop``."""
     return {f"{prefix}_{i}": value for i, value in enumerate(place) if value is not NULL}
 
 
@@ -253,9 +268,9 @@ def _plain(
     added: Sequence[int],
 ) -> Statement:
     columns = [source.entity.cls] if selected is None else list(selected)
-    values = {i: keyset.terms[i].value.label(f"o{i}") for i in added}
+    values = {i: keyset.terms[i].value.label(f"batchrepo_o{i}") for i in added}
     sorted_by = [
-        values[i] if i in values and not term.values.widened else term.expression
+        values[i] if i in values and term.values.exactly is None else term.expression
         for i, term in enumerate(keyset.terms)
     ]
     return (
@@ -289,7 +304,7 @@ def _from_cursor(
         limits = [[*limit, before] for limit in limits]
     inner = [column.attribute for column in source.entity.key] if selected is None else selected
     labelled = [column.label(f"c{i}") for i, column in enumerate(inner)]
-    sorted_by = [term.expression.label(f"o{i}") for i, term in enumerate(keyset.terms)]
+    sorted_by = [term.expression.label(f"batchrepo_o{i}") for i, term in enumerate(keyset.terms)]
     parts = [
         sa.select(*labelled, *sorted_by)
         .select_from(cls)
@@ -299,13 +314,13 @@ def _from_cursor(
         for limit in limits
     ]
     page = _page(parts)
-    order = _by(keyset, [page.c[f"o{i}"] for i in range(len(sorted_by))])
+    order = _by(keyset, [page.c[f"batchrepo_o{i}"] for i in range(len(sorted_by))])
     columns: list[Any] = [page.c[f"c{i}"] for i in range(len(inner))] if selected is not None else [cls]
-    values = [keyset.terms[i].values.read(page.c[f"o{i}"]) for i in added]
+    values = [keyset.terms[i].values.read(page.c[f"batchrepo_o{i}"]) for i in added]
     probes = _probes(source, keyset, shape, prefix)
     found: Any = page
     if probes:
-        facts = sa.select(*probes).subquery("keyset_facts")
+        facts = sa.select(*probes).subquery("batchrepo_probes")
         found = facts.outerjoin(page, sa.true())
         probes = [facts.c[probe.name] for probe in probes]
     if selected is None:
@@ -318,9 +333,9 @@ def _from_cursor(
 def _page(parts: Sequence[Statement]) -> Any:
     """The ranges of a page as one table; each has its own limit, so that an index serves each."""
     if len(parts) == 1:
-        return parts[0].subquery("keyset_page")
-    ranges = [sa.select(part.subquery(f"keyset_range_{i}")) for i, part in enumerate(parts)]
-    return sa.union_all(*ranges).subquery("keyset_page")
+        return parts[0].subquery("batchrepo_page")
+    ranges = [sa.select(part.subquery(f"batchrepo_range_{i}")) for i, part in enumerate(parts)]
+    return sa.union_all(*ranges).subquery("batchrepo_page")
 
 
 def _by(keyset: Keyset, expressions: Sequence[Any]) -> list[Any]:
@@ -351,5 +366,5 @@ def _probes(source: PageSource, keyset: Keyset, shape: PageShape, prefix: str) -
             .scalar_subquery()
             for limit in order.ranges(place_parameters(f"{prefix}{name}", keyset, nulls), inclusive=True)
         ]
-        found.append(sa.or_(*(first.is_not(None) for first in firsts)).label(f"beyond_{name}"))
+        found.append(sa.or_(*(first.is_not(None) for first in firsts)).label(f"batchrepo_beyond_{name}"))
     return found

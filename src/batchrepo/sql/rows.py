@@ -207,7 +207,7 @@ def _places(selected: Sequence[Any], key_filter: KeyFilter) -> tuple[tuple[int, 
         found = known.get(column_of(column))
         if found is None:
             found = len(selected) + len(extra)
-            extra.append(column.label(f"match_{i}"))
+            extra.append(column.label(f"batchrepo_match_{i}"))
         places.append(found)
     return tuple(places), extra
 
@@ -234,7 +234,7 @@ def _ranked(
         sa.select(*_inner(lookup, selected), *_labelled(key_filter.match), place)
         .where(*key_filter.conditions, *conditions)
         .select_from(lookup.entity.cls)
-        .subquery("ranked")
+        .subquery("batchrepo_ranked")
     )
     outer = _outer(lookup, selected, inner, _matched(inner, key_filter), inner)
     return outer.where(inner.c.place <= limit_of(lookup.first)).order_by(inner.c.place)
@@ -263,10 +263,10 @@ def _lateral(
         .limit(limit_of(lookup.first))
         .correlate(table.source)
     )
-    inner = per_key(firsts, "firsts")
+    inner = per_key(firsts, "batchrepo_firsts")
     order = [term.on(inner.c[f"order_{i}"]) for i, term in enumerate(terms)]
     source = table.source.join(inner, sa.true())
-    outer = _outer(lookup, selected, inner, [table.ordinal.label("match_0")], source)
+    outer = _outer(lookup, selected, inner, [table.ordinal.label("batchrepo_match_0")], source)
     by_ordinal = KeyFilter((), (table.ordinal,), table.first_ordinal, table.encode, table=table)
     return outer.order_by(table.ordinal, *order), by_ordinal
 
@@ -290,14 +290,14 @@ def _each_once(
         )
         .where(*key_filter.conditions, *conditions)
         .select_from(lookup.entity.cls)
-        .subquery("linked")
+        .subquery("batchrepo_linked")
     )
     order = [term.on(inner.c[f"order_{i}"]) for i, term in enumerate(terms)]
     if lookup.first is None:
         outer = _outer(lookup, selected, inner, _matched(inner, key_filter), inner)
         return outer.where(inner.c.repetition == 1).order_by(*order)
     place = sa.func.row_number().over(partition_by=_matched(inner, key_filter), order_by=order).label("place")
-    ranked = sa.select(*inner.c, place).where(inner.c.repetition == 1).subquery("ranked")
+    ranked = sa.select(*inner.c, place).where(inner.c.repetition == 1).subquery("batchrepo_ranked")
     outer = _outer(lookup, selected, ranked, _matched(ranked, key_filter), ranked)
     return outer.where(ranked.c.place <= limit_of(lookup.first)).order_by(ranked.c.place)
 
@@ -319,11 +319,11 @@ def _outer(
 
 
 def _labelled(match: Sequence[ColumnElement[Any]]) -> list[Any]:
-    return [column.label(f"match_{i}") for i, column in enumerate(match)]
+    return [column.label(f"batchrepo_match_{i}") for i, column in enumerate(match)]
 
 
 def _matched(inner: Any, key_filter: KeyFilter) -> list[Any]:
-    return [inner.c[f"match_{i}"] for i in range(len(key_filter.match))]
+    return [inner.c[f"batchrepo_match_{i}"] for i in range(len(key_filter.match))]
 
 
 def match_rows(keyed: Keyed, keys: Sequence[Key], rows: Sequence[Sequence[Any]]) -> dict[Key, list[Any]]:

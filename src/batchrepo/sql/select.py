@@ -81,7 +81,7 @@ def count_statement(
     found, reached = select_rows(entity, [sa.literal_column("1")], guards, where=where, limit=limit)
     if rows:
         return found, reached
-    return sa.select(sa.func.count()).select_from(found.subquery("counted")), reached
+    return sa.select(sa.func.count()).select_from(found.subquery("batchrepo_counted")), reached
 
 
 def check_own_columns(entity: EntityInfo, written: Sequence[Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sqlalchemy.exc import DBAPIError
@@ -11,11 +12,12 @@ from sqlalchemy.exc import DBAPIError
 from batchrepo.errors import InvalidCursor
 from batchrepo.sql.limits import is_written
 from batchrepo.sql.order_values import says_wrong_value
-from batchrepo.sql.pages import ROWS, PageShape, cursor_values, root_source, select_page, shape_of
+from batchrepo.sql.pages import PREFIX, ROWS, PageShape, cursor_values, root_source, select_page, shape_of
 from batchrepo.strategies.entities import ready_entities
+from batchrepo.strategies.kept import kept
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from batchrepo.mapping import EntityInfo, RelationInfo
     from batchrepo.sql.keyset import Keyset
@@ -54,6 +56,11 @@ class Walk:
         return PageShape(shape_of(self.start), shape_of(self.stop), self.probes, written)
 
     @property
+    def outer(self) -> tuple[bool, bool]:
+        """Which probes the statement has; see `PageShape.outer`."""
+        return self.probes and self.start is not None, self.probes and self.stop is not None
+
+    @property
     def directed(self) -> Keyset:
         """The order in the direction of reading."""
         return self.keyset.backward() if self.backward else self.keyset
@@ -62,8 +69,8 @@ class Walk:
     def parameters(self) -> dict[str, Any]:
         """What the statement is given."""
         return {
-            **cursor_values("start", self.start or ()),
-            **cursor_values("stop", self.stop or ()),
+            **cursor_values(f"{PREFIX}start", self.start or ()),
+            **cursor_values(f"{PREFIX}stop", self.stop or ()),
             ROWS: self.size + 1,
         }
 
@@ -104,8 +111,8 @@ async def page_of_rows(
         where: conditions of the caller.
         cause: for the report.
     """
-    paged = _statement(entity, columns, context, walk, where)
-    params = {**context.guards.values(paged.entities), **walk.parameters}
+    paged, values = _statement(entity, columns, context, walk, where)
+    params = {**context.guards.values(paged.entities), **values, **walk.parameters}
     with refusing_values(walk):
         rows = await context.door.rows(paged.statement, params, cause=cause)
     return found_of(rows, walk, paged.places, paged.probes)
@@ -121,9 +128,9 @@ async def page_of_entities(
     cause: str,
 ) -> Found:
     """One page of entities, with to-one relations joined. One statement."""
-    paged = _statement(entity, None, context, walk, where)
+    paged, values = _statement(entity, None, context, walk, where)
     statement = ready_entities(paged.statement, entity, joined, context)
-    params = {**context.guards.values(paged.entities), **walk.parameters}
+    params = {**context.guards.values(paged.entities), **values, **walk.parameters}
     with refusing_values(walk):
         rows = await context.door.entities(context.session, statement, params, cause=cause)
     found = found_of(rows, walk, paged.places, paged.probes)
@@ -136,19 +143,17 @@ def _statement(
     context: ReadContext,
     walk: Walk,
     where: Sequence[Any],
-) -> Paged:
-    """The statement of a page; those without conditions of the caller are built once."""
-    guards = context.guards
-    if where:
-        return select_page(root_source(entity, where, guards), columns, walk.directed, walk.shape, guards)
+) -> tuple[Paged, Mapping[str, Any]]:
+    """The statement of a page, built once for conditions of one shape, and the values of the conditions."""
+    shape = walk.shape
+
+    def build(conditions: Sequence[Any]) -> Paged:
+        source = root_source(entity, conditions, context.guards)
+        return select_page(source, columns, walk.directed, shape, context.guards)
+
     selected = None if columns is None else tuple(map(id, columns))
-    key = ("page", entity, selected, id(walk.keyset), walk.backward, walk.shape)
-    built = guards.statements.get(key)
-    if built is None:
-        paged = select_page(root_source(entity, (), guards), columns, walk.directed, walk.shape, guards)
-        # Keyset and columns stay referenced, so that their ids stay theirs.
-        built = guards.statements[key] = (paged, walk.keyset, columns)
-    return built[0]
+    identity = ("page", selected, id(walk.keyset), walk.backward, shape)
+    return kept(context, entity, identity, context.reading.conditions(where), build, walk.keyset, columns)
 
 
 @contextmanager
@@ -181,9 +186,10 @@ def found_of(rows: Sequence[Any], walk: Walk, places: Sequence[int], probes: int
         probes: where the answers of the probes begin in a row.
     """
     behind, beyond = False, False
-    if rows and any(walk.shape.outer):
+    outer = walk.outer
+    if rows and any(outer):
         answers = iter(rows[0][probes:])
-        behind, beyond = (bool(next(answers)) if probed else False for probed in walk.shape.outer)
+        behind, beyond = (bool(next(answers)) if probed else False for probed in outer)
         # The last term of an order is a part of the primary key, which no row is without.
         last = places[-1]
         rows = [row for row in rows if row[last] is not None]
@@ -191,6 +197,17 @@ def found_of(rows: Sequence[Any], walk: Walk, places: Sequence[int], probes: int
     rows = rows[: walk.size]
     if walk.backward:
         rows = rows[::-1]
-    found = [tuple([row[place] for place in places]) for row in rows]
     ahead = more or beyond
-    return Found(list(rows), found, behind if walk.backward else ahead, ahead if walk.backward else behind)
+    return Found(
+        list(rows),
+        _picked(rows, places),
+        behind if walk.backward else ahead,
+        ahead if walk.backward else behind,
+    )
+
+
+def _picked(rows: Sequence[Any], places: Sequence[int]) -> list[Place]:
+    if len(places) > 1:  # faster, and gives tuples
+        return list(map(itemgetter(*places), rows))
+    (place,) = places
+    return [(row[place],) for row in rows]

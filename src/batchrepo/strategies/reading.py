@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from batchrepo.bounded import Bounded
 from batchrepo.declare.computed import Aggregate
 from batchrepo.declare.criteria import STATEMENTS, Guards
-from batchrepo.declare.cursors import CursorCodec, Purpose
+from batchrepo.declare.cursors import CursorCodec, Purpose, digest
 from batchrepo.declare.orders import unique_order
 from batchrepo.plan.cache import PlanCache
 from batchrepo.plan.fieldsets import Fieldset, read_fields
@@ -19,13 +19,13 @@ from batchrepo.plan.naming import field_name, output_name
 from batchrepo.plan.narrowing import narrow
 from batchrepo.plan.planner import Planner
 from batchrepo.sql.identity import (
-    conditions_digest,
     criteria_digest,
     identity_of,
     order_digest,
     order_identity,
 )
 from batchrepo.sql.keyset import Keyset, make_keyset
+from batchrepo.sql.parameters import Conditions, Shapes
 from batchrepo.sql.rows import Lookup
 from batchrepo.strategies.compile import CompiledPlan, compile_plan
 from batchrepo.strategies.deliver import Delivery
@@ -53,7 +53,10 @@ NARROWED_VIEWS = 512
 """How many pairs of a view and a fieldset are remembered, with their plans."""
 
 ORDERS = 1_024
-"""How many orders of pages, and how many texts of conditions, are remembered."""
+"""How many orders of pages, and how many shapes of conditions, are remembered."""
+
+_NO_CRITERIA = digest()
+"""The digest of row criteria where there are none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,7 +120,7 @@ class Reading:
         self._compiled: Bounded[ReadPlan, CompiledPlan] = Bounded(NARROWED_VIEWS)
         self._statements: Bounded[Any, Any] = Bounded(STATEMENTS)
         self._orders: Bounded[Any, PagedOrder] = Bounded(ORDERS)
-        self._texts: Bounded[Any, str] = Bounded(ORDERS)
+        self._shapes = Shapes(engine.dialect, ORDERS)
         self._related_pages: Bounded[Any, RelatedPages] = Bounded(ORDERS)
 
     def guards(self, context: Any) -> Guards:
@@ -229,11 +232,14 @@ class Reading:
         Raises:
             MissingContext: the scope's context does not have what a criterion needs.
         """
-        dialect = self.engine.dialect
-        criteria = guards.digests.get(entity)
+        criteria = guards.digests.get(entity) if guards.criteria else _NO_CRITERIA
         if criteria is None:
-            criteria = guards.digests[entity] = criteria_digest(entity, guards, dialect)
-        return Purpose(order.digest, conditions_digest(where, dialect, self._texts), criteria)
+            criteria = guards.digests[entity] = criteria_digest(entity, guards, self.engine.dialect)
+        return Purpose(order.digest, self.conditions(where).digest, criteria)
+
+    def conditions(self, where: Sequence[Any]) -> Conditions:
+        """Conditions of a caller, looked at once for all that is done with them."""
+        return self._shapes.of(where)
 
     def related_pages(
         self,

@@ -6,17 +6,26 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from batchrepo.sql.limits import is_written, limit_of
 from batchrepo.sql.select import select_rows
+from batchrepo.strategies.kept import kept
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from batchrepo.declare.orders import OrderTerm
     from batchrepo.mapping import EntityInfo
+    from batchrepo.sql.statement import Statement
     from batchrepo.strategies.context import ReadContext
 
 LIMIT = "row_limit"
-"""The parameter of a shared statement's LIMIT."""
+"""The parameter of a LIMIT that is not written out."""
+
+OFFSET = "row_offset"
+"""The parameter of an OFFSET."""
+
+_LIMIT = sa.bindparam(LIMIT, type_=sa.Integer())
+_OFFSET = sa.bindparam(OFFSET, type_=sa.Integer())
 
 
 async def find_rows(
@@ -43,23 +52,40 @@ async def find_rows(
         cause: for the report.
     """
     guards = context.guards
-    shape = None if where or offset is not None else _shape(entity, order)
-    if shape is None:
-        statement, guarded = select_rows(
-            entity, columns, guards, where=where, order=order, limit=limit, offset=offset
-        )
+
+    def build(
+        conditions: Sequence[Any], most: Any = limit, skipped: Any = offset
+    ) -> tuple[Statement, tuple[EntityInfo, ...]]:
+        return select_rows(entity, columns, guards, where=conditions, order=order, limit=most, offset=skipped)
+
+    sorted_by = _shape(entity, order)
+    if sorted_by is None:
+        statement, guarded = build(where)
         return await context.door.rows(statement, guards.values(guarded), cause=cause)
-    key = ("root", entity, tuple(map(id, columns)), shape, limit is None)
-    built = guards.statements.get(key)
-    if built is None:
-        bound: Any = None if limit is None else sa.bindparam(LIMIT, type_=sa.Integer())
-        statement, guarded = select_rows(entity, columns, guards, order=order, limit=bound)
-        # The columns stay referenced, so that their ids stay theirs.
-        built = guards.statements[key] = (statement, guarded, tuple(columns))
-    values = guards.values(built[1])
-    if limit is not None:
-        values = {**values, LIMIT: limit}
-    return await context.door.rows(built[0], values, cause=cause)
+    numbers: dict[str, int] = {}
+    most: Any = limit
+    if limit is not None and is_written(limit):
+        most = limit_of(limit)
+    elif limit is not None:
+        most, numbers[LIMIT] = _LIMIT, limit
+    if offset is not None:
+        numbers[OFFSET] = offset
+    identity = (
+        "root",
+        tuple(map(id, columns)),
+        sorted_by,
+        limit if most is not _LIMIT else LIMIT,
+        offset is None,
+    )
+    (statement, guarded), values = kept(
+        context,
+        entity,
+        identity,
+        context.reading.conditions(where),
+        lambda conditions: build(conditions, most, None if offset is None else _OFFSET),
+        columns,
+    )
+    return await context.door.rows(statement, {**guards.values(guarded), **values, **numbers}, cause=cause)
 
 
 def _shape(entity: EntityInfo, order: Sequence[OrderTerm]) -> tuple[Any, ...] | None:

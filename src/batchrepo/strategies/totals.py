@@ -12,21 +12,23 @@ from sqlalchemy.sql.expression import Executable
 from batchrepo.errors import InvalidArgument
 from batchrepo.plan.pages import Capped
 from batchrepo.sql.select import count_statement
+from batchrepo.strategies.kept import kept
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from sqlalchemy.sql.compiler import SQLCompiler
 
     from batchrepo.mapping import EntityInfo
     from batchrepo.plan.pages import Total, TotalKind
+    from batchrepo.sql.statement import Statement
     from batchrepo.strategies.context import ReadContext
 
 
 async def count_rows(entity: EntityInfo, where: Sequence[Any], context: ReadContext) -> int:
     """How many rows meet the conditions."""
-    statement, guarded = count_statement(entity, where, context.guards)
-    (row,) = await context.door.rows(statement, context.guards.values(guarded), cause=f"count {entity.name}")
+    statement, params = _counting(entity, where, context)
+    (row,) = await context.door.rows(statement, params, cause=f"count {entity.name}")
     return int(row[0])
 
 
@@ -53,8 +55,8 @@ async def count_total(
 async def _capped(
     entity: EntityInfo, where: Sequence[Any], context: ReadContext, limit: int
 ) -> tuple[int, TotalKind]:
-    statement, guarded = count_statement(entity, where, context.guards, limit=limit + 1)
-    (row,) = await context.door.rows(statement, context.guards.values(guarded), cause=f"count {entity.name}")
+    statement, params = _counting(entity, where, context, limit=limit + 1)
+    (row,) = await context.door.rows(statement, params, cause=f"count {entity.name}")
     found = int(row[0])
     return (found, "exact") if found <= limit else (limit, "at_least")
 
@@ -66,12 +68,29 @@ async def _estimated(entity: EntityInfo, where: Sequence[Any], context: ReadCont
             f'total="estimated" needs the statistics of PostgreSQL\'s planner; {name} has none. '
             f'Use total=capped(1_000) or "exact".'
         )
-    statement, guarded = count_statement(entity, where, context.guards, rows=True)
-    explained = await context.door.rows(
-        _Explain(statement), context.guards.values(guarded), cause=f"estimate {entity.name}"
-    )
+    statement, params = _counting(entity, where, context, rows=True)
+    explained = await context.door.rows(_Explain(statement), params, cause=f"estimate {entity.name}")
     plan = explained[0][0]
     return int((json.loads(plan) if isinstance(plan, str) else plan)[0]["Plan"]["Plan Rows"])
+
+
+def _counting(
+    entity: EntityInfo,
+    where: Sequence[Any],
+    context: ReadContext,
+    *,
+    limit: int | None = None,
+    rows: bool = False,
+) -> tuple[Statement, Mapping[str, Any]]:
+    """A statement of `count_statement`, built once for conditions of one shape, and its parameters."""
+    (statement, guarded), values = kept(
+        context,
+        entity,
+        ("count", limit, rows),
+        context.reading.conditions(where),
+        lambda conditions: count_statement(entity, conditions, context.guards, limit=limit, rows=rows),
+    )
+    return statement, {**context.guards.values(guarded), **values}
 
 
 class _Explain(Executable, sa.ClauseElement):

@@ -7,16 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import schemathesis
 from fastapi import FastAPI
-from hypothesis import HealthCheck, Phase, given, settings
-from schemathesis.checks import not_a_server_error
-from schemathesis.specs.openapi.checks import (
-    content_type_conformance,
-    response_headers_conformance,
-    response_schema_conformance,
-    status_code_conformance,
-)
 from sqlalchemy import URL
 
 from batchrepo import Database
@@ -32,17 +23,9 @@ from examples.chinook.views import (
     TrackItem,
 )
 from tests.integrations.fastapi.catalogue import Albums, Invoices, InvoiceView, Tracks, TrackView
+from tests.support.conformance import cases_of, check
 from tests.support.databases import EVERY_DATABASE, sqlite_file_url
 from tests.support.serving import served
-
-CHECKS = [
-    not_a_server_error,
-    status_code_conformance,
-    content_type_conformance,
-    response_headers_conformance,
-    response_schema_conformance,
-]
-
 
 REPOSITORIES = (Albums, ArtistRepository, EmployeeRepository, Invoices, PlaylistRepository, Tracks)
 
@@ -70,17 +53,6 @@ def application(store: Database) -> FastAPI:
     return app
 
 
-SCHEMA = schemathesis.openapi.from_dict(application(open_catalogue("sqlite+aiosqlite://")).openapi())
-POSITIVE, NEGATIVE = schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE
-CASES = [
-    pytest.param(operation, mode, id=f"{mode} {operation.label}")
-    for operation in (result.ok() for result in SCHEMA.get_all_operations())
-    for mode in (POSITIVE, NEGATIVE)
-    if mode is POSITIVE
-    or operation.definition.raw.get("parameters")  # without any there is nothing to get wrong
-]
-
-
 @pytest.fixture(scope="module", params=EVERY_DATABASE)
 def address(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The application on each database in turn."""
@@ -94,18 +66,9 @@ def address(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         yield found
 
 
-@pytest.mark.parametrize(("operation", "mode"), CASES)
-def test_an_operation(address: str, operation: Any, mode: Any):
-    @settings(
-        max_examples=10,
-        derandomize=True,  # the same requests in every run
-        database=None,
-        deadline=None,
-        phases=[Phase.explicit, Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(case=operation.as_strategy(generation_mode=mode))
-    def holds(case: Any) -> None:
-        case.call_and_validate(base_url=address, checks=CHECKS)
+RIGHT, WRONG = cases_of(application(open_catalogue("sqlite+aiosqlite://")))
 
-    holds()
+
+@pytest.mark.parametrize(("operation", "mode"), [*RIGHT, *WRONG])
+def test_an_operation(address: str, operation: Any, mode: Any):
+    check(operation, mode, address, examples=10)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Annotated, Any
 
 import pytest
@@ -127,14 +128,19 @@ def test_a_view_that_contains_its_own_kind(sqlite_store):
 
 def test_parameters_have_types_bounds_and_examples(app):
     found = parameters(app, "/albums")
-    assert list(found) == ["first", "after", "last", "before", "total", "fields"]
+    assert list(found) == [
+        *("first", "after", "last", "before", "total", "sort", "fields"),
+        *("title", "title__icontains", "title__startswith", "artist_id", "artist_id__any_of"),
+        *("artist.name", "artist.name__icontains"),
+        *("track_count__ge", "track_count__le", "track_count__between", "lasting", "filter"),
+    ]
     assert found["first"]["schema"] == {
         "type": "integer",
         "minimum": 0,
         "maximum": 1000,
         "examples": [20],
         "title": "First",
-        "description": "At most so many, from the start. 20 if nothing is said.",
+        "description": "At most so many, from the start. 20 if nothing is said. Example: `first=20`.",
     }
     assert found["total"]["schema"]["const"] == "exact"
     assert found["fields"]["schema"]["examples"] == ["id,title"]
@@ -142,6 +148,11 @@ def test_parameters_have_types_bounds_and_examples(app):
     assert all(each["description"] and not each["required"] for each in found.values())
     one = parameters(app, "/albums/{id}")
     assert (one["id"]["in"], one["id"]["required"]) == ("path", True)
+    assert one["id"]["schema"]["examples"] == [1]
+    assert parameters(app, "/albums/by-ids")["id"]["schema"]["examples"] == [[1]]
+    several = found["artist_id__any_of"]
+    assert several["schema"]["examples"] == [[3]]
+    assert several["description"] == "artist_id is one of these. Example: `artist_id__any_of=3`."
     assert one["fields"]["schema"]["examples"] == ["id,title,artist(id)"]
     assert "first_tracks(...)" in one["fields"]["description"]
 
@@ -165,7 +176,13 @@ def test_head_is_not_listed_beside_every_get(app):
     assert {tuple(methods) for methods in app.openapi()["paths"].values()} == {("get",)}
 
 
+def test_the_list_comes_first(app):
+    albums = [path for path in app.openapi()["paths"] if path.startswith("/albums")]
+    assert albums[:4] == ["/albums", "/albums/count", "/albums/by-ids", "/albums/{id}"]
+
+
 def test_endpoints_have_summaries_and_tags(app):
+    assert operation(app, "/albums/{id}")["description"] == inspect.cleandoc(AlbumPage.__doc__ or "")
     assert operation(app, "/albums")["summary"] == "List albums"
     assert operation(app, "/albums/{id}/tracks")["summary"] == "List the tracks of one album"
     assert operation(app, "/albums/{id}/artist")["summary"] == "Get the artist of one album"

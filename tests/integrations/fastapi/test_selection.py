@@ -275,7 +275,10 @@ def test_openapi_has_every_filter_with_its_type_and_an_example(app):
     assert found["artist_id__any_of"]["type"] == "array"
     assert found["artist_id__any_of"]["items"] == {"type": "integer"}
     assert found["track_count__between"]["type"] == "string"
-    assert found["long_title"]["description"] == "Titles of so many characters, or more."
+    assert (
+        found["long_title"]["description"]
+        == "Titles of so many characters, or more. Example: `long_title=3`."
+    )
     assert found["sort"]["examples"] == ["-title"]
     assert found["sort"]["pattern"] == (
         r"^-?(title|id|track_count|artist\.name)(,-?(title|id|track_count|artist\.name))*$"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 
 import pytest
 from sqlalchemy import select
@@ -186,11 +187,12 @@ async def test_the_last_page_ends_and_a_page_past_the_end_is_empty(schema, place
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ("first: -1", "first= expects a number of rows from 0 to 1000; got -1."),
-        ("last: -5", "last= expects a number of rows from 0 to 1000; got -5."),
-        ("first: 1001", "first= expects a number of rows from 0 to 1000; got 1001."),
-        ("first: 2, last: 2", "first= and last= ask for two different pages. Give one of them."),
+        ("first: -1", r"first= expects a number of rows from 0 to \d+; got -1\.$"),
+        ("last: -5", r"last= expects a number of rows from 0 to \d+; got -5\.$"),
+        ("first: 1001", r"first= expects a number of rows from 0 to \d+; got 1001\.$"),
+        ("first: 2, last: 2", r"first= and last= ask for two different pages\. Give one of them\.$"),
     ],
+    ids=["first negative", "last negative", "too many", "both"],
 )
 async def test_sizes_that_cannot_be_used_are_errors_before_anything_is_read(
     schema, store, place, arguments, told
@@ -198,7 +200,7 @@ async def test_sizes_that_cannot_be_used_are_errors_before_anything_is_read(
     _, column, query = place
     with counting(store, 0):
         error = await refusal(schema, query % (arguments, f"edges {{ node {{ {column} }} }}"))
-    assert error.message.endswith(told)
+    assert re.search(told, error.message)
     assert error.extensions == {"code": "INVALID_ARGUMENT"}
     assert error.locations
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from inspect import Parameter, Signature
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from fastapi import Request, Response
+from fastapi import Depends, Request, Response
 
 from batchrepo.errors import DeclarationError
 from batchrepo.integrations.fastapi.openapi import PARTIAL, problems
 from batchrepo.integrations.fastapi.parameters import injected, name_in_query
-from batchrepo.integrations.fastapi.provide import Provide
+from batchrepo.integrations.fastapi.provide import repository_on, request_scope
 from batchrepo.integrations.fastapi.responses import json_response
 from batchrepo.integrations.fastapi.strict import check_query
+from batchrepo.scope import Scope
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -88,10 +89,10 @@ def add_endpoint(
         )
     names = {parameter.name: name for name, parameter in queried}
 
-    async def call(_request: Request, _response: Response, _repository: Any, **arguments: Any) -> Response:
+    async def call(_request: Request, _response: Response, _scope: Scope, **arguments: Any) -> Response:
         check_query(_request, known, endpoint.selection)
         given = {names.get(argument, argument): value for argument, value in arguments.items()}
-        reply = await endpoint.answer(_repository, given)
+        reply = await endpoint.answer(repository_on(_scope, repository), given)
         response = json_response(_request, reply, cache_control=caching.cache_control, vary=caching.vary)
         # What dependencies put on the response that FastAPI would have made.
         response.raw_headers.extend(_response.raw_headers)
@@ -102,7 +103,8 @@ def add_endpoint(
         [
             injected("_request", Request),
             injected("_response", Response),
-            injected("_repository", Provide[repository]),  # type: ignore[misc, valid-type]
+            # Not Provide[repository]: this endpoint changes nothing that its end would have to look for.
+            injected("_scope", Annotated[Scope, Depends(request_scope)]),
             *endpoint.parameters,
         ]
     )

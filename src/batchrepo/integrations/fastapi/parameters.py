@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 from fastapi import Path, Query, params
 from pydantic import Field
 
+from batchrepo.declare.filter_values import example_of
 from batchrepo.errors import InvalidArgument
 from batchrepo.plan.naming import names_of
 
@@ -33,10 +34,18 @@ def query(name: str, kind: Any, description: str, **more: Any) -> Parameter:
         description: what it means, for people.
         more: what ``Query`` takes, such as ``examples``.
     """
+    if more.get("examples"):  # which the usual pages of documentation do not show
+        description = f"{description} Example: `{name}={_in_query(more['examples'][0])}`."
     annotation = Annotated[kind, Query(alias=name, description=description, **more)]
     # A name of its own for the argument: the client's may be no identifier, or that of a part of the path.
     argument = re.sub(r"\W", lambda sign: f"_{ord(sign[0]):x}_", f"query_{name}")
     return Parameter(argument, Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+
+
+def _in_query(example: Any) -> str:
+    """An example as a client writes it; of several values the first."""
+    value = example[0] if isinstance(example, list) else example
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def injected(name: str, annotation: Any) -> Parameter:
@@ -126,7 +135,11 @@ class Key:
                 argument,
                 Annotated[
                     _type_of(column),
-                    Path(alias=column.name, description=f"The {column.name} of the {self._entity.name}."),
+                    Path(
+                        alias=column.name,
+                        description=f"The {column.name} of the {self._entity.name}.",
+                        examples=_examples_of(column),
+                    ),
                 ],
             )
             for column, argument in self._arguments.items()
@@ -146,6 +159,7 @@ class Key:
                         max_length=most,
                         description=f"The {column.name} of each {self._entity.name}: repeat it{others}, at most "
                         f"{most} times.",
+                        examples=[examples] if (examples := _examples_of(column)) else None,
                     ),
                 ],
             )
@@ -171,6 +185,14 @@ class Key:
             )
             raise InvalidArgument(f"Each {self._entity.name} needs all columns of its key; got {counts}.")
         return columns[0] if len(columns) == 1 else list(zip(*columns, strict=True))
+
+
+def _examples_of(column: ColumnInfo) -> list[Any] | None:
+    """A key as an example: of numbers the first, with which tables begin."""
+    if column.python_type is int:
+        return [1]
+    example = example_of(column.python_type)
+    return None if example is None else [example]
 
 
 def _type_of(column: ColumnInfo) -> Any:

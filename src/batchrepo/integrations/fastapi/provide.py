@@ -38,18 +38,34 @@ async def request_scope(connection: HTTPConnection, response: Response, backgrou
     return await scopes.share(lambda: dependency.solve(request, response, background))
 
 
-async def settled_scope(scope: Annotated[Scope, Depends(request_scope)]) -> AsyncIterator[Scope]:
+async def settled_scope(
+    connection: HTTPConnection, response: Response, background: BackgroundTasks
+) -> AsyncIterator[Scope]:
     """The same scope; its end, which comes before the response starts, refuses unsaved changes.
 
     Raises:
         UnsavedChanges: an entity was changed and nothing saved it.
     """
+    scope = await request_scope(connection, response, background)
     yield scope
     scope.refuse_unsaved()
 
 
 SettledScope = Annotated[Scope, Depends(settled_scope, scope="function")]
 """The scope of the request, for the dependencies of this module."""
+
+
+def repository_on(scope: Scope, target: type[Any]) -> Any:
+    """A repository on the scope of a request.
+
+    Raises:
+        ScopeError: the Database does not know it.
+    """
+    try:
+        return target(scope)
+    except InvalidArgument as error:
+        # An InvalidArgument is the client's mistake; this one is the application's.
+        raise ScopeError(str(error)) from error
 
 
 class Provider(Generic[T]):
@@ -64,13 +80,7 @@ class Provider(Generic[T]):
 
     async def __call__(self, scope: SettledScope) -> Any:
         """The repository on the scope of the request, or the scope itself."""
-        if self._target is Scope:
-            return scope
-        try:
-            return self._target(scope)  # type: ignore[call-arg]
-        except InvalidArgument as error:
-            # An InvalidArgument is the client's mistake; this one is the application's.
-            raise ScopeError(str(error)) from error
+        return scope if self._target is Scope else repository_on(scope, self._target)
 
 
 if TYPE_CHECKING:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -119,7 +120,7 @@ def numbered_endpoint(of: Readable, view: type[BaseModel]) -> Endpoint:
         "",
         f"list_{of.plural}",
         f"List {_words(of.plural)}",
-        "",
+        "A page is found by its number: the further back, the slower.",
         NumberedPage[view],  # type: ignore[valid-type]
         [*numbered_parameters(*of.sizes), *select.sorts, fields_parameter(view), *select.filters],
         answer,
@@ -140,7 +141,7 @@ def one_endpoint(of: Readable, view: type[BaseModel]) -> Endpoint:
         key.path,
         f"get_{of.singular}",
         f"Get one {_words(of.singular)}",
-        "",
+        inspect.cleandoc(view.__doc__ or ""),
         view,
         [*key.parameters(), fields_parameter(view)],
         answer,
@@ -179,7 +180,7 @@ def count_endpoint(of: Readable) -> Endpoint:
         "/count",
         f"count_{of.plural}",
         f"Count {_words(of.plural)}",
-        "",
+        "How many the same filters leave in the list.",
         Count,
         select.filters,
         answer,

@@ -138,14 +138,14 @@ def resource(
     shared = Readable(info, *(names or _names(entity, prefix)), totals)
     shown_in_list = list_view or view
     endpoints: list[Endpoint] = []
+    if "list" in operations:
+        make_list = numbered_endpoint if numbered else list_endpoint
+        endpoints.append(make_list(shared, shown_in_list))
     # Fixed paths before those with a key, which would take them for one.
     if "count" in operations:
         endpoints.append(count_endpoint(shared))
     if "many" in operations:
         endpoints.append(many_endpoint(shared, view))
-    if "list" in operations:
-        make_list = numbered_endpoint if numbered else list_endpoint
-        endpoints.append(make_list(shared, shown_in_list))
     if "one" in operations:
         endpoints.append(one_endpoint(shared, view))
     views = [(view, entity), (shown_in_list, entity)]

@@ -33,7 +33,8 @@ def json_response(
         async def list_albums(request: Request, albums: Provide[AlbumRepository], after: str | None = None):
             return json_response(request, await albums.page_json(AlbumView, after=after))
 
-    The answer to ``HEAD`` has the same headers and no body.
+    The answer to ``HEAD`` is that to ``GET``, whose body the server leaves out: what stands between, such as a
+    middleware that compresses, makes the same headers of it.
 
     Args:
         request: what is answered. Only the answer to ``GET`` and ``HEAD`` may be 304.
@@ -57,14 +58,14 @@ def json_response(
     if links:
         told["Link"] = link_header(links)
     if request.method in ("GET", "HEAD") and is_known(tag, request.headers.getlist("If-None-Match")):
+        # What compresses adds this to answers with a body only, but caches take the headers of this one over.
+        told["Vary"] = ", ".join(filter(None, (told.get("Vary"), "Accept-Encoding")))
         return Response(None, 304, told)
-    if request.method == "HEAD":
-        return Response(None, 200, {**told, "Content-Length": str(len(body))}, "application/json")
     return Response(body, 200, told, "application/json")
 
 
 def _beside(request: Request, page: JsonPage | JsonNumberedPage) -> dict[str, str]:
-    path, parameters = request.url.path, request.query_params.multi_items()
+    path, parameters = request.scope["path"], request.query_params.multi_items()
     if isinstance(page, JsonNumberedPage):
         return number_links(path, parameters, page)
     return page_links(path, parameters, page)

@@ -1,4 +1,4 @@
-"""The Strawberry plug: one scope per operation, and errors with codes.
+"""The Strawberry plug: types from repositories, scopes, limits, and errors with codes.
 
 ::
 
@@ -22,6 +22,7 @@ require("strawberry", name="Strawberry", extra="strawberry")
 from batchrepo.integrations.strawberry.connections import Connection, Edge  # noqa: E402
 from batchrepo.integrations.strawberry.declaring import repository_type  # noqa: E402
 from batchrepo.integrations.strawberry.extension import ScopeExtension  # noqa: E402
+from batchrepo.integrations.strawberry.limits import Limits  # noqa: E402
 from batchrepo.integrations.strawberry.objects import field, to_type  # noqa: E402
 from batchrepo.integrations.strawberry.roots import connection, many, one  # noqa: E402
 from batchrepo.integrations.strawberry.scopes import scope_of  # noqa: E402
@@ -29,6 +30,7 @@ from batchrepo.integrations.strawberry.scopes import scope_of  # noqa: E402
 __all__ = [
     "Connection",
     "Edge",
+    "Limits",
     "ScopeExtension",
     "connection",
     "field",

@@ -1,6 +1,10 @@
 """Connections: pages as the Relay specification has them.
 
 https://relay.dev/graphql/connections.htm
+
+Edges and nodes are never null, which the specification leaves open: the rows of a page are read together, and
+one that nobody may see is on no page. ``first`` and ``last`` together are refused, which it discourages.
+Where its algorithm lets a server say False for the flag of the other direction, both flags are right here.
 """
 
 from __future__ import annotations

@@ -71,6 +71,11 @@ class RepositoryField(StrawberryField):
         return False
 
     @property
+    def is_async(self) -> bool:
+        """Whether it may have to be awaited, which extensions of the field ask."""
+        return True
+
+    @property
     def arguments(self) -> list[StrawberryArgument]:
         """The arguments in GraphQL."""
         if self._arguments is None:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from graphql import DocumentNode
     from strawberry import Schema
 
-CHARACTERS = 500_000
-"""Characters of all texts that are kept for a schema. A parsed document takes about 100 bytes for each."""
+CHARACTERS = 200_000
+"""Characters of all texts that are kept for a schema. A parsed document takes 100 to 300 bytes for each."""
 
 
 class Documents:

@@ -105,7 +105,8 @@ class ScopeExtension(SchemaExtension):
         """What is kept is valid; keep what has been found valid."""
         context = self.execution_context
         document, rules = context.graphql_document, context.validation_rules
-        if self._kept == (document, rules) and context.pre_execution_errors is None:
+        kept, by_rules = self._kept or (None, ())
+        if document is kept and rules == by_rules and context.pre_execution_errors is None:
             context.pre_execution_errors = []
             yield
             return

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from graphql.language import FieldNode, FragmentSpreadNode, VariableNode
 
 from batchrepo.bounded import Bounded
 from batchrepo.integrations.strawberry.planning import ConnectionSelection, Planning
+from batchrepo.integrations.strawberry.remembered import Remembered
 from batchrepo.integrations.strawberry.scopes import running
 from batchrepo.integrations.strawberry.selections import Selections
+from batchrepo.plan.read import Include
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -36,7 +38,8 @@ class Lookahead:
     def __init__(self, reading: Reading) -> None:
         self._reading = reading
         # Plans hold parts of a document, but never the operation, which would keep itself alive then.
-        self._operations: WeakKeyDictionary[OperationDefinitionNode, dict[Any, _Place]] = WeakKeyDictionary()
+        self._operations: Remembered[OperationDefinitionNode, dict[Any, _Place]] = Remembered()
+        self._flat: WeakValueDictionary[Any, ReadPlan] = WeakValueDictionary()
 
     def of_objects(
         self, info: ResolveInfo, target: GraphQLObjectType, nodes: Sequence[FieldNode]
@@ -69,7 +72,9 @@ class Lookahead:
     ) -> tuple[ReadPlan, ConnectionSelection | None]:
         deep = running(info.field_name).look_ahead
         key = (deep, id(target), *map(id, nodes))
-        places = self._operations.setdefault(info.operation, {})
+        places = self._operations.get(info.operation)
+        if places is None:
+            places = self._operations[info.operation] = {}
         place = places.get(key)
         if place is None:
             place = places[key] = _Place(info, target, nodes)
@@ -82,10 +87,18 @@ class Lookahead:
                 selected = ConnectionSelection(selections, target, nodes)
                 found = planning.plan(selected.node_type, selected.nodes), selected
             else:
-                found = planning.plan(target, [nodes]), None
+                found = self._shared(planning.plan(target, [nodes])), None
             if values is not None:
                 place.plans[values] = found
         return found
+
+    def _shared(self, plan: ReadPlan) -> ReadPlan:
+        """One plan for all places that read the same columns: what is loaded by one plan is one batch."""
+        if any(isinstance(field, Include) for field in plan.fields):
+            return plan  # its relations are put where this place looks for them
+        # Fields are those of the types' members, and live as long as the plan.
+        same = (plan.entity, *((field.name, id(field)) for field in plan.fields))
+        return self._flat.setdefault(same, plan)
 
 
 class _Place:

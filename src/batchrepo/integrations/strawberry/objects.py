@@ -10,6 +10,7 @@ from strawberry.types.field import StrawberryField
 
 from batchrepo.errors import DeclarationError, InvalidArgument
 from batchrepo.integrations.strawberry.members import KEY, Value, repository_type_of
+from batchrepo.integrations.strawberry.planning import local_name
 from batchrepo.integrations.strawberry.resolving import load_object
 from batchrepo.mapping.entity import shown
 from batchrepo.plan.read import ColumnField
@@ -50,7 +51,10 @@ def to_type(cls: type[T], row: Any) -> T:
         and member.field.column is not None
         and member.field.column.name in loaded
     }
-    return kind.object({KEY: kind.entity.key_of(row), **values})  # type: ignore[no-any-return]
+    # What relations and the id start from, so that nothing is read twice for them.
+    columns = kind.entity.columns.values()
+    hidden = {local_name(column): loaded[column.name] for column in columns if column.name in loaded}
+    return kind.object({KEY: kind.entity.key_of(row), **hidden, **values})  # type: ignore[no-any-return]
 
 
 class RequiringField(StrawberryField):

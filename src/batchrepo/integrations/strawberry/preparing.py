@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
@@ -50,10 +51,12 @@ def prepare(schema: Schema) -> None:
 
 def _with_scopes(subscribe: Callable[..., Any]) -> Callable[..., Any]:
     async def subscribed(source: Any, info: Any, **arguments: Any) -> Any:
-        events = subscribe(source, info, **arguments)
-        if inspect.isawaitable(events):
-            events = await events
         scopes = subscribing.get()
+        # Permissions are asked here, which may read.
+        async with scopes.of_part() if scopes is not None else nullcontext():
+            events = subscribe(source, info, **arguments)
+            if inspect.isawaitable(events):
+                events = await events
         if scopes is None or not hasattr(events, "__aiter__"):
             return events
         return scopes.events(aiter(events))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
 from graphql import DocumentNode
 from graphql.language import OperationDefinitionNode, SelectionSetNode
 from graphql.validation import ASTValidationRule
 
 from batchrepo.integrations.strawberry.costs import Costs
+from batchrepo.integrations.strawberry.remembered import Remembered
 from batchrepo.integrations.strawberry.rows import Rows
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from batchrepo.integrations.strawberry.limits import Limits
 
 # Of documents that somebody keeps, so that they are counted once. What was refused is not kept.
-_within: WeakKeyDictionary[DocumentNode, Limits] = WeakKeyDictionary()
+_within: Remembered[DocumentNode, Limits] = Remembered()
 
 
 def refused(context: ExecutionContext, limits: Limits, catalog: Catalog) -> Sequence[GraphQLError]:
@@ -36,7 +36,7 @@ def refused(context: ExecutionContext, limits: Limits, catalog: Catalog) -> Sequ
     """
     document = context.graphql_document
     assert document is not None
-    if _within.get(document) is not limits:
+    if _within.get(document) != limits:
         errors = list(Costs(document).refused(limits))
         if errors:
             return errors

@@ -32,6 +32,11 @@ class RootField(StrawberryField):
         return False
 
     @property
+    def is_async(self) -> bool:
+        """It is, which extensions of the field ask."""
+        return True
+
+    @property
     def shape(self) -> Shape:
         """What it gives."""
         return shape_of(self.resolve_type())

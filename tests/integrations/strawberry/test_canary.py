@@ -1,0 +1,244 @@
+"""What the plug relies on inside Strawberry and graphql-core: each line fails by its name where that has moved."""
+
+from __future__ import annotations
+
+import inspect
+import tomllib
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import graphql
+import pytest
+import strawberry
+from graphql import GraphQLError, GraphQLSyntaxError, parse, validate
+from packaging.requirements import Requirement
+from strawberry import relay
+from strawberry.extensions import SchemaExtension
+from strawberry.schema import schema as strawberrys
+from strawberry.types.field import StrawberryField
+
+PROJECT = Path(__file__).parents[3] / "pyproject.toml"
+
+
+@pytest.mark.parametrize("package", ["strawberry-graphql", "graphql-core"])
+def test_the_extra_is_pinned_to_what_is_tested(package):
+    extras = tomllib.loads(PROJECT.read_text())["project"]["optional-dependencies"]
+    (required,) = [one for one in map(Requirement, extras["strawberry"]) if one.name == package]
+    bounds = {specifier.operator: specifier.version for specifier in required.specifier}
+    assert set(bounds) == {">=", "<"}, f"{package} needs a lower and an upper bound: {required}"
+    assert required.specifier.contains(version(package)), f"the tests run with {package} {version(package)}"
+
+
+@strawberry.type
+class Child(relay.Node):
+    id: relay.NodeID[int]
+
+
+@strawberry.type
+class Query:
+    @strawberry.field
+    def plain(self, info: strawberry.Info, number: int = 1) -> str:
+        SEEN["info"] = info._raw_info
+        SEEN["extension"].seen["context var"] = True
+        return str(number)
+
+    @strawberry.field
+    def children(self) -> list[Child | None]:
+        return []
+
+
+@strawberry.type
+class Subscription:
+    @strawberry.subscription
+    async def events(self) -> int:
+        yield 1
+
+
+SEEN: dict[str, Any] = {}
+
+
+class Watching(SchemaExtension):
+    """Notes what there is in each hook."""
+
+    def __init__(self) -> None:
+        self.seen: dict[str, Any] = {}
+        SEEN["extension"] = self
+
+    def on_operation(self):
+        self.seen["parse options"] = self.execution_context.parse_options
+        yield
+        self.seen["result"] = self.execution_context.result
+
+    def on_parse(self):
+        self.seen["query"] = self.execution_context.query
+        self.seen["document before"] = self.execution_context.graphql_document
+        yield
+        self.seen["document"] = self.execution_context.graphql_document
+
+    def on_validate(self):
+        self.seen["rules"] = self.execution_context.validation_rules
+        self.seen["errors before"] = self.execution_context.pre_execution_errors
+        yield
+        self.seen["errors"] = self.execution_context.pre_execution_errors
+
+    def on_execute(self):
+        self.seen["operation type"] = self.execution_context.operation_type
+        yield
+
+    def get_results(self):
+        return {"mine": self.execution_context.operation_extensions}
+
+
+@pytest.fixture
+def schema():
+    return strawberry.Schema(Query, subscription=Subscription, extensions=[Watching])
+
+
+@pytest.fixture
+async def seen(schema):
+    result = await schema.execute(
+        "query Q($n: Int = 2) { x: plain(number: $n) }", operation_extensions={"a": 1}
+    )
+    assert result.errors is None, result.errors
+    return {**SEEN["extension"].seen, "answer": result, "info": SEEN["info"], "schema": schema}
+
+
+def graphql_field(seen: dict[str, Any]) -> Any:
+    return seen["schema"]._schema.query_type.fields["plain"]
+
+
+class Refusing:
+    def __call__(self, context: Any) -> Any:
+        context.report_error(GraphQLError("refused"))
+        return graphql.ASTValidationRule(context)
+
+
+def too_long(**options: Any) -> str:
+    with pytest.raises(GraphQLSyntaxError) as caught:
+        parse("{ a a a } # comment\n# comment\n" + "{ a " * 300, **options)
+    return caught.value.message
+
+
+RELIED_ON = {
+    # --- Strawberry: fields
+    "StrawberryField.get_result(source, info, args, kwargs)": lambda s: (
+        list(inspect.signature(StrawberryField.get_result).parameters)
+        == ["self", "source", "info", "args", "kwargs"]
+    ),
+    "StrawberryField.arguments is a property with a setter": lambda s: (
+        isinstance(StrawberryField.arguments, property) and StrawberryField.arguments.fset is not None
+    ),
+    "StrawberryField.is_basic_field is a property": lambda s: isinstance(
+        StrawberryField.is_basic_field, property
+    ),
+    "StrawberryField.__copy__ copies a field for a generic type": lambda s: (
+        "__copy__" in vars(StrawberryField)
+    ),
+    "StrawberryField.resolve_type() gives list and optional as objects": lambda s: (
+        type(s["schema"].get_field_for_type("children", "Query").resolve_type()).__name__ == "StrawberryList"
+    ),
+    "StrawberryField.extensions holds permissions and field extensions": lambda s: (
+        s["schema"].get_field_for_type("plain", "Query").extensions == []
+    ),
+    'GraphQLField.extensions["strawberry-definition"] is the StrawberryField': lambda s: isinstance(
+        graphql_field(s).extensions["strawberry-definition"], StrawberryField
+    ),
+    'GraphQLObjectType.extensions["strawberry-definition"].origin is the class': lambda s: (
+        s["schema"]._schema.query_type.extensions["strawberry-definition"].origin is Query
+    ),
+    "Info._raw_info is what graphql-core gave": lambda s: s["info"].field_name == "plain",
+    "Schema.schema_converter.exception_handlers": lambda s: (
+        not s["schema"].schema_converter.exception_handlers
+    ),
+    "Schema.config.enable_experimental_incremental_execution": lambda s: (
+        s["schema"].config.enable_experimental_incremental_execution is False
+    ),
+    "Schema.config.name_converter.from_type": lambda s: (
+        s["schema"].config.name_converter.from_type(Child.__strawberry_definition__) == "Child"
+    ),
+    # --- Strawberry: operations
+    "ExecutionContext.parse_options goes to the parser": lambda s: (
+        s["parse options"] == {} and "**execution_context.parse_options" in inspect.getsource(strawberrys)
+    ),
+    "ExecutionContext.query and graphql_document in on_parse": lambda s: (
+        s["query"].startswith("query Q") and s["document before"] is None and s["document"] is not None
+    ),
+    "ExecutionContext.validation_rules is a tuple of rules in on_validate": lambda s: (
+        isinstance(s["rules"], tuple) and len(s["rules"]) > 20
+    ),
+    "ExecutionContext.pre_execution_errors: None before, a list after validation": lambda s: (
+        s["errors before"] is None and s["errors"] == []
+    ),
+    "ExecutionContext.operation_type in on_execute": lambda s: s["operation type"].value == "query",
+    "ExecutionContext.result at the end of on_operation": lambda s: s["result"].data == {"x": "2"},
+    "SchemaExtension.get_results() is added to the answer": lambda s: (
+        s["answer"].extensions == {"mine": {"a": 1}}
+    ),
+    "an exception in on_execute becomes a result": lambda s: "_coerce_error" in vars(strawberrys),
+    # --- Strawberry: relay
+    "relay.Node has its id as the field _id": lambda s: (
+        [field.python_name for field in relay.Node.__strawberry_definition__.fields] == ["_id"]
+    ),
+    "relay.Node.resolve_nodes(info=, node_ids=, required=)": lambda s: (
+        list(inspect.signature(relay.Node.resolve_nodes).parameters) == ["info", "node_ids", "required"]
+    ),
+    "relay.to_base64(type, key)": lambda s: relay.to_base64("Album", "1") == "QWxidW06MQ==",
+    # --- graphql-core
+    "GraphQLField.resolve and .subscribe can be replaced": lambda s: (
+        callable(graphql_field(s).resolve)
+        and callable(s["schema"]._schema.subscription_type.fields["events"].subscribe)
+    ),
+    "ResolveInfo.variable_values is a dict with defaults": lambda s: s["info"].variable_values == {"n": 2},
+    "ResolveInfo.path has key, prev and the typename of the parent": lambda s: (
+        (s["info"].path.key, s["info"].path.prev, s["info"].path.typename) == ("x", None, "Query")
+    ),
+    "ResolveInfo.field_nodes, .fragments, .operation, .parent_type, .schema": lambda s: (
+        s["info"].field_nodes[0] is s["info"].operation.selection_set.selections[0]
+        and s["info"].fragments == {}
+        and s["info"].parent_type is s["info"].schema.query_type
+    ),
+    "nodes of a document can be referenced weakly": lambda s: parse("{a}").__weakref__ is None,
+    "a validation rule may be an object that is called": lambda s: (
+        [e.message for e in validate(s["schema"]._schema, parse("{plain}"), (Refusing(),))] == ["refused"]
+    ),
+    "a selection set may be empty": lambda s: (
+        validate(
+            s["schema"]._schema,
+            graphql.DocumentNode(
+                definitions=(
+                    graphql.OperationDefinitionNode(
+                        operation=graphql.OperationType.QUERY,
+                        selection_set=graphql.SelectionSetNode(selections=()),
+                    ),
+                )
+            ),
+            (Refusing(),),
+        )[0].message
+        == "refused"
+    ),
+    "the parser's words about max_lexical_tokens": lambda s: (
+        "Document contains more than 3 tokens." in too_long(max_lexical_tokens=3)
+    ),
+    "the parser's words about max_comments": lambda s: (
+        "Document contains more than 1 comments." in too_long(max_comments=1)
+    ),
+    "the parser's words about max_source_length": lambda s: (
+        "Source contains more than 9 code points." in too_long(max_source_length=9)
+    ),
+    "the parser's words about nesting": lambda s: "Document is nested too deeply" in too_long(),
+}
+"""What is relied on, in words, and whether it is so."""
+
+
+@pytest.mark.parametrize("relied", RELIED_ON)
+async def test_nothing_that_the_plug_relies_on_has_moved(seen, relied):
+    try:
+        holds = RELIED_ON[relied](seen)
+    except Exception as error:
+        raise AssertionError(f"{where()}: {relied}: {error!r}") from error
+    assert holds, f"{where()}: {relied}"
+
+
+def where() -> str:
+    return f"strawberry-graphql {version('strawberry-graphql')}, graphql-core {version('graphql-core')} moved an internal"
