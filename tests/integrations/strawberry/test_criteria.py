@@ -51,7 +51,7 @@ async def test_two_tenants_at_once_see_their_own_rows(sites: Sites):
     found = await asyncio.gather(*(schema.execute(EVERYWHERE, context_value=site) for schema, site in asked))
     for (_, site), result in zip(asked, found, strict=True):
         assert result.errors is None
-        assert sites.naive.told(result.data) == expected[site]
+        assert sites.naive.cursors.told(result.data) == expected[site]
 
 
 def hidden(attribute: Any, site: int) -> tuple[Any, Any]:

@@ -303,13 +303,16 @@ async def test_the_total_is_counted_only_where_it_is_selected(schema, store):
         )
 
 
-async def test_pages_from_cursors_of_fifty_parents_are_one_statement(schema, store):
+async def test_pages_of_many_parents_from_one_cursor_are_two_statements(schema, store):
+    """The pages, and which parents have something before them; for any number of parents."""
     first = await answer(schema, "{ artist(id: 90) { albums(first: 2) { pageInfo { endCursor } } } }")
     cursor = first["artist"]["albums"]["pageInfo"]["endCursor"]
     query = """
-    query($after: String!) {
-      artists(first: 50) { edges { node { albums(first: 2, after: $after) { edges { node { title } } } } } }
+    query($n: Int!, $after: String!) {
+      artists(first: $n) { edges { node { albums(first: 2, after: $after) { edges { node { title } } } } } }
     }"""
-    with counting(store, 2):
-        data = await answer(schema, query, after=cursor)
+    for artists in (2, 50, 250):
+        with counting(store, 1 + 2):
+            data = await answer(schema, query, after=cursor, n=artists)
+        assert len(data["artists"]["edges"]) == artists
     assert sum(len(edge["node"]["albums"]["edges"]) for edge in data["artists"]["edges"]) > 5
