@@ -1,9 +1,9 @@
 """Pages of what a relation leads to, for many parents at once, each from its own cursor.
 
-Parents without a cursor share one statement of constant text, the one that reads the first few rows of each. So do
-parents with the same cursors, such as all those of one GraphQL field; what is on the other side of a cursor is asked
-by a second statement (and a third). For parents with cursors of their own a UNION ALL has one part for each: each
-cursor is then a bound of its own that an index serves, however deep the page is.
+Parents without a cursor share one statement of constant text, the one that reads the first few rows of each. For
+parents with cursors a UNION ALL has one part for each: each cursor is then a bound of its own that an index serves,
+however deep the page is. More parents than that takes, with the same cursors, such as all those of one GraphQL field,
+share a statement as those without do; what is on the other side of each cursor is asked by one more.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ async def read_related_pages(
     for (start, stop), group in alike.items():
         if start is None and stop is None:
             found |= await _from_one_place(asked, columns, group, context, _Shared.of(asked, None, None))
-        elif len(group) > 1:
+        elif len(group) > MOST_PARTS:
             shared = _shared(asked, start, stop, context)
             found |= await _from_one_place(asked, columns, group, context, shared)
         else:
