@@ -28,6 +28,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from tests.support.databases import EVERY_DATABASE, sqlite_file_url
 from tests.support.postgres import PostgresServer, running_server
 
+pytest_plugins = ["tests.support.tracing"]
+
 # A machine that others use too is slow at times: a deadline would report the machine, not the code.
 hypothesis.settings.register_profile("default", deadline=None)
 hypothesis.settings.register_profile("thorough", deadline=None, max_examples=1000, print_blob=True)
