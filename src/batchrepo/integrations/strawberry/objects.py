@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from sqlalchemy.orm.attributes import instance_state
 from strawberry.types.field import StrawberryField
@@ -83,6 +83,10 @@ class RequiringField(StrawberryField):
         return await found if inspect.isawaitable(found) else found
 
 
+@overload
+def field(resolver: None = None, *, requires: Sequence[str] = (), **options: Any) -> RequiringField: ...
+@overload
+def field(resolver: Callable[..., Any], *, requires: Sequence[str] = (), **options: Any) -> Any: ...
 def field(resolver: Callable[..., Any] | None = None, *, requires: Sequence[str] = (), **options: Any) -> Any:
     """As ``strawberry.field``, for a resolver that needs columns of its object.
 
@@ -94,7 +98,8 @@ def field(resolver: Callable[..., Any] | None = None, *, requires: Sequence[str]
 
     Args:
         resolver: the function.
-        requires: the names of the type's fields that it reads from ``self``; they are read with the rest.
+        requires: the names of columns and computed attributes that it reads from ``self``; they are read with the
+            rest. The type need not show them: one that is ``strawberry.Private[...]`` is there for type checkers.
         options: those of ``strawberry.field``, such as ``name`` and ``description``.
 
     Raises:
