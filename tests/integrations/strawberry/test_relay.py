@@ -67,7 +67,8 @@ async def test_connections_edges_and_page_info_have_the_fields_and_types_of_the_
         "startCursor": "String",
         "endCursor": "String",
     }
-    arguments = schema._schema.query_type.fields["tracks"].args
+    arguments = dict(schema._schema.query_type.fields["tracks"].args)
+    del arguments["where"], arguments["orderBy"]  # ours, besides those of the specification
     assert {name: str(argument.type) for name, argument in arguments.items()} == {
         "first": "Int",
         "after": "String",
