@@ -28,6 +28,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from tests.support.databases import EVERY_DATABASE, sqlite_file_url
 from tests.support.postgres import PostgresServer, running_server
 
+pytest_plugins = ["tests.support.tracing"]
+
 # A machine that others use too is slow at times: a deadline would report the machine, not the code.
 hypothesis.settings.register_profile("default", deadline=None)
 hypothesis.settings.register_profile("thorough", deadline=None, max_examples=1000, print_blob=True)
@@ -37,14 +39,17 @@ hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default")
 signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
-def pytest_collection_finish() -> None:
-    """What was imported stays: garbage collection looks at what tests make, and not at every module.
+@pytest.fixture(scope="module", autouse=True)
+def small_heap() -> None:
+    """Garbage collection looks at what a module's tests make, not at all that was imported and made before.
 
-    Collections were a tenth of the run, and more in tests that ask for them.
+    Collections were a tenth of a whole run, and nine tenths of tests that ask for them.
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(10_000, 20, 20)
+
+
+gc.set_threshold(10_000, 20, 20)
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from batchrepo import Database, InvalidArgument, NotFound
+from batchrepo.strategies import related_pages
 from batchrepo.testing import assert_statements
 from tests.paging.models import Item, Label, LabelRepository, Maker, MakerRepository, item_label, item_seen
 from tests.paging.relations import RELATIONS, ById, Order, Related, identities, identity, view_keys
@@ -223,6 +224,41 @@ async def test_parents_with_a_cursor_and_without_are_two_statements(db):
     # A cursor is a place in an order: any parent can go on from there.
     assert [view_keys(page) for page in pages] == [[12, 2], [1, 5], [1, 5]]
     check_page(pages[2], OF_MAKER[2], 0, 2, view_keys)
+
+
+@pytest.mark.parametrize("case", RELATIONS, ids=str)
+@settings(FEW)
+@given(data=st.data())
+async def test_many_parents_with_one_cursor_have_the_pages_that_each_has_alone(db, case: Related, data):
+    """Whatever the order is, with NULLs at the cursor too."""
+    store = data.draw(some_stores(db.engine.dialect.name))
+    order = data.draw(st.sampled_from(case.orders))
+    size = {data.draw(st.sampled_from(("first", "last"))): data.draw(st.integers(0, 3))}
+    await put_rows(db.engine, store)
+    wholes = await case.wholes(db, store, order, ())
+    async with db.scope() as scope:
+        parents = await case.repository(scope).find(order_by=())
+        assert {identity(parent) for parent in parents} == set(wholes)
+
+        async def page(parent: Any, **asked: Any) -> Any:
+            return await scope.related_page(parent, case.attribute, case.view, order_by=order[0], **asked)
+
+        cursors = [cursor for parent in parents for cursor in (await page(parent, first=100)).cursors]
+        if not cursors:
+            return
+        bounds = {
+            name: data.draw(st.sampled_from(cursors))
+            for name in data.draw(st.sampled_from((["after"], ["before"], ["after", "before"])))
+        }
+        alone = [await page(parent, **size, **bounds) for parent in parents]
+    async with db.scope() as scope:
+        parents = await case.repository(scope).find(order_by=())
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(related_pages, "MOST_PARTS", 1)
+            together = await asyncio.gather(*(page(parent, **size, **bounds) for parent in parents))
+    for one, other in zip(alone, together, strict=True):
+        assert one.model_dump() == other.model_dump()
+        assert list(one.cursors) == list(other.cursors)
 
 
 async def test_more_parents_with_cursors_than_a_statement_can_hold(db):

@@ -11,7 +11,7 @@ texts and lists are bounded.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -69,8 +69,21 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
+Path = tuple[str | int, ...]
+"""The place of a condition or a group in a filter: ``("or", 1, "title__icontains")``."""
+
+
+def name_in(path: Path) -> str:
+    """The last name of a path, as messages show it where callers know parameters by their names."""
+    return repr(next(part for part in reversed(path) if isinstance(part, str)))
+
+
 def condition_of(
-    filters: Filters, given: Mapping[str, Any], repository: Any, values: Values
+    filters: Filters,
+    given: Mapping[str, Any],
+    repository: Any,
+    values: Values,
+    named: Callable[[Path], str] = name_in,
 ) -> ColumnElement[bool]:
     """The condition for what a caller sent; true where he sent nothing.
 
@@ -79,46 +92,68 @@ def condition_of(
         given: parameters and groups.
         repository: whose methods the named filters are.
         values: how values travel to the database.
+        named: what messages call the part with a path.
 
     Raises:
         InvalidFilter: a parameter is not declared, a value is not of its kind, or it is all too much.
     """
     if not isinstance(given, Mapping):
         raise InvalidFilter(f"A filter is a mapping from parameters to values; got {given!r:.100}.")
-    return _Reader(filters, repository, values).every(given, 0)
+    return _Reader(filters, repository, values, named).every(given, 0, ())
 
 
 class _Reader:
-    def __init__(self, filters: Filters, repository: Any, values: Values) -> None:
+    def __init__(
+        self, filters: Filters, repository: Any, values: Values, named: Callable[[Path], str]
+    ) -> None:
         self._filters = filters
         self._repository = repository
         self._values = values
+        self._named_as = named
         self._count = 0
 
-    def every(self, given: Mapping[str, Any], depth: int) -> ColumnElement[bool]:
+    def every(self, given: Mapping[str, Any], depth: int, path: Path) -> ColumnElement[bool]:
         """All of a mapping's parameters and groups."""
         parts = [
-            self._group(name, value, depth + 1) if name in GROUPS else self._condition(name, value)
+            self._group(value, depth + 1, (*path, name))
+            if name in GROUPS
+            else self._condition(name, value, path)
             for name, value in given.items()
         ]
         return sa.and_(sa.true(), *parts)
 
-    def _group(self, name: str, value: Any, depth: int) -> ColumnElement[bool]:
+    def _group(self, value: Any, depth: int, path: Path) -> ColumnElement[bool]:
+        name = str(path[-1])
         if depth > DEEPEST:
             raise InvalidFilter(
                 f"A filter may have groups {DEEPEST} deep; this one has more.", parameter=name
             )
         if name == "not":
             # True where the inner one is not, also where that compares with a missing value.
-            return self.every(_filled(name, value), depth).is_not(sa.true())
+            return self.every(self._filled(value, path), depth, path).is_not(sa.true())
         if not isinstance(value, list | tuple) or not value:
             raise InvalidFilter(
-                f"{name!r} expects a list of filters, at least one; got {value!r:.100}.", parameter=name
+                f"{self._named_as(path)} expects a list of filters, at least one; got {value!r:.100}.",
+                parameter=name,
             )
-        parts = [self.every(_filled(name, part), depth) for part in value]
+        places = [(*path, index) for index in range(len(value))]
+        parts = [
+            self.every(self._filled(part, place), depth, place)
+            for part, place in zip(value, places, strict=True)
+        ]
         return sa.and_(*parts) if name == "and" else sa.or_(*parts)
 
-    def _condition(self, name: Any, given: Any) -> ColumnElement[bool]:
+    def _filled(self, given: Any, path: Path) -> Mapping[str, Any]:
+        """A part of a group; an empty one would make the whole group mean everything or nothing."""
+        if not isinstance(given, Mapping) or not given:
+            raise InvalidFilter(
+                f"{self._named_as(path)} expects filters that are not empty, such as {{'title': 'x'}}; "
+                f"got {given!r:.100}.",
+                parameter=next(part for part in reversed(path) if isinstance(part, str)),
+            )
+        return given
+
+    def _condition(self, name: Any, given: Any, path: Path) -> ColumnElement[bool]:
         parameter = self._filters.by_name.get(name) if isinstance(name, str) else None
         if parameter is None:
             raise self._unknown(name)
@@ -135,7 +170,8 @@ class _Reader:
             raise
         except (ValueError, ArithmeticError) as error:
             raise InvalidFilter(
-                f"The filter {name!r} cannot be {_shown(given)}: {error}.", parameter=name
+                f"The filter {self._named_as((*path, name))} cannot be {_shown(given)}: {error}.",
+                parameter=name,
             ) from error
 
     def _on(
@@ -173,16 +209,6 @@ class _Reader:
         return InvalidFilter(f"{named}{known}", parameter=name[:100])
 
 
-def _filled(name: str, given: Any) -> Mapping[str, Any]:
-    """A part of a group; an empty one would make the whole group mean everything or nothing."""
-    if not isinstance(given, Mapping) or not given:
-        raise InvalidFilter(
-            f"{name!r} expects filters that are not empty, such as {{'title': 'x'}}; got {given!r:.100}.",
-            parameter=name,
-        )
-    return given
-
-
 def _shaped(parameter: FilterParameter, given: Any) -> Any:
     """What was given, as one value, a pair or a list.
 
@@ -198,7 +224,9 @@ def _shaped(parameter: FilterParameter, given: Any) -> Any:
     if takes == "two":
         pair = given.split(",") if isinstance(given, str) else given
         if not isinstance(pair, list | tuple) or len(pair) != 2:
-            raise ValueError("it takes two values, separated by a comma")
+            raise ValueError(
+                f"it takes two values{'' if isinstance(given, list) else ', separated by a comma'}"
+            )
         return tuple(part.strip() if isinstance(part, str) else part for part in pair)
     if takes == "many":
         if several and len(given) > MOST_VALUES:

@@ -14,10 +14,10 @@ from sqlalchemy.orm import QueryableAttribute
 from sqlalchemy.orm.attributes import instance_state
 
 from batchrepo.errors import BatchRepoError, DeclarationError, did_you_mean
-from batchrepo.mapping.relation import RelationInfo
+from batchrepo.mapping.relation import RelationInfo, unique_keys
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from sqlalchemy.sql.elements import ColumnElement
     from sqlalchemy.sql.selectable import FromClause
@@ -169,6 +169,12 @@ class EntityInfo:
             known = [*self.columns, *self.expressions]
             raise error(f"{place}{self.name} has no column {name!r}.{did_you_mean(name, known)}")
         return found
+
+    def is_unique(self, columns: Sequence[ColumnInfo]) -> bool:
+        """Whether the schema promises that no two rows have the same values in all of these columns."""
+        wanted = {column_of(column.attribute) for column in columns if column.is_table_column}
+        tables = {column.table for column in wanted if isinstance(column, sa.Column)}
+        return any(key and set(key) <= wanted for table in tables for key in unique_keys(table))
 
     def key_of(self, entity: object) -> Any:
         """The primary key of a loaded entity: a value, or a tuple for a composite key."""

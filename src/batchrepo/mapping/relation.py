@@ -147,13 +147,7 @@ class RelationInfo:
         linked |= {
             _plain(column) for pair in self.prop.secondary_synchronize_pairs or () for column in pair[1:]
         }
-        unique = [set(columns) for columns in _keys(self.secondary)]
-        unique += [
-            set(_leading(index))
-            for index in self.secondary.indexes
-            if index.unique and len(_leading(index)) == len(index.expressions)
-        ]
-        return not any(columns and columns <= linked for columns in unique)
+        return not any(key and set(key) <= linked for key in unique_keys(self.secondary))
 
     @property
     def nullable(self) -> bool:
@@ -228,6 +222,15 @@ def _indexes(table: sa.Table) -> Iterator[tuple[Any, ...]]:
     yield from _keys(table)
     for index in table.indexes:
         yield _leading(index)
+
+
+def unique_keys(table: Any) -> Iterator[tuple[Any, ...]]:
+    """The columns of every constraint and index that lets no two rows have the same values, but for NULLs."""
+    if isinstance(table, sa.Table):
+        yield from _keys(table)
+        for index in table.indexes:
+            if index.unique and len(_leading(index)) == len(index.expressions):
+                yield _leading(index)
 
 
 def _keys(table: sa.Table) -> Iterator[tuple[Any, ...]]:

@@ -5,18 +5,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from batchrepo.declare.cursors import Cursors
+from batchrepo.declare.filter_groups import condition_of
+from batchrepo.errors import DeclarationError
 from batchrepo.repository.finding import Finder
 from batchrepo.repository.paging import Pager
 from batchrepo.scope.related import loadable
+from batchrepo.sql.filter_values import FilterValues
 from batchrepo.sql.key_checks import check_keys
 from batchrepo.sql.rows import Lookup
 from batchrepo.strategies.compile import lookup_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+    from sqlalchemy.sql.elements import ColumnElement
+
+    from batchrepo.declare.filter_groups import Path
     from batchrepo.declare.orders import OrderTerm
-    from batchrepo.mapping import RelationInfo
+    from batchrepo.mapping import ColumnInfo, RelationInfo
     from batchrepo.plan.pages import PageRequest
     from batchrepo.plan.read import ReadPlan
     from batchrepo.scope import Scope
@@ -32,13 +38,34 @@ class Planned:
     Args:
         scope: where to read.
         repository: a registered class.
+
+    Raises:
+        DeclarationError: the class is not registered.
     """
 
     def __init__(self, scope: Scope, repository: type[Any]) -> None:
         self.scope = scope
-        self.info = scope.reading.catalog.by_class[repository]
+        info = scope.reading.catalog.by_class.get(repository)
+        if info is None:
+            raise DeclarationError(
+                f"{repository.__name__} is not registered. Name it in Database(..., repositories=[...])."
+            )
+        self.info = info
         self._finder: Finder[Any] = Finder(scope, self.info)
         self._pager: Pager[Any] = Pager(self._finder)
+
+    def condition(self, given: Mapping[str, Any], named: Callable[[Path], str]) -> ColumnElement[bool]:
+        """The condition for what a caller sent, as `Repository.filters`.
+
+        Args:
+            given: parameters and groups.
+            named: what messages call the part with a path.
+
+        Raises:
+            InvalidFilter: it is not declared, or a value is not of its kind.
+        """
+        values = FilterValues(self.scope.reading.engine.dialect)
+        return condition_of(self.info.filters, given, self.info.cls(self.scope), values, named)
 
     async def rows(
         self, plan: ReadPlan, where: Sequence[Any], order: tuple[OrderTerm, ...] | None, limit: int | None
@@ -83,6 +110,22 @@ class Planned:
         compiled = self.scope.reading.compiled(plan)
         (found,) = await self.scope.loaders.dicts_of_all(entity, compiled).load((checked,))
         return found  # type: ignore[no-any-return]
+
+    async def by_columns(
+        self, plan: ReadPlan, columns: Sequence[ColumnInfo], key: Any
+    ) -> dict[str, Any] | None:
+        """The row that has these values in unique columns, or None; batched with concurrent callers.
+
+        Args:
+            plan: what is read of the row.
+            columns: which together are unique.
+            key: their values: one, or a tuple in their order.
+        """
+        entity = self.info.entity
+        (checked,) = check_keys(entity.name, columns, [key], self.scope.reading.engine.dialect)
+        compiled = self.scope.reading.compiled(plan)
+        rows = await self.scope.loaders.dicts(Lookup(entity, tuple(columns)), compiled).load(checked)
+        return rows[0] if rows else None
 
     async def related(
         self,

@@ -252,7 +252,8 @@ def shape_of(place: Sequence[Any] | None) -> tuple[bool, ...] | None:
     return None if place is None else tuple(value is NULL for value in place)
 
 
-def _place(prefix: str, keyset: Keyset, nulls: tuple[bool, ...]) -> list[Any]:
+def place_parameters(prefix: str, keyset: Keyset, nulls: tuple[bool, ...]) -> list[Any]:
+    """The place of a cursor as `Keyset` takes it: parameters, which `cursor_values` gives their values."""
     return [
         NULL if is_null else sa.bindparam(f"{prefix}_{i}", type_=term.values.type)
         for i, (term, is_null) in enumerate(zip(keyset.terms, nulls, strict=True))
@@ -296,10 +297,10 @@ def _from_cursor(
     cls = source.entity.cls
     limits: list[list[ColumnElement[bool]]] = [[]]
     if shape.start is not None:
-        limits = [[limit] for limit in keyset.ranges(_place(f"{prefix}start", keyset, shape.start))]
+        limits = [[limit] for limit in keyset.ranges(place_parameters(f"{prefix}start", keyset, shape.start))]
     if shape.stop is not None:
         backward = keyset.backward()
-        before = backward.condition(_place(f"{prefix}stop", keyset, shape.stop))
+        before = backward.condition(place_parameters(f"{prefix}stop", keyset, shape.stop))
         limits = [[*limit, before] for limit in limits]
     inner = [column.attribute for column in source.entity.key] if selected is None else selected
     labelled = [column.label(f"c{i}") for i, column in enumerate(inner)]
@@ -363,7 +364,7 @@ def _probes(source: PageSource, keyset: Keyset, shape: PageShape, prefix: str) -
             .order_by(*order.order)
             .limit(limit_of(1))
             .scalar_subquery()
-            for limit in order.ranges(_place(f"{prefix}{name}", keyset, nulls), inclusive=True)
+            for limit in order.ranges(place_parameters(f"{prefix}{name}", keyset, nulls), inclusive=True)
         ]
         found.append(sa.or_(*(first.is_not(None) for first in firsts)).label(f"batchrepo_beyond_{name}"))
     return found

@@ -6,6 +6,7 @@ import asyncio
 from collections import defaultdict
 from contextlib import nullcontext
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from batchrepo.errors import MissingRelated
@@ -13,7 +14,7 @@ from batchrepo.sql.aggregates import keyed_aggregates
 from batchrepo.sql.rows import Keyed, Lookup, keyed_rows, row_keys
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable, Sequence
+    from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from batchrepo.declare.repository_info import Catalog
@@ -38,6 +39,9 @@ Row = tuple[Any, ...]
 
 Dicts = list[dict[str, Any]]
 """Rows as the view wants them."""
+
+NO_VALUES: Mapping[str, Any] = MappingProxyType({})
+"""For conditions without parameters."""
 
 
 class BatchedStrategy:
@@ -98,15 +102,26 @@ async def find_by_keys(
 
 
 async def fetch_rows(
-    lookup: Lookup, columns: Sequence[Any], keys: Sequence[Key], context: ReadContext
+    lookup: Lookup,
+    columns: Sequence[Any],
+    keys: Sequence[Key],
+    context: ReadContext,
+    values: Mapping[str, Any] = NO_VALUES,
 ) -> tuple[Sequence[Row], list[Key]]:
     """Run one lookup for a batch of keys.
+
+    Args:
+        lookup: how the keys find rows.
+        columns: what to select.
+        keys: each once.
+        context: the scope.
+        values: of parameters in the lookup's conditions.
 
     Returns:
         The rows, and for each row the key that it belongs to.
     """
     keyed = keyed_statement(lookup, columns, context)
-    return await _run_keyed(keyed, keys, str(lookup), context)
+    return await _run_keyed(keyed, keys, str(lookup), context, values)
 
 
 def keyed_statement(lookup: Lookup, columns: Sequence[Any], context: ReadContext) -> Keyed:
@@ -122,18 +137,18 @@ def keyed_statement(lookup: Lookup, columns: Sequence[Any], context: ReadContext
 
 
 async def _run_keyed(
-    keyed: Keyed, keys: Sequence[Key], cause: str, context: ReadContext
+    keyed: Keyed, keys: Sequence[Key], cause: str, context: ReadContext, values: Mapping[str, Any] = NO_VALUES
 ) -> tuple[Sequence[Row], list[Key]]:
     if keyed.single is not None and len(keys) == 1:
         keyed = keyed.single
-    guard_values = context.guards.values(keyed.entities)
+    values = {**context.guards.values(keyed.entities), **values}
     size = keyed.filter.limit or len(keys)
     rows: list[Row] = []
     matched: list[Key] = []
     for start in range(0, len(keys), size):
         part = keys[start : start + size]
         found = await context.door.rows(
-            keyed.statement, {**keyed.filter.encode(part), **guard_values}, cause=cause, keys=len(part)
+            keyed.statement, {**keyed.filter.encode(part), **values}, cause=cause, keys=len(part)
         )
         matched += row_keys(keyed, part, found)
         rows += found

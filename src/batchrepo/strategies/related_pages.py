@@ -2,16 +2,17 @@
 
 Parents without a cursor share one statement of constant text, the one that reads the first few rows of each. For
 parents with cursors a UNION ALL has one part for each: each cursor is then a bound of its own that an index serves,
-however deep the page is.
+however deep the page is. More parents than that takes, with the same cursors, such as all those of one GraphQL field,
+share a statement as those without do; what is on the other side of each cursor is asked by one more.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from batchrepo.sql.pages import ROWS, Part, cursor_values, select_pages
+from batchrepo.sql.pages import ROWS, Part, cursor_values, place_parameters, select_pages, shape_of
 from batchrepo.strategies.batched import fetch_rows
 from batchrepo.strategies.paging import Found, Walk, found_of, refusing_values
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from batchrepo.declare.computed import Aggregate
     from batchrepo.mapping import EntityInfo, RelationInfo
     from batchrepo.sql.keys import Key
+    from batchrepo.sql.keyset import Keyset
     from batchrepo.sql.rows import Lookup
     from batchrepo.strategies.context import ReadContext
     from batchrepo.strategies.paging import Place
@@ -33,6 +35,10 @@ MOST_PARTS = 50
 
 PageKey: TypeAlias = "tuple[Key, Place | None, Place | None]"
 """Which page of which parent: the relation's key, and the places where reading starts and stops."""
+
+
+Nulls: TypeAlias = "tuple[bool, ...]"
+"""For each value of a cursor whether it is NULL."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,28 +91,109 @@ async def read_related_pages(
         One page for each key, in order.
     """
     found: dict[PageKey, Found] = {}
-    firsts = [key for key in keys if key[1] is None and key[2] is None]
-    if firsts:
-        found |= await _firsts(asked, columns, firsts, context)
-    others = [key for key in keys if key not in found]
-    for start in range(0, len(others), MOST_PARTS):
-        part = others[start : start + MOST_PARTS]
+    alike: defaultdict[Any, list[PageKey]] = defaultdict(list)
+    for key in keys:
+        alike[key[1:]].append(key)
+    single: list[PageKey] = []
+    for (start, stop), group in alike.items():
+        if start is None and stop is None:
+            found |= await _from_one_place(asked, columns, group, context, _Shared.of(asked, None, None))
+        elif len(group) > MOST_PARTS:
+            shared = _shared(asked, start, stop, context)
+            found |= await _from_one_place(asked, columns, group, context, shared)
+        else:
+            single += group
+    for begin in range(0, len(single), MOST_PARTS):
+        part = single[begin : begin + MOST_PARTS]
         found |= dict(zip(part, await _from_cursors(asked, columns, part, context), strict=True))
     return [found[key] for key in keys]
 
 
-async def _firsts(
-    asked: RelatedPages, columns: Sequence[Any], keys: Sequence[PageKey], context: ReadContext
+@dataclass(frozen=True, eq=False)
+class _Shared:
+    """How pages from the same cursors are read.
+
+    Attributes:
+        page: finds the rows of each parent, one more than a page has.
+        behind: finds one row at the starting cursor or behind it; None without one.
+        beyond: finds one row at the stopping cursor or beyond it; None without one.
+    """
+
+    page: Lookup
+    behind: Lookup | None = None
+    beyond: Lookup | None = None
+
+    @classmethod
+    def of(cls, asked: RelatedPages, start: Nulls | None, stop: Nulls | None) -> _Shared:
+        """For cursors with NULLs at these places."""
+        if start is None and stop is None:
+            return cls(asked.lookup)
+        ahead = asked.walk(None, None).directed
+        back = ahead.backward()
+        limits: list[Any] = []
+        behind = beyond = None
+
+        def one(order: Keyset, condition: Any) -> Lookup:
+            where = (*asked.where, condition)
+            return replace(asked.lookup, where=where, order=order.order_terms, first=1)
+
+        if start is not None:
+            place = place_parameters("start", ahead, start)
+            limits.append(ahead.condition(place))
+            behind = one(back, back.condition(place, inclusive=True))
+        if stop is not None:
+            place = place_parameters("stop", ahead, stop)
+            limits.append(back.condition(place))
+            beyond = one(ahead, ahead.condition(place, inclusive=True))
+        return cls(replace(asked.lookup, where=(*asked.where, *limits)), behind, beyond)
+
+
+def _shared(asked: RelatedPages, start: Place | None, stop: Place | None, context: ReadContext) -> _Shared:
+    """Made once: lookups are told apart by the identity of their conditions."""
+    nulls = shape_of(start), shape_of(stop)
+    cache_key = ("shared pages", asked, nulls)
+    found = context.guards.statements.get(cache_key)
+    if found is None:
+        found = context.guards.statements[cache_key] = _Shared.of(asked, *nulls)
+    return found
+
+
+async def _from_one_place(
+    asked: RelatedPages,
+    columns: Sequence[Any],
+    keys: Sequence[PageKey],
+    context: ReadContext,
+    shared: _Shared,
 ) -> dict[PageKey, Found]:
+    """Pages of parents with the same cursors, or with none."""
+    _, start, stop = keys[0]
+    parents = [key for key, _, _ in keys]
     width = len(columns)
     selected = [*columns, *asked.order.values]
-    rows, matched = await fetch_rows(asked.lookup, selected, [key for key, _, _ in keys], context)
+    values = {**cursor_values("start", start or ()), **cursor_values("stop", stop or ())}
+    probed = [column.attribute for column in asked.target.key]
+
+    async def having(lookup: Lookup | None) -> set[Key]:
+        """The parents that have a row on the other side of a cursor."""
+        if lookup is None:
+            return set()
+        return set((await fetch_rows(lookup, probed, parents, context, values))[1])
+
+    with refusing_values(asked.walk(start, stop)):
+        rows, matched = await fetch_rows(shared.page, selected, parents, context, values)
+        behind, beyond = await having(shared.behind), await having(shared.beyond)
     groups: defaultdict[Key, list[Any]] = defaultdict(list)
     for row, key in zip(rows, matched, strict=True):
         groups[key].append(row[: len(selected)])
     walk = asked.walk(None, None)
     places = range(width, len(selected))
-    return {key: found_of(groups.get(key[0], ()), walk, places, len(selected)) for key in keys}
+    found: dict[PageKey, Found] = {}
+    for key in keys:
+        page = found_of(groups.get(key[0], ()), walk, places, len(selected))
+        sides = key[0] in behind, key[0] in beyond
+        before, after = sides[::-1] if asked.backward else sides
+        found[key] = replace(page, has_previous=page.has_previous or before, has_next=page.has_next or after)
+    return found
 
 
 async def _from_cursors(

@@ -79,8 +79,7 @@ class Naive:
 
     def __init__(self, sdl: str, cursors: Cursors) -> None:
         self._schema = build_schema(sdl)
-        self._cursors = cursors
-        self.told = cursors.told
+        self.cursors = cursors
 
     def answer(self, document: str, variables: dict[str, Any], site: int) -> ExecutionResult:
         """The result, with tokens for cursors."""
@@ -154,11 +153,11 @@ class Naive:
             raise invalid("size")
         behind, beyond, within = [], [], rows
         if after is not None:
-            place = whole.place(self._cursors.place(after, whole.order))
+            place = whole.place(self.cursors.place(after, whole.order))
             behind = [row for row in rows if whole.place(row.key) <= place]
             within = [row for row in within if whole.place(row.key) > place]
         if before is not None:
-            place = whole.place(self._cursors.place(before, whole.order))
+            place = whole.place(self.cursors.place(before, whole.order))
             beyond = [row for row in rows if whole.place(row.key) >= place]
             within = [row for row in within if whole.place(row.key) < place]
         backward = last is not None or (first is None and after is None and before is not None)

@@ -178,21 +178,12 @@ class NoteType:
     chapter: ChapterType | None
 
 
-@repository_type(RemarkRepository, name="StrictRemark")
-class StrictRemarkType:
-    """Its page is promised."""
-
-    id: auto
-    page: PageType
-
-
 @strawberry.type
 class Query:
     page: PageType | None = one()
     required_page: PageType = one()
     member: MemberType | None = one()
     chapter: ChapterType | None = one()
-    strict_remark: StrictRemarkType | None = one()
     pages: Connection[PageType] = connection()
     some_members: Connection[MemberType] | None = connection()
     all_members: list[MemberType] = many()

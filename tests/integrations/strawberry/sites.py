@@ -56,7 +56,7 @@ class Sites:
                 document.text, variable_values=document.variables, context_value=site
             )
             assert erased(found.errors) == errors, found.errors
-            assert self.naive.told(found.data) == data
+            assert self.naive.cursors.told(found.data) == data
         assert self.database.engine.sync_engine.pool.checkedout() == 0, "a connection was not returned"
         return errors
 

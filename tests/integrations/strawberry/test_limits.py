@@ -10,6 +10,7 @@ import strawberry
 from graphql import get_introspection_query
 from strawberry import relay
 from strawberry.extensions import DisableValidation, ParserCache, ValidationCache
+from strawberry.schema.exceptions import CannotGetOperationTypeError
 
 from batchrepo import DeclarationError
 from batchrepo.integrations.strawberry import Limits, ScopeExtension
@@ -255,6 +256,11 @@ async def test_an_invalid_query_is_validations_to_refuse(sqlite_store):
             result = await schema.execute(query)
         assert result.errors, query
         assert all("code" not in (error.extensions or {}) for error in result.errors), query
+
+
+async def test_an_operation_that_is_not_there_is_strawberrys_to_refuse(sqlite_store):
+    with pytest.raises(CannotGetOperationTypeError):
+        await make_schema(sqlite_store).execute("query A { albums { totalCount } }", operation_name="B")
 
 
 # --- settings -------------------------------------------------------------------------------------

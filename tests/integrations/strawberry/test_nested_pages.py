@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from batchrepo.strategies import related_pages
 from batchrepo.testing.counting import statement_counter
 from tests.criteria.rows import SITES
 from tests.integrations.strawberry.documents import Document
@@ -55,11 +56,8 @@ async def test_each_is_one_statement(sites: Sites):
         )
     assert result.errors is None
     roots = 2  # the members and their number
-    planned = (
-        1 + 1 + (1 + 1 + 1) + 1 + (1 + 1)
-    )  # early, its number, two remarks and a number; late, two remarks
-    later = 1 + 1 + (1 + 1 + 1)  # behind, its number, two remarks and a number
-    assert seen.count == roots + planned + later
+    early, late = 1 + 1 + (1 + 1 + 1), 1 + (1 + 1)  # pages, a number; remarks, remarks, a number
+    assert seen.count == roots + early + late + early  # what is behind the cursor is read as what is early
 
 
 async def test_equal_names_at_different_places_do_not_meet(sites: Sites):
@@ -82,3 +80,43 @@ async def test_a_variable_that_changes_between_two_operations(sites: Sites):
     for n in (1, 2, 0, None, 1):
         for included in (True, False, True):
             await sites.check(Document(document, {"n": n, "with": included}), 2)
+
+
+WINDOWS = (
+    "first: 1, after: $start",
+    "last: 1, after: $start",
+    "first: 1, before: $stop",
+    "last: 1, before: $stop",
+    "before: $stop",
+    "first: 1, after: $start, before: $stop",
+    "last: 1, after: $start, before: $stop",
+    "first: 1, after: $stop, before: $start",
+)
+
+
+@pytest.mark.parametrize(
+    ("parents", "relation", "kind"),
+    [
+        ("allMembers", "pages", "PageConnection"),
+        ("allMembers", "read", "PageConnection"),  # some pairs are linked twice
+        ("allPages", "labels", "LabelConnection"),
+        ("allPages", "chapters", "ChapterConnection"),
+        ("allChapters", "notes", "NoteConnection"),
+    ],
+)
+@pytest.mark.parametrize("parts", [50, 1])
+async def test_a_cursor_that_all_parents_share(
+    sites: Sites, monkeypatch: pytest.MonkeyPatch, parents: str, relation: str, kind: str, parts: int
+):
+    """Each has its own rows, and its own answer to whether there are more, on both sides of both cursors.
+
+    Few parents are read by a part of a statement for each, many together: as if these were many.
+    """
+    monkeypatch.setattr(related_pages, "MOST_PARTS", parts)
+    page = "totalCount edges { cursor } pageInfo { hasNextPage hasPreviousPage startCursor endCursor }"
+    windows = " ".join(f"w{i}: {relation}({window}) {{ {page} }}" for i, window in enumerate(WINDOWS))
+    document = f"query($start: String, $stop: String) {{ {parents} {{ {windows} }} }}"
+    texts = sites.cursors[1][kind]
+    ordered = sorted(texts, key=lambda text: sites.naive.cursors.meaning[text][1])
+    variables = {"start": ordered[len(ordered) // 4], "stop": ordered[-len(ordered) // 4]}
+    await sites.check(Document(document, variables), 1)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 import strawberry
-from sqlalchemy import ForeignKey, insert
+from sqlalchemy import ForeignKey, String, TypeDecorator, insert
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from strawberry import auto, relay
 
@@ -166,6 +166,11 @@ class ByHand:
         return await id.resolve_node(info, ensure_type=AlbumType)
 
     @strawberry.field
+    async def key(self, info: strawberry.Info, id: relay.GlobalID) -> str:  # noqa: A002
+        album = await id.resolve_node(info, ensure_type=AlbumType)
+        return AlbumType.resolve_id(album, info=info)
+
+    @strawberry.field
     async def by_key(self, info: strawberry.Info, key: int) -> AlbumType:
         return to_type(AlbumType, key)
 
@@ -179,6 +184,9 @@ async def test_a_resolver_of_the_users_finds_rows_by_ids_too(store):
         "duration": 2400415,
     }
     assert (await refusal(schema, query, id=gid("Album", "9999"))).extensions == {"code": "NOT_FOUND"}
+    assert await answer(
+        schema, query.replace("longer", "key").partition("{ id")[0] + "}", id=gid("Album", "7")
+    ) == {"key": "7"}
     with counting(store, 1):
         assert await answer(schema, "{ byKey(key: 1) { id } }") == {"byKey": {"id": gid("Album", "1")}}
 
@@ -366,6 +374,32 @@ def test_a_node_id_that_is_not_the_key_is_refused():
         @repository_type(AlbumRepository)
         class AlbumType(relay.Node):
             title: relay.NodeID[str]
+
+
+class Opaque(TypeDecorator):
+    impl = String
+
+    @property
+    def python_type(self):
+        return Opaque
+
+
+class Thing(Base):
+    __tablename__ = "thing"
+    id: Mapped[Any] = mapped_column(Opaque, primary_key=True)
+
+
+def test_a_key_that_has_no_text_is_refused():
+    class ThingRepository(Repository[Thing]):
+        pass
+
+    with pytest.raises(
+        DeclarationError, match=r"ThingType is a relay\.Node, but values of Thing\.id cannot be put"
+    ):
+
+        @repository_type(ThingRepository)
+        class ThingType(relay.Node):
+            pass
 
 
 def test_a_node_has_its_global_id_where_the_column_would_be():

@@ -13,7 +13,7 @@ import strawberry
 from fastapi import FastAPI
 from graphql import GraphQLError, OperationDefinitionNode
 from sqlalchemy import event, update
-from strawberry import auto
+from strawberry import auto, relay
 from strawberry.extensions import FieldExtension, MaskErrors, ParserCache, SchemaExtension, ValidationCache
 from strawberry.fastapi import GraphQLRouter
 from strawberry.permission import BasePermission
@@ -229,7 +229,26 @@ class Known(BasePermission):
 
 
 @strawberry.type
+class Spoiling:
+    number: int
+
+    @strawberry.field
+    async def spoil(self, info: strawberry.Info) -> int:
+        (await AlbumRepository(scope_of(info)).get(1)).title = "Never saved"
+        return self.number
+
+
+@strawberry.type
 class Subscription:
+    @strawberry.subscription
+    async def spoiling(self) -> AsyncIterator[Spoiling]:
+        yield Spoiling(number=1)
+        yield Spoiling(number=2)
+
+    @strawberry.subscription
+    async def broken(self) -> AsyncIterator[int]:
+        return 3
+
     @strawberry.subscription(permission_classes=[Known])
     async def guarded(self, info: strawberry.Info, id: int) -> AsyncIterator[int]:  # noqa: A002
         yield (await AlbumRepository(scope_of(info)).get(id)).id
@@ -306,6 +325,24 @@ async def test_changes_that_nobody_saves_are_an_error_of_a_subscription_too(sqli
     assert results[0].data == {"changed": 1}
     assert [error.extensions for error in results[1].errors] == [{"code": "INTERNAL"}]
     assert len(results) == 2
+
+
+async def test_they_are_an_error_of_the_event_in_whose_fields_they_were_made(sqlite_store):
+    query = "subscription { spoiling { number spoil } }"
+    first, second = [r async for r in await subscribing(sqlite_store).subscribe(query)]
+    for result in (first, second):
+        assert result.data is None
+        assert [error.extensions for error in result.errors] == [{"code": "INTERNAL"}]
+    plain = [
+        r.data
+        async for r in await subscribing(sqlite_store).subscribe("subscription { spoiling { number } }")
+    ]
+    assert plain == [{"spoiling": {"number": 1}}, {"spoiling": {"number": 2}}]
+
+
+async def test_a_subscription_that_is_no_stream_is_an_error_of_graphql(sqlite_store):
+    (result,) = [r async for r in await subscribing(sqlite_store).subscribe("subscription { broken }")]
+    assert "AsyncIterable" in result.errors[0].message
 
 
 async def test_a_stream_that_is_given_up_ends_its_generator_and_scopes(store):
@@ -422,7 +459,7 @@ class Timing(SchemaExtension):
 
 
 @repository_type(ArtistRepository, name="Guarded")
-class GuardedType:
+class GuardedType(relay.Node):
     name: auto
     albums: Connection[ChangingAlbumType]
 
@@ -498,7 +535,7 @@ async def test_exception_handlers_of_the_schema_are_asked(store):
     )
     query = """query($id: Int!) {
       artist(id: $id) { __typename ... on Guarded { name albums(first: 1) { edges { node { title } } } } ... on Missing { told } }
-      artists(first: 2) { edges { node { name albums(first: 1) { totalCount edges { node { title artist { name } } } } } } }
+      artists(first: 2) { edges { node { id name albums(first: 1) { totalCount edges { node { title artist { name } } } } } } }
     }"""
     with counting(store, 6):
         data = await answer(schema, query, id=1)
@@ -507,7 +544,8 @@ async def test_exception_handlers_of_the_schema_are_asked(store):
         "name": "AC/DC",
         "albums": {"edges": [{"node": {"title": "For Those About To Rock We Salute You"}}]},
     }
-    assert data["artists"]["edges"][1]["node"]["albums"]["totalCount"] == 2
+    second = data["artists"]["edges"][1]["node"]
+    assert (second["id"], second["albums"]["totalCount"]) == (relay.to_base64("Guarded", 1), 2)
     missing = (await answer(schema, query, id=9999))["artist"]
     assert missing == {"__typename": "Missing", "told": "Artist has no row for key 9999."}
 

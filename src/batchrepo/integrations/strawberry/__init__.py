@@ -19,23 +19,31 @@ from batchrepo.integrations.extras import require
 require("strawberry", name="Strawberry", extra="strawberry")
 
 # The check comes first.
+from batchrepo.integrations.strawberry.checking import check_schema  # noqa: E402
 from batchrepo.integrations.strawberry.connections import Connection, Edge  # noqa: E402
 from batchrepo.integrations.strawberry.declaring import repository_type  # noqa: E402
 from batchrepo.integrations.strawberry.extension import ScopeExtension  # noqa: E402
+from batchrepo.integrations.strawberry.fields import attribute, related  # noqa: E402
 from batchrepo.integrations.strawberry.limits import Limits  # noqa: E402
 from batchrepo.integrations.strawberry.objects import field, to_type  # noqa: E402
 from batchrepo.integrations.strawberry.roots import connection, many, one  # noqa: E402
+from batchrepo.integrations.strawberry.scalars import BigInt, Duration  # noqa: E402
 from batchrepo.integrations.strawberry.scopes import scope_of  # noqa: E402
 
 __all__ = [
+    "BigInt",
     "Connection",
+    "Duration",
     "Edge",
     "Limits",
     "ScopeExtension",
+    "attribute",
+    "check_schema",
     "connection",
     "field",
     "many",
     "one",
+    "related",
     "repository_type",
     "scope_of",
     "to_type",

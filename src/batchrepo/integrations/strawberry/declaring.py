@@ -13,189 +13,254 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import inspect
+import re
 import sys
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar, get_args, get_origin
 
 import strawberry
 from strawberry import relay
 from strawberry.annotation import StrawberryAnnotation
 from strawberry.types.auto import StrawberryAuto
 from strawberry.types.field import StrawberryField
+from strawberry.types.private import is_private
 
-from batchrepo.declare.computed import Aggregate, Computed, Expression, Fetched, Top
-from batchrepo.errors import DeclarationError, did_you_mean
-from batchrepo.integrations.strawberry.connections import page_arguments
-from batchrepo.integrations.strawberry.members import MARK, Member, Related, RepositoryType, Value
+from batchrepo.errors import DeclarationError
+from batchrepo.integrations.strawberry.fields import RepositoryField
+from batchrepo.integrations.strawberry.members import MARK, Related, RepositoryType, Value
 from batchrepo.integrations.strawberry.nodes import is_node_id, make_node
-from batchrepo.integrations.strawberry.resolving import (
-    Resolver,
-    arguments_of,
-    related_resolver,
-    value_resolver,
-)
-from batchrepo.integrations.strawberry.scalars import annotation_of_column, annotation_of_computed
-from batchrepo.integrations.strawberry.shapes import shape_of
+from batchrepo.integrations.strawberry.scalars import automatic
+from batchrepo.integrations.strawberry.sources import read_member
 from batchrepo.mapping import entity_info
-from batchrepo.plan.read import AggregateField, ColumnField, FetchedField
+from batchrepo.mapping.entity import shown
+from batchrepo.repository import Repository
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-    from strawberry.types.arguments import StrawberryArgument
-
-    from batchrepo.mapping import EntityInfo
-    from batchrepo.repository import Repository
+    from batchrepo.integrations.strawberry.members import Member
 
 T = TypeVar("T")
 
 
-class RepositoryField(StrawberryField):
-    """A field whose value is read by the plan.
-
-    Attributes:
-        member: what is read.
-    """
-
-    member: Member
-
-    def __copy__(self) -> RepositoryField:
-        copied = super().__copy__()
-        copied.member = self.member
-        return copied
-
-    @property
-    def is_basic_field(self) -> bool:
-        """Whether the value is an attribute of its object, and nothing else."""
-        return False
-
-    @property
-    def is_async(self) -> bool:
-        """Whether it may have to be awaited, which extensions of the field ask."""
-        return True
-
-    @property
-    def arguments(self) -> list[StrawberryArgument]:
-        """The arguments in GraphQL."""
-        if self._arguments is None:
-            paged = isinstance(self.member, Related) and shape_of(self.resolve_type()).paged
-            self._arguments = page_arguments() if paged else []
-        return self._arguments
-
-    @arguments.setter
-    def arguments(self, value: list[StrawberryArgument]) -> None:
-        self._arguments = value
-
-    @cached_property
-    def resolver(self) -> Resolver:
-        """Gives the value, as graphql-core asks for it."""
-        if isinstance(self.member, Value):
-            return value_resolver(self.member.name)
-        return related_resolver(self.member, shape_of(self.resolve_type()))
-
-    def get_result(self, source: Any, info: Any, args: list[Any], kwargs: Any) -> Any:
-        """The value, where the field has permissions or extensions, which Strawberry asks first."""
-        raw = info._raw_info
-        return self.resolver(source, raw, **(arguments_of(raw) if self.arguments else {}))
-
-
 def repository_type(
-    repository: type[Repository[Any]], *, name: str | None = None, description: str | None = None
+    repository: type[Repository[Any]],
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    directives: Sequence[object] = (),
 ) -> Callable[[type[T]], type[T]]:
     """Make a Strawberry type of a class that lists what is public of a repository's rows.
+
+    A field is what has its name: a column, a computed attribute of the repository, a relation, a hybrid. Its type is
+    ``auto``, or one that fits what is read; relations name a type of their own. ``attribute(...)`` and ``related(...)``
+    are for fields under another name. One that is ``strawberry.Private`` is not public, but may be required by
+    resolvers of one's own: see `field`.
+
+    A class may inherit from other types: their fields are then read from this repository.
 
     Args:
         repository: reads the rows; its computed attributes may be listed.
         name: of the type in GraphQL. Default: the name of the class, without ``Type`` at its end.
         description: of the type. Default: the class's docstring.
+        directives: of the type, as ``strawberry.type`` takes them.
 
     Raises:
-        DeclarationError: a name is neither a column, a computed attribute nor a relation.
+        DeclarationError: a name is neither a column, a computed attribute nor a relation, or a type does not fit.
+            Types with names that are not known yet are checked when the schema is made.
     """
+    given: Any = repository
+    if not isinstance(given, type) or not issubclass(given, Repository):
+        raise DeclarationError(
+            f"@repository_type expects a repository class, such as AlbumRepository; got {shown(repository)}."
+        )
 
     def decorate(cls: type[T]) -> type[T]:
-        entity = entity_info(repository.entity_class)
-        namespace = sys.modules[cls.__module__].__dict__
-        members: dict[str, Member] = {}
+        reader = _Reader(cls, repository)
         if issubclass(cls, relay.Node):
-            make_node(cls, entity)
-        annotations: dict[str, StrawberryAnnotation] = {}
-        for attribute, annotation in list(inspect.get_annotations(cls).items()):
-            if isinstance(cls.__dict__.get(attribute), StrawberryField):
-                continue
-            member = _member(cls, attribute, entity, repository)
-            if is_node_id(annotation):
-                members[attribute] = member
-                continue
-            field = RepositoryField(python_name=attribute)
-            field.member = members[attribute] = member
-            kind = _automatic(member, cls) if _is_auto(annotation, namespace) else annotation
-            field.type_annotation = annotations[attribute] = StrawberryAnnotation(kind, namespace=namespace)
-            setattr(cls, attribute, field)
-        text = description or (
-            cls.__doc__ if cls.__doc__ and not cls.__doc__.startswith(f"{cls.__name__}(") else None
+            make_node(cls, reader.entity)
+        reader.read()
+        text = description or _docstring(cls)
+        made = strawberry.type(
+            cls, name=name or cls.__name__.removesuffix("Type"), description=text, directives=directives
         )
-        made = strawberry.type(cls, name=name or cls.__name__.removesuffix("Type"), description=text)
-        for strawberry_field in made.__strawberry_definition__.fields:  # type: ignore[attr-defined]
-            # dataclasses put the annotation's text here, which knows nothing of its module.
-            if strawberry_field.python_name in annotations:
-                strawberry_field.type_annotation = annotations[strawberry_field.python_name]
-        setattr(made, MARK, RepositoryType(made, repository, entity, members))
+        reader.adopt(made.__strawberry_definition__.fields)  # type: ignore[attr-defined]
+        setattr(made, MARK, RepositoryType(made, repository, reader.entity, reader.members))
         return made
 
     return decorate
 
 
-def _member(cls: type[Any], name: str, entity: EntityInfo, repository: type[Repository[Any]]) -> Member:
-    column = entity.columns.get(name) or entity.expressions.get(name)
-    if column is not None:
-        return Value(name, ColumnField(name, column.attribute, column))
-    relation = entity.relations.get(name)
-    if relation is not None:
-        return Related(name, relation, relation.many)
-    computed = getattr(repository, name, None)
-    match computed:
-        case Expression(expression=sql):
-            return Value(name, ColumnField(name, sql, None))
-        case Aggregate():
-            return Value(name, AggregateField(name, computed))
-        case Fetched():
-            return Value(name, FetchedField(name, computed))
-        case Top(relation=relation):
-            return Related(
-                name, relation, not computed.single, computed.where, computed.order, computed.first
-            )
-    known = [*entity.columns, *entity.relations, *_computed_names(repository), *entity.expressions]
-    raise DeclarationError(
-        f"{cls.__name__}.{name}: {entity.name} has no attribute {name!r}, and {repository.__name__} computes none."
-        f"{did_you_mean(name, known)} Write a resolver of your own with @strawberry.field."
-    )
+class _Reader:
+    """Reads one class.
 
+    Attributes:
+        entity: whose rows it shows.
+        members: what is read for its fields.
+    """
 
-def _computed_names(repository: type[Repository[Any]]) -> list[str]:
-    return [name for name in dir(repository) if isinstance(getattr(repository, name, None), Computed)]
-
-
-def _is_auto(annotation: Any, namespace: dict[str, Any]) -> bool:
-    if isinstance(annotation, str):
-        found = namespace.get(annotation.rpartition(".")[2])
-        return annotation.endswith("auto") and isinstance(found or strawberry.auto, StrawberryAuto)
-    return isinstance(annotation, StrawberryAuto)
-
-
-def _automatic(member: Member, cls: type[Any]) -> Any:
-    where = f"{cls.__name__}.{member.name}"
-    match member:
-        case Value(field=ColumnField(column=column)) if column is not None:
-            return annotation_of_column(column, where)
-        case Value():
-            return annotation_of_computed(member.field, where)
-        case Related():
+    def __init__(self, cls: type[Any], repository: type[Repository[Any]]) -> None:
+        if getattr(repository, "entity_class", None) is None:
             raise DeclarationError(
-                f"{where} leads to {member.relation.target.name}, of which there may be several types. "
-                f'Name one: {member.name}: "{member.relation.target.name}Type".'
+                f"@repository_type: {repository.__name__} does not name its entity. "
+                f"Write class {repository.__name__}(Repository[Album])."
+            )
+        self.entity = entity_info(repository.entity_class)
+        self.members: dict[str, Member] = {}
+        self._types: dict[str, StrawberryAnnotation] = {}
+        self._cls = cls
+        self._repository = repository
+        self._namespace = sys.modules[cls.__module__].__dict__
+
+    def read(self) -> None:
+        """Make fields of the annotations of the class itself."""
+        annotations = dict(inspect.get_annotations(self._cls))
+        for name, annotation in annotations.items():
+            given = self._cls.__dict__.get(name)
+            if _is_class_variable(annotation):
+                continue
+            kind = self._evaluated(annotation)
+            if is_private(kind) or is_node_id(annotation):
+                self._private(name)
+                continue
+            if get_origin(kind) is Annotated and any(isinstance(m, StrawberryField) for m in get_args(kind)):
+                kind, given = self._split(name, kind, given)
+            elif not isinstance(kind, StrawberryAuto):
+                kind = annotation
+            if isinstance(given, StrawberryField) and not _is_plain(given):
+                continue
+            annotations[name] = self._field(name, kind, given)
+        self._cls.__annotations__ = annotations
+
+    def _field(self, name: str, kind: Any, given: Any) -> Any:
+        """Put a field on the class; gives its annotation."""
+        where = f"{self._cls.__name__}.{name}"
+        if given is not None and not isinstance(given, StrawberryField):
+            raise DeclarationError(
+                f"{where} has the value {given!r:.100}, but it is read from the database. Leave the value away."
+            )
+        if name in self._cls.__dict__ and given is None:
+            raise DeclarationError(
+                f"{where} has the value None, but it is read from the database. Leave the value away; None is allowed "
+                f"by the type: {name}: ... | None."
+            )
+        field = self._own(name, given)
+        if isinstance(kind, StrawberryAuto):
+            kind = self._automatic(field)
+        field.type_annotation = StrawberryAnnotation(kind, namespace=self._namespace)
+        self._types[name] = field.type_annotation
+        setattr(self._cls, name, field)
+        return kind
+
+    def _own(self, name: str, given: StrawberryField | None) -> RepositoryField:
+        """The field of this class for what it, or a class that it inherits from, declares."""
+        if isinstance(given, RepositoryField):
+            field = copy.copy(given)
+        else:
+            field = _converted(given) if given is not None else RepositoryField()
+        field.python_name = name
+        field.where = f"{self._cls.__name__}.{name}"
+        field.member = read_member(field.where, name, field.source, self.entity, self._repository)
+        self.members[name] = field.member
+        return field
+
+    def adopt(self, fields: list[StrawberryField]) -> None:
+        """Let the fields that are inherited be read from this repository, and check what can be checked now."""
+        for index, field in enumerate(fields):
+            name = field.python_name
+            if name not in self.members and _is_plain(field):
+                own = self._own(name, field)
+                own.type_annotation, own.origin = field.type_annotation, field.origin
+                own._arguments = None
+                fields[index] = own
+        for field in fields:
+            if field.python_name in self._types:
+                # Strawberry puts what it could resolve here, which is nothing where a name is not known yet.
+                field.type_annotation = self._types[field.python_name]
+            if isinstance(field, RepositoryField):
+                field.check(early=True)
+            for required in getattr(field, "requires", ()):
+                self._require(field, required)
+
+    def _private(self, name: str) -> None:
+        if name not in self._cls.__dict__:
+            where = f"{self._cls.__name__}.{name}"
+            self.members[name] = read_member(where, name, None, self.entity, self._repository)
+
+    def _require(self, field: StrawberryField, name: str) -> None:
+        where = f"{self._cls.__name__}.{field.python_name}: requires="
+        if name not in self.members:
+            self.members[name] = read_member(where, name, None, self.entity, self._repository)
+        if not isinstance(self.members[name], Value):
+            raise DeclarationError(
+                f"{where} names {name}, a relation. It takes columns and computed attributes; load relations in the "
+                f"resolver with scope_of(info).related(...)."
             )
 
+    def _automatic(self, field: RepositoryField) -> Any:
+        member = field.member
+        if isinstance(member, Related):
+            target = member.relation.target.name
+            raise DeclarationError(
+                f"{field.where} leads to {target}, of which there may be several types. "
+                f'Name one: {member.name}: "{target}Type".'
+            )
+        return automatic(member.field, field.where)
 
-__all__ = ["RepositoryField", "repository_type"]
+    def _evaluated(self, annotation: Any) -> Any:
+        """The annotation without quotes; as it is where it names what is not known yet."""
+        if not isinstance(annotation, str):
+            return annotation
+        if annotation in ("auto", "strawberry.auto") and annotation not in self._namespace:
+            return strawberry.auto  # imported for type checkers only
+        try:
+            return StrawberryAnnotation(annotation, namespace=self._namespace).evaluate()
+        except (NameError, TypeError, KeyError):
+            return annotation
+
+    def _split(self, name: str, kind: Any, given: Any) -> tuple[Any, Any]:
+        """The type and the field of ``Annotated[type, strawberry.field(...)]``."""
+        first, *metadata = get_args(kind)
+        fields = [item for item in metadata if isinstance(item, StrawberryField)]
+        if len(fields) > 1 or isinstance(given, StrawberryField):
+            raise DeclarationError(
+                f"{self._cls.__name__}.{name} has several fields. Give it one: in Annotated, or as its value."
+            )
+        rest = tuple(item for item in metadata if not isinstance(item, StrawberryField))
+        return (Annotated[(first, *rest)] if rest else first), fields[0]
+
+
+def _is_class_variable(annotation: Any) -> bool:
+    if isinstance(annotation, str):
+        return re.match(r"(\w+\.)?ClassVar\b", annotation) is not None
+    return annotation is ClassVar or get_origin(annotation) is ClassVar
+
+
+def _is_plain(field: StrawberryField) -> bool:
+    """Whether nothing but its name and its type says where a field's value comes from."""
+    return type(field) in (StrawberryField, RepositoryField) and field.base_resolver is None
+
+
+def _converted(field: StrawberryField) -> RepositoryField:
+    """A field of Strawberry's own, with all that it says of itself, as one that is read."""
+    if field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING:
+        raise DeclarationError(
+            f"{field.python_name or 'A field'} has a default, but it is read from the database. Leave it away."
+        )
+    found = RepositoryField(
+        graphql_name=field.graphql_name,
+        description=field.description,
+        deprecation_reason=field.deprecation_reason,
+        directives=field.directives,
+        metadata=field.metadata,
+        extensions=field.extensions,
+    )
+    found.permission_classes = list(field.permission_classes)
+    return found
+
+
+def _docstring(cls: type[Any]) -> str | None:
+    text = cls.__dict__.get("__doc__")
+    return inspect.cleandoc(text) if text and not text.startswith(f"{cls.__name__}(") else None

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from graphql import GraphQLError
 from sqlalchemy.exc import SQLAlchemyError
+from strawberry.exceptions import StrawberryException
 from strawberry.relay import GlobalIDValueError
 
-from batchrepo.errors import BatchRepoError, InvalidCursor
+from batchrepo.errors import BatchRepoError, DeclarationError, InvalidCursor
 from batchrepo.integrations.outcomes import GENERAL, Outcome, outcome_of
 from batchrepo.integrations.strawberry.limits import of_text
 
@@ -58,3 +59,13 @@ def _told(error: GraphQLError, outcome: Outcome, **more: Any) -> GraphQLError:
         original_error=error.original_error,
         extensions={**(error.extensions or {}), "code": outcome.code, **more},
     )
+
+
+class SchemaMistake(DeclarationError, StrawberryException):
+    """A DeclarationError that is found while Strawberry makes a schema, which lets only its own errors through."""
+
+    exception_source = None  # pyright: ignore[reportAssignmentType]
+
+    def __init__(self, message: str) -> None:
+        DeclarationError.__init__(self, message)
+        self.message = message

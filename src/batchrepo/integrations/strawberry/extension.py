@@ -9,7 +9,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from strawberry.extensions import SchemaExtension
 from strawberry.types.graphql import OperationType
 
-from batchrepo.errors import BatchRepoError
+from batchrepo.errors import BatchRepoError, DeclarationError
+from batchrepo.integrations.strawberry.checking import check_schema
 from batchrepo.integrations.strawberry.documents import documents_of
 from batchrepo.integrations.strawberry.errors import type_errors, typed_as_graphql
 from batchrepo.integrations.strawberry.limits import Limits
@@ -119,6 +120,10 @@ class ScopeExtension(SchemaExtension):
     async def on_execute(self) -> AsyncIterator[None]:
         """Open the scope, run the operation, close the scope."""
         context = self.execution_context
+        try:
+            check_schema(context.schema, self._database)
+        except DeclarationError as error:
+            raise typed_as_graphql(error) from error
         prepare(context.schema)
         scopes = self._scopes = Scopes(self._database, context.context, self._context, self._look_ahead)
         if context.operation_type is OperationType.SUBSCRIPTION:

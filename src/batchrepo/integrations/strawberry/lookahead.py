@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from graphql.language import FieldNode, FragmentSpreadNode, VariableNode
 
 from batchrepo.bounded import Bounded
+from batchrepo.integrations.strawberry.arguments import NOTHING, Arguments, read_arguments
 from batchrepo.integrations.strawberry.planning import ConnectionSelection, Planning
 from batchrepo.integrations.strawberry.remembered import Remembered
 from batchrepo.integrations.strawberry.scopes import running
@@ -27,16 +28,13 @@ if TYPE_CHECKING:
 VALUES = 64
 """How many plans are remembered for one place in a document, each for other values of variables."""
 
+_Found: TypeAlias = "tuple[ReadPlan, ConnectionSelection | None]"
+
 
 class Lookahead:
-    """Plans for what queries select, made once for each place in a document, as long as somebody keeps the document.
+    """Plans for what queries select, made once for each place in a document, as long as somebody keeps the document."""
 
-    Args:
-        reading: of the Database.
-    """
-
-    def __init__(self, reading: Reading) -> None:
-        self._reading = reading
+    def __init__(self) -> None:
         # Plans hold parts of a document, but never the operation, which would keep itself alive then.
         self._operations: Remembered[OperationDefinitionNode, dict[Any, _Place]] = Remembered()
         self._flat: WeakValueDictionary[Any, ReadPlan] = WeakValueDictionary()
@@ -51,45 +49,71 @@ class Lookahead:
             target: the type of the objects.
             nodes: the field.
         """
-        plan, _ = self._planned(info, target, nodes, connection=False)
+        return self.of_several(info, target, [nodes])
+
+    def of_several(
+        self, info: ResolveInfo, target: GraphQLObjectType, groups: Sequence[Sequence[FieldNode]]
+    ) -> ReadPlan:
+        """As `of_objects`, for objects that several fields lead to, which are then read together."""
+        plan, _ = self._planned(info, target, groups, connection=False)
         return plan
 
     def of_connection(
         self, info: ResolveInfo, target: GraphQLObjectType, nodes: Sequence[FieldNode]
     ) -> tuple[ReadPlan, ConnectionSelection]:
         """What is read for the rows of a connection, and what else of it is selected."""
-        plan, selected = self._planned(info, target, nodes, connection=True)
+        plan, selected = self._planned(info, target, [nodes], connection=True)
         assert selected is not None
         return plan, selected
+
+    def arguments(self, info: ResolveInfo, given: dict[str, Any], repository: type[Any]) -> Arguments:
+        """The arguments of the field that is resolved: the same object for all of its parents, which share a batch.
+
+        Raises:
+            InvalidArgument: one cannot be used.
+        """
+        if not given:
+            return NOTHING
+        operation = running(info.field_name)
+        key = ("arguments", id(info.parent_type), id(info.field_nodes[0]))
+        found: Arguments | None = operation.kept.get(key)
+        if found is None:
+            field = info.parent_type.fields[info.field_name]
+            found = operation.kept[key] = read_arguments(field, given, repository, operation.scope)
+        return found
 
     def _planned(
         self,
         info: ResolveInfo,
         target: GraphQLObjectType,
-        nodes: Sequence[FieldNode],
+        groups: Sequence[Sequence[FieldNode]],
         *,
         connection: bool,
-    ) -> tuple[ReadPlan, ConnectionSelection | None]:
-        deep = running(info.field_name).look_ahead
-        key = (deep, id(target), *map(id, nodes))
+    ) -> _Found:
+        operation = running(info.field_name)
+        key = (operation.look_ahead, id(target), *(tuple(map(id, nodes)) for nodes in groups))
+        known: _Found | None = operation.kept.get(key)
+        if known is not None:
+            return known
         places = self._operations.get(info.operation)
         if places is None:
             places = self._operations[info.operation] = {}
         place = places.get(key)
         if place is None:
-            place = places[key] = _Place(info, target, nodes)
+            place = places[key] = _Place(info, target, groups)
         values = place.values(info)
         found = place.plans.get(values) if values is not None else None
         if found is None:
             selections = Selections(info)
-            planning = Planning(selections, self._reading.catalog, deep=deep)
+            planning = Planning(selections, operation.scope, deep=operation.look_ahead)
             if connection:
-                selected = ConnectionSelection(selections, target, nodes)
+                selected = ConnectionSelection(selections, target, groups[0])
                 found = planning.plan(selected.node_type, selected.nodes), selected
             else:
-                found = self._shared(planning.plan(target, [nodes])), None
-            if values is not None:
+                found = self._shared(planning.plan(target, groups)), None
+            if values is not None and not planning.scoped:
                 place.plans[values] = found
+        operation.kept[key] = found
         return found
 
     def _shared(self, plan: ReadPlan) -> ReadPlan:
@@ -108,10 +132,13 @@ class _Place:
         plans: by the values of the variables that are used below it.
     """
 
-    def __init__(self, info: ResolveInfo, target: GraphQLObjectType, nodes: Sequence[FieldNode]) -> None:
-        self.plans: Bounded[Any, tuple[ReadPlan, ConnectionSelection | None]] = Bounded(VALUES)
+    def __init__(
+        self, info: ResolveInfo, target: GraphQLObjectType, groups: Sequence[Sequence[FieldNode]]
+    ) -> None:
+        self.plans: Bounded[Any, _Found] = Bounded(VALUES)
+        nodes = tuple(node for group in groups for node in group)
         # What is referenced keeps its identity, by which the place is found.
-        self._parts = (target, info.fragments, tuple(nodes))
+        self._parts = (target, info.fragments, nodes)
         self._variables = tuple(sorted(_variables_below(info, nodes)))
 
     def values(self, info: ResolveInfo) -> tuple[Any, ...] | None:
@@ -167,7 +194,7 @@ def lookahead_of(reading: Reading) -> Lookahead:
     """The look-ahead of a Database."""
     found = _known.get(reading)
     if found is None:
-        found = _known[reading] = Lookahead(reading)
+        found = _known[reading] = Lookahead()
     return found
 
 

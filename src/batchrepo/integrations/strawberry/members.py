@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from batchrepo.declare.computed import Top
     from batchrepo.declare.orders import OrderTerm
     from batchrepo.mapping import EntityInfo, RelationInfo
     from batchrepo.plan.read import Field
@@ -38,6 +39,7 @@ class Related:
         where: conditions on them.
         order: of them; empty for the relation's own.
         first: at most so many, or None.
+        declared: the ``top`` or ``latest`` that it is, which callers can neither filter nor sort; or None.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Related:
     where: tuple[Any, ...] = ()
     order: tuple[OrderTerm, ...] = ()
     first: int | None = None
+    declared: Top[Any] | None = None
 
 
 Member: TypeAlias = Value | Related
@@ -60,7 +63,8 @@ class RepositoryType:
         cls: the class with the fields.
         repository: reads its rows.
         entity: of the rows.
-        members: what is read for its fields, by their names in Python.
+        members: what is read for its fields, by their names in Python; also for what is not public, but required by
+            resolvers.
     """
 
     cls: type[Any]

@@ -37,6 +37,7 @@ from batchrepo.integrations.strawberry.members import KEY, repository_type_of
 from batchrepo.integrations.strawberry.planning import local_name
 from batchrepo.integrations.strawberry.resolving import load_object
 from batchrepo.integrations.strawberry.scopes import running
+from batchrepo.mapping.keys import key_values
 from batchrepo.plan.read import ColumnField
 from batchrepo.repository.planned import Planned
 
@@ -120,11 +121,6 @@ class IdField(StrawberryField):
     reads: tuple[ColumnField, ...]
     texts: KeyTexts
 
-    def __copy__(self) -> IdField:
-        copied = super().__copy__()
-        copied.reads, copied.texts = self.reads, self.texts
-        return copied
-
     @property
     def is_basic_field(self) -> bool:
         """It is not: it is made of others."""
@@ -198,8 +194,12 @@ def is_node_id(annotation: Any) -> bool:
     )
 
 
-def _resolve_id(field: IdField, _: type[Any], root: Any, **__: Any) -> str:
-    return field.texts.text(root.__dict__[read.name] for read in field.reads)
+def _resolve_id(field: IdField, cls: Any, root: Any, **_: Any) -> str:
+    values = root.__dict__
+    if KEY in values:
+        entity = cls.__batchrepo_type__.entity
+        return field.texts.text(key_values(entity.name, entity.key, values[KEY]))
+    return field.texts.text(values[read.name] for read in field.reads)
 
 
 def _resolve_nodes(

@@ -84,13 +84,9 @@ class RequiringField(StrawberryField):
 
 
 @overload
-def field(resolver: Callable[..., Any], *, requires: Sequence[str] = (), **options: Any) -> Any: ...
-
-
+def field(resolver: None = None, *, requires: Sequence[str] = (), **options: Any) -> RequiringField: ...
 @overload
-def field(*, requires: Sequence[str] = (), **options: Any) -> Callable[[Callable[..., Any]], Any]: ...
-
-
+def field(resolver: Callable[..., Any], *, requires: Sequence[str] = (), **options: Any) -> Any: ...
 def field(resolver: Callable[..., Any] | None = None, *, requires: Sequence[str] = (), **options: Any) -> Any:
     """As ``strawberry.field``, for a resolver that needs columns of its object.
 
@@ -102,7 +98,8 @@ def field(resolver: Callable[..., Any] | None = None, *, requires: Sequence[str]
 
     Args:
         resolver: the function.
-        requires: the names of the type's fields that it reads from ``self``; they are read with the rest.
+        requires: the names of columns and computed attributes that it reads from ``self``; they are read with the
+            rest. The type need not show them: one that is ``strawberry.Private[...]`` is there for type checkers.
         options: those of ``strawberry.field``, such as ``name`` and ``description``.
 
     Raises:

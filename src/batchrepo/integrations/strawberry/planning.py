@@ -8,10 +8,10 @@ from graphql import get_argument_values
 
 from batchrepo.declare.computed import Aggregate
 from batchrepo.declare.orders import parse_order
-from batchrepo.errors import InvalidArgument
+from batchrepo.integrations.strawberry.arguments import NOTHING, Arguments, read_arguments
 from batchrepo.integrations.strawberry.members import Related, RepositoryType, Value, repository_type_of
-from batchrepo.integrations.strawberry.selections import Selections, field_of, object_type_of
-from batchrepo.plan.pages import read_request
+from batchrepo.integrations.strawberry.selections import DEFINITION, Selections, field_of, object_type_of
+from batchrepo.integrations.strawberry.shapes import shape_of
 from batchrepo.plan.read import ColumnField, Include, PageSpec, ReadPlan
 
 if TYPE_CHECKING:
@@ -20,12 +20,10 @@ if TYPE_CHECKING:
     from graphql import GraphQLField, GraphQLObjectType
     from graphql.language import FieldNode
 
-    from batchrepo.declare.repository_info import Catalog
     from batchrepo.mapping import ColumnInfo, RelationInfo
+    from batchrepo.plan.pages import PageRequest
     from batchrepo.plan.read import Field
-
-DEFINITION = "strawberry-definition"
-"""Under which name Strawberry keeps its own field or type in the extensions of graphql-core's."""
+    from batchrepo.scope import Scope
 
 
 def slot_of(node: FieldNode) -> str:
@@ -54,14 +52,18 @@ class Planning:
 
     Args:
         selections: of the operation.
-        catalog: of the Database.
+        scope: where is read.
         deep: whether relations are read too; else only the columns that lead to them.
+
+    Attributes:
+        scoped: whether a plan has conditions that hold in this scope only.
     """
 
-    def __init__(self, selections: Selections, catalog: Catalog, *, deep: bool) -> None:
+    def __init__(self, selections: Selections, scope: Scope, *, deep: bool) -> None:
         self.selections = selections
-        self.catalog = catalog
+        self.scope = scope
         self.deep = deep
+        self.scoped = False
 
     def plan(self, object_type: GraphQLObjectType, objects: Sequence[Sequence[FieldNode]]) -> ReadPlan:
         """What is read for objects of a repository type.
@@ -101,57 +103,71 @@ class Planning:
         assert target is not None
         if not self.deep:
             return local_fields(related.relation)
-        if type_of(target) is None:
-            return self._connection(related, field, target, group)
-        plan = self.plan(target, [group])
+        paged = type_of(target) is None
+        try:
+            asked = self._asked(related, field, group[0])
+            request = asked.request(None, self._sizes(related)) if paged else None
+        except Exception:  # noqa: BLE001  also what a filter of the application's own raises
+            # The field is resolved from its parent's columns then, and fails in its own place.
+            return local_fields(related.relation)
+        self.scoped = self.scoped or asked.scoped
+        if request is not None:
+            return self._connection(related, asked, request, target, group)
         return [
             Include(
                 slot_of(group[0]),
                 related.relation,
-                plan,
-                related.where,
-                related.order,
+                self.plan(target, [group]),
+                (*related.where, *asked.where),
+                asked.order or related.order,
                 related.first,
                 related.many,
             )
         ]
 
+    def _asked(self, related: Related, field: GraphQLField, node: FieldNode) -> Arguments:
+        if not node.arguments:
+            return NOTHING
+        given = get_argument_values(field, node, self.selections.variables)
+        return read_arguments(field, given, _repository_of(field), self.scope)
+
+    def _sizes(self, related: Related) -> tuple[int, int]:
+        return self.scope.reading.catalog.page_sizes(related.relation.target)
+
     def _connection(
-        self, related: Related, field: GraphQLField, connection: GraphQLObjectType, group: list[FieldNode]
+        self,
+        related: Related,
+        asked: Arguments,
+        request: PageRequest,
+        connection: GraphQLObjectType,
+        group: list[FieldNode],
     ) -> list[Field]:
-        asked: dict[str, Any] = get_argument_values(field, group[0], self.selections.variables)
-        selected = ConnectionSelection(self.selections, connection, group)
         relation = related.relation
-        size, largest = self.catalog.page_sizes(relation.target)
-        try:
-            request = read_request(
-                first=asked.get("first"),
-                after=asked.get("after"),
-                last=asked.get("last"),
-                before=asked.get("before"),
-                total=None,
-                default=size,
-                largest=largest,
-            )
-        except InvalidArgument:
-            # An error of this field, with its path: not of the root field, which reads the others.
-            return local_fields(relation)
         if request.after is not None or request.before is not None:
             return local_fields(relation)
+        selected = ConnectionSelection(self.selections, connection, group)
+        where = (*related.where, *asked.where)
         total: Aggregate[int] | None = (
-            Aggregate("count", relation.attribute, None, related.where) if selected.total else None
+            Aggregate("count", relation.attribute, None, where) if selected.total else None
         )
         return [
             Include(
                 slot_of(group[0]),
                 relation,
                 self.plan(selected.node_type, selected.nodes),
-                related.where,
-                related.order or parse_order(relation.order_by),
+                where,
+                asked.order or related.order or parse_order(relation.order_by),
                 many=True,
                 page=PageSpec(request.size, request.backward, total),
             )
         ]
+
+
+def _repository_of(field: GraphQLField) -> Any:
+    """The repository whose rows a relation's field shows."""
+    kind = repository_type_of(shape_of(field.extensions[DEFINITION].resolve_type()).cls)
+    assert kind is not None
+    return kind.repository
 
 
 class ConnectionSelection:
@@ -181,3 +197,6 @@ class ConnectionSelection:
                     ]
                 case "totalCount":
                     self.total = True
+
+
+__all__ = ["DEFINITION", "ConnectionSelection", "Planning", "local_fields", "slot_of", "type_of"]

@@ -9,10 +9,10 @@ from weakref import WeakSet
 
 from graphql import GraphQLObjectType
 
-from batchrepo.integrations.strawberry.declaring import RepositoryField
+from batchrepo.integrations.strawberry.fields import RepositoryField
 from batchrepo.integrations.strawberry.nodes import IdField
 from batchrepo.integrations.strawberry.planning import DEFINITION
-from batchrepo.integrations.strawberry.roots import RootField
+from batchrepo.integrations.strawberry.root_fields import RootField
 from batchrepo.integrations.strawberry.scopes import subscribing
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def prepare(schema: Schema) -> None:
     """Let graphql-core call our resolvers itself, and give each event of a subscription a scope; once a schema.
 
     Strawberry's resolvers convert arguments, make an ``Info`` and go through permissions and extensions. Fields
-    with permissions, extensions or exception handlers keep theirs.
+    with permissions, extensions, exception handlers or a resolver of one's own keep theirs.
     """
     if schema in _prepared:
         return
@@ -42,10 +42,9 @@ def prepare(schema: Schema) -> None:
         if isinstance(named, GraphQLObjectType):
             for field in named.fields.values():
                 definition = (field.extensions or {}).get(DEFINITION)
-                if (
-                    isinstance(definition, RepositoryField | RootField | IdField)
-                    and not definition.extensions
-                ):
+                if not isinstance(definition, RepositoryField | RootField | IdField):
+                    continue
+                if not definition.extensions and definition.base_resolver is None:
                     field.resolve = definition.resolver
 
 

@@ -15,7 +15,6 @@ from batchrepo.integrations.strawberry.planning import local_fields, slot_of
 from batchrepo.integrations.strawberry.scopes import running
 from batchrepo.integrations.strawberry.selections import Selections, object_type_of
 from batchrepo.repository.planned import Planned
-from batchrepo.scope.related_pages import PageArguments
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,43 +69,43 @@ def _page(kind: RepositoryType, found: dict[str, Any]) -> PageOfRows:
 
 
 async def _load_list(
-    member: Related, kind: RepositoryType, values: list[Any], info: ResolveInfo, _: dict[str, Any]
+    member: Related, kind: RepositoryType, values: list[Any], info: ResolveInfo, given: dict[str, Any]
 ) -> list[Any]:
     scope = running(info.field_name).scope
     target = object_type_of(info.parent_type.fields[info.field_name])
     assert target is not None
-    plan = lookahead_of(scope.reading).of_objects(info, target, info.field_nodes)
+    ahead = lookahead_of(scope.reading)
+    asked = ahead.arguments(info, given, kind.repository)
+    plan = ahead.of_objects(info, target, info.field_nodes)
     rows = await Planned(scope, kind.repository).related(
-        plan, member.relation, values, where=member.where, order=member.order, first=member.first
+        plan,
+        member.relation,
+        values,
+        where=(*member.where, *asked.where),
+        order=asked.order or member.order,
+        first=member.first,
     )
     return kind.objects(rows)
 
 
 async def _load_one(
-    member: Related, kind: RepositoryType, values: list[Any], info: ResolveInfo, _: dict[str, Any]
+    member: Related, kind: RepositoryType, values: list[Any], info: ResolveInfo, given: dict[str, Any]
 ) -> Any:
-    found = await _load_list(member, kind, values, info, _)
+    found = await _load_list(member, kind, values, info, given)
     return found[0] if found else None
 
 
 async def _load_page(
-    member: Related, kind: RepositoryType, values: list[Any], info: ResolveInfo, asked: dict[str, Any]
+    member: Related, kind: RepositoryType, values: list[Any], info: ResolveInfo, given: dict[str, Any]
 ) -> PageOfRows:
     """A page from a cursor, which no plan covers: loaded for all parents together."""
     scope = running(info.field_name).scope
-    field = info.parent_type.fields[info.field_name]
-    target = object_type_of(field)
+    target = object_type_of(info.parent_type.fields[info.field_name])
     assert target is not None
-    plan, selected = lookahead_of(scope.reading).of_connection(info, target, info.field_nodes)
-    arguments = PageArguments(
-        member.where,
-        member.order or None,
-        asked.get("first"),
-        asked.get("after"),
-        asked.get("last"),
-        asked.get("before"),
-        "exact" if selected.total else None,
-    )
+    ahead = lookahead_of(scope.reading)
+    asked = ahead.arguments(info, given, kind.repository)
+    plan, selected = ahead.of_connection(info, target, info.field_nodes)
+    arguments = asked.of_related(member.where, member.order, "exact" if selected.total else None)
     page = await Planned(scope, kind.repository).related_page(plan, member.relation, values, arguments)
     return _page(kind, page)
 

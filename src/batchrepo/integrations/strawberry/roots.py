@@ -1,122 +1,281 @@
-"""Root fields: one row by its key, lists, and connections of all rows."""
+"""Root fields: one row, lists, and connections of all rows."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from strawberry.annotation import StrawberryAnnotation
 from strawberry.types.arguments import StrawberryArgument
-from strawberry.types.field import StrawberryField
 
-from batchrepo.errors import NotFound
-from batchrepo.integrations.strawberry.connections import PageOfRows, page_arguments
+from batchrepo.declare.elements import declared_conditions
+from batchrepo.declare.orders import declared_order
+from batchrepo.errors import DeclarationError, InvalidArgument
+from batchrepo.integrations.strawberry.arguments import Arguments, read_arguments
+from batchrepo.integrations.strawberry.connections import Connection, PageOfRows, page_arguments
+from batchrepo.integrations.strawberry.inputs import selection_arguments
 from batchrepo.integrations.strawberry.lookahead import lookahead_of
-from batchrepo.integrations.strawberry.resolving import arguments_of
+from batchrepo.integrations.strawberry.root_fields import RootField
+from batchrepo.integrations.strawberry.root_keys import OneField
 from batchrepo.integrations.strawberry.scopes import running
 from batchrepo.integrations.strawberry.selections import object_type_of
-from batchrepo.integrations.strawberry.shapes import shape_of
-from batchrepo.plan.pages import read_request
 from batchrepo.repository.planned import Planned
 
 if TYPE_CHECKING:
+    from batchrepo.declare.orders import OrderTerm
     from batchrepo.integrations.strawberry.selections import ResolveInfo
-    from batchrepo.integrations.strawberry.shapes import Shape
 
 
-class RootField(StrawberryField):
-    """A field that reads rows of a repository."""
+class SeveralField(RootField):
+    """A field that reads rows by conditions."""
+
+    @cached_property
+    def conditions(self) -> tuple[Any, ...]:
+        """Those of the declaration.
+
+        Raises:
+            DeclarationError: one is no condition on the rows.
+        """
+        entity = self.kind.entity
+        return declared_conditions(
+            self.options["where"], f"{self.where}: where=", entity.sources, entity.name
+        )
+
+    @cached_property
+    def order(self) -> tuple[OrderTerm, ...]:
+        """That of the declaration; empty for the repository's.
+
+        Raises:
+            DeclarationError: it is no order of the rows.
+        """
+        entity = self.kind.entity
+        return declared_order(
+            self.options["order_by"], f"{self.where}: order_by=", entity.sources, entity.name
+        )
+
+    def check(self) -> None:
+        """As `RootField.check`."""
+        _ = self.kind, self.conditions, self.order
+
+    async def _read(self, info: ResolveInfo, given: dict[str, Any], where: tuple[Any, ...]) -> Any:
+        field = info.parent_type.fields[info.field_name]
+        scope = running(info.field_name).scope
+        asked = read_arguments(field, given, self.kind.repository, scope)
+        conditions = (*self.conditions, *where, *asked.where)
+        reads = Planned(scope, self.kind.repository)
+        return await self._rows(info, asked, reads, conditions, asked.order or self.order or None)
+
+    async def _rows(
+        self,
+        info: ResolveInfo,
+        asked: Arguments,
+        reads: Planned,
+        where: tuple[Any, ...],
+        order: tuple[OrderTerm, ...] | None,
+    ) -> Any:
+        raise NotImplementedError
+
+
+class ManyField(SeveralField):
+    """A field that reads a list of rows."""
+
+    what = "many"
+    expected = "a list"
+
+    def check(self) -> None:
+        """As `RootField.check`."""
+        if not self.shape.many or self.shape.paged:
+            raise DeclarationError(
+                f"{self.where}: many() gives a list, but the field is none. Write list[...], or use one() or connection()."
+            )
+        super().check()
+        limit = self.options["limit"]
+        if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 1):
+            raise DeclarationError(
+                f"{self.where}: limit= expects a number of rows, 1 or more; got {limit!r:.100}."
+            )
 
     @property
-    def is_basic_field(self) -> bool:
-        """It is not: it reads."""
-        return False
-
-    @property
-    def is_async(self) -> bool:
-        """It is, which extensions of the field ask."""
-        return True
-
-    @property
-    def shape(self) -> Shape:
-        """What it gives."""
-        return shape_of(self.resolve_type())
-
-    @property
-    def arguments(self) -> list[StrawberryArgument]:
-        """The arguments in GraphQL."""
-        if self._arguments is None:
-            self._arguments = self._made_arguments()
-        return self._arguments
-
-    @arguments.setter
-    def arguments(self, value: list[StrawberryArgument]) -> None:
-        self._arguments = value
+    def limit(self) -> int:
+        """The most rows that there may be."""
+        limit = self.options["limit"]
+        return int(self.kind.repository.max_page_size if limit is None else limit)
 
     def _made_arguments(self) -> list[StrawberryArgument]:
-        shape = self.shape
-        if shape.paged:
-            return page_arguments()
-        if shape.many:
-            return []
-        entity = shape.cls.__batchrepo_type__.entity
-        return [
-            StrawberryArgument(column.name, None, StrawberryAnnotation(column.python_type))
-            for column in entity.key
-        ]
+        limit = StrawberryArgument(
+            "limit",
+            None,
+            StrawberryAnnotation(int | None),
+            description=f"At most so many rows, up to {self.limit}, which is what null means.",
+        )
+        return [limit, *selection_arguments(self.kind.repository)]
 
-    def get_result(self, source: Any, info: Any, args: list[Any], kwargs: Any) -> Any:
-        """The value."""
-        raw = info._raw_info
-        return self.resolver(source, raw, **arguments_of(raw))
-
-    async def resolver(self, _source: Any, info: ResolveInfo, **asked: Any) -> Any:
-        """Gives the value, as graphql-core asks for it."""
-        shape = self.shape
-        kind = shape.cls.__batchrepo_type__
-        scope = running(info.field_name).scope
-        field = info.parent_type.fields[info.field_name]
-        ahead = lookahead_of(scope.reading)
-        reads = Planned(scope, kind.repository)
-        target = object_type_of(field)
+    async def _rows(
+        self,
+        info: ResolveInfo,
+        asked: Arguments,
+        reads: Planned,
+        where: tuple[Any, ...],
+        order: tuple[OrderTerm, ...] | None,
+    ) -> Any:
+        limit, largest = asked.limit, self.limit
+        if limit is not None and not 0 <= limit <= largest:
+            raise InvalidArgument(f"limit expects a number of rows from 0 to {largest}; got {limit}.")
+        target = object_type_of(info.parent_type.fields[info.field_name])
         assert target is not None
-        if shape.paged:
-            plan, selected = ahead.of_connection(info, target, info.field_nodes)
-            size, largest = reads.info.page_size, reads.info.max_page_size
-            request = read_request(
-                first=asked.get("first"),
-                after=asked.get("after"),
-                last=asked.get("last"),
-                before=asked.get("before"),
-                total="exact" if selected.total else None,
-                default=size,
-                largest=largest,
+        plan = lookahead_of(reads.scope.reading).of_objects(info, target, info.field_nodes)
+        return self.kind.objects(await reads.rows(plan, where, order, largest if limit is None else limit))
+
+
+class ConnectionField(SeveralField):
+    """A field that reads all rows by pages."""
+
+    what = "connection"
+    expected = "a Connection"
+
+    def check(self) -> None:
+        """As `RootField.check`."""
+        if not self.shape.paged:
+            raise DeclarationError(
+                f"{self.where}: connection() gives pages, but the field is no Connection. Write Connection[...], or use "
+                f"one() or many()."
             )
-            page = await reads.page(plan, (), None, request)
-            return PageOfRows(kind.objects(page["items"]), page)
-        plan = ahead.of_objects(info, target, info.field_nodes)
-        if shape.many:
-            return kind.objects(await reads.rows(plan, (), None, None))
-        # They come under their names in GraphQL, in the order in which they were declared.
-        values = [asked[name] for name in field.args]
-        key = values[0] if len(values) == 1 else tuple(values)
-        found = await reads.by_key(plan, key)
-        if found is None:
-            if shape.optional:
-                return None
-            raise NotFound(kind.entity.name, [key])
-        return kind.object(found)
+        super().check()
+
+    def _made_arguments(self) -> list[StrawberryArgument]:
+        return [*page_arguments(), *selection_arguments(self.kind.repository)]
+
+    async def _rows(
+        self,
+        info: ResolveInfo,
+        asked: Arguments,
+        reads: Planned,
+        where: tuple[Any, ...],
+        order: tuple[OrderTerm, ...] | None,
+    ) -> Any:
+        target = object_type_of(info.parent_type.fields[info.field_name])
+        assert target is not None
+        plan, selected = lookahead_of(reads.scope.reading).of_connection(info, target, info.field_nodes)
+        sizes = reads.info.page_size, reads.info.max_page_size
+        request = asked.request("exact" if selected.total else None, sizes)
+        page = await reads.page(plan, where, order, request)
+        return PageOfRows(self.kind.objects(page["items"]), page)
 
 
-def one(**options: Any) -> Any:
-    """A root field that gives one row by its primary key."""
-    return RootField(**options)
+def one(
+    *,
+    by: Any = None,
+    missing: Literal["null", "error"] | None = None,
+    name: str | None = None,
+    **options: Any,
+) -> Any:
+    """A root field that gives one row by its primary key, or by other columns that are unique.
+
+    All that a document asks for by one such field, under several aliases, is read together.
+
+    ::
+
+        album: AlbumType | None = one()
+        album_of_title: AlbumType = one(by=Album.title)  # NOT_FOUND where there is none
+        seat: SeatType | None = one(by=(Seat.row, Seat.number), missing="error")
+
+    Args:
+        by: a column or a tuple of columns that a unique constraint or index is on. Default: the primary key.
+        missing: whether a row that is not there is ``"null"`` or an ``"error"`` with the code ``NOT_FOUND``. Default:
+            null where the field's type allows None.
+        name: of the field in GraphQL. Default: the attribute's, as the schema converts names.
+        options: those of ``strawberry.field``, such as ``description`` and ``permission_classes``.
+    """
+    return _made(OneField, None, name, options, by=by, missing=missing)
 
 
-def many(**options: Any) -> Any:
-    """A root field that gives a list of rows."""
-    return RootField(**options)
+@overload
+def many(
+    of: None = None,
+    *,
+    where: Any = None,
+    order_by: Any = None,
+    limit: int | None = None,
+    name: str | None = None,
+    **options: Any,
+) -> Any: ...
+@overload
+def many(
+    of: type[Any] | str,
+    *,
+    where: Any = None,
+    order_by: Any = None,
+    limit: int | None = None,
+    name: str | None = None,
+    **options: Any,
+) -> RootField: ...
+def many(
+    of: type[Any] | str | None = None,
+    *,
+    where: Any = None,
+    order_by: Any = None,
+    limit: int | None = None,
+    name: str | None = None,
+    **options: Any,
+) -> Any:
+    """A root field that gives a list of rows, with filter and order as the repository declares them.
+
+    ::
+
+        genres: list[GenreType] = many()
 
 
-def connection(**options: Any) -> Any:
-    """A root field that gives all rows by pages."""
-    return RootField(**options)
+        @many("AlbumType", limit=50)
+        def my_albums(self, info: strawberry.Info, year: int) -> list[ColumnElement[bool]]:
+            return [Album.owner_id == info.context["user"], Album.year == year]
+
+    Args:
+        of: the type of the rows, where it decorates a resolver of one's own: a plain or async one that returns
+            conditions, all of which hold besides what callers ask for.
+        where: a condition that always holds, or a sequence of conditions.
+        order_by: where callers ask for none. Default: the repository's ``default_order``.
+        limit: the most rows that callers may ask for, and get where they do not say. Default: the repository's
+            ``max_page_size``.
+        name: as for `one`.
+        options: as for `one`.
+    """
+    kind: Any = None if of is None else list[of]  # type: ignore[valid-type]
+    return _made(ManyField, kind, name, options, where=where, order_by=order_by, limit=limit)
+
+
+@overload
+def connection(
+    of: None = None, *, where: Any = None, order_by: Any = None, name: str | None = None, **options: Any
+) -> Any: ...
+@overload
+def connection(
+    of: type[Any] | str, *, where: Any = None, order_by: Any = None, name: str | None = None, **options: Any
+) -> RootField: ...
+def connection(
+    of: type[Any] | str | None = None,
+    *,
+    where: Any = None,
+    order_by: Any = None,
+    name: str | None = None,
+    **options: Any,
+) -> Any:
+    """A root field that gives all rows by pages, with filter and order as the repository declares them.
+
+    Args:
+        of: as for `many`.
+        where: as for `many`.
+        order_by: as for `many`.
+        name: as for `one`.
+        options: as for `one`.
+    """
+    kind: Any = None if of is None else Connection[of]  # type: ignore[valid-type]
+    return _made(ConnectionField, kind, name, options, where=where, order_by=order_by)
+
+
+def _made(
+    cls: type[RootField], kind: Any, name: str | None, options: dict[str, Any], **declared: Any
+) -> RootField:
+    annotation = None if kind is None else StrawberryAnnotation(kind)
+    made = cls(graphql_name=name, type_annotation=annotation, **options)
+    made.options = declared
+    return made

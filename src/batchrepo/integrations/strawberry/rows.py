@@ -31,7 +31,8 @@ from batchrepo.integrations.outcomes import outcome_of
 from batchrepo.integrations.strawberry.limits import MOST, exceeded
 from batchrepo.integrations.strawberry.members import Related
 from batchrepo.integrations.strawberry.planning import DEFINITION, type_of
-from batchrepo.integrations.strawberry.roots import RootField
+from batchrepo.integrations.strawberry.root_fields import RootField
+from batchrepo.integrations.strawberry.roots import ManyField
 from batchrepo.plan.pages import read_request
 
 if TYPE_CHECKING:
@@ -164,6 +165,10 @@ class Rows:
         member = getattr((field.extensions or {}).get(DEFINITION), "member", None)
         if isinstance(member, Related) and member.first is not None:
             return member.first
+        root = (field.extensions or {}).get(DEFINITION)
+        if isinstance(root, ManyField):
+            asked = self._argument(field, node, "limit")
+            return max(0, asked) if _is_integer(asked) else min(root.limit, self._limits.list_rows)
         if "ids" in field.args:
             ids = self._argument(field, node, "ids")
             if isinstance(ids, list | tuple):

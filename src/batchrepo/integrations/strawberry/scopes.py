@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from contextlib import AsyncExitStack, asynccontextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from batchrepo.errors import ScopeError
@@ -28,10 +28,12 @@ class Operation:
     Attributes:
         scope: where it reads.
         look_ahead: whether all that it selects is read by one plan, or each relation when it is asked for.
+        kept: what is worked out once for this operation, by places in its document.
     """
 
     scope: Scope
     look_ahead: bool
+    kept: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
 
 
 # Not in the GraphQL context: the operations of a batched request run side by side with one context.

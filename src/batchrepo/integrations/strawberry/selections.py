@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from graphql import GraphQLField, GraphQLResolveInfo
     from graphql.language import SelectionNode
 
+DEFINITION = "strawberry-definition"
+"""Under which name Strawberry keeps its own field, argument or type in the extensions of graphql-core's."""
+
 ResolveInfo: TypeAlias = "GraphQLResolveInfo[Any]"
 """What graphql-core tells a resolver."""
 

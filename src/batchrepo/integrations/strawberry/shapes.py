@@ -47,5 +47,14 @@ def shape_of(kind: Any) -> Shape:
     return Shape(kind, False, False, optional)
 
 
+def is_lazy(kind: Any) -> bool:
+    """Whether a type has to be imported before it is known."""
+    if isinstance(kind, StrawberryOptional | StrawberryList):
+        return is_lazy(kind.of_type)
+    definition: Any = getattr(kind, "__strawberry_definition__", None)
+    inner = getattr(definition, "type_var_map", {}).values()
+    return isinstance(kind, LazyType) or any(isinstance(each, LazyType) for each in inner)
+
+
 def _eager(kind: Any) -> Any:
     return kind.resolve_type() if isinstance(kind, LazyType) else kind

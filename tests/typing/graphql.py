@@ -1,0 +1,97 @@
+"""What checkers must see where repositories become a GraphQL schema."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Annotated, assert_type
+
+import strawberry
+from sqlalchemy import ColumnElement
+from strawberry import auto
+
+from batchrepo import Database, DeclarationError, Scope, column
+from batchrepo.integrations.strawberry import (
+    BigInt,
+    Connection,
+    Duration,
+    ScopeExtension,
+    attribute,
+    check_schema,
+    connection,
+    field,
+    many,
+    one,
+    related,
+    repository_type,
+    scope_of,
+    to_type,
+)
+from examples.chinook.models import Album, Artist, Track
+from examples.chinook.repositories import REPOSITORIES, AlbumRepository, ArtistRepository, TrackRepository
+
+
+@repository_type(ArtistRepository)
+class ArtistType:
+    id: strawberry.ID
+    name: auto
+    albums: Connection[AlbumType]
+
+
+@repository_type(AlbumRepository, name="Album", description="An album.")
+class AlbumType:
+    id: auto
+    display_title: str = attribute(Album.title, description="As on the cover.")
+    artist_name: str = attribute(column(Album.artist, Artist.name), deprecation_reason="Ask for the artist.")
+    length: BigInt = attribute(AlbumRepository.duration, name="lengthInMs")
+    artist: Annotated[ArtistType, strawberry.lazy("tests.typing.graphql")]
+    first_tracks: list[TrackType]
+    long_tracks: list[TrackType] = related(
+        Album.tracks, where=Track.milliseconds > 300_000, order_by=Track.milliseconds.desc(), first=5
+    )
+    track_count: strawberry.Private[int]
+
+    @field(requires=("track_count",))
+    def size(self) -> str:
+        assert_type(self.track_count, int)
+        return "large" if self.track_count > 20 else "small"
+
+
+@repository_type(TrackRepository)
+class TrackType:
+    id: auto
+    name: str
+
+
+@strawberry.type
+class Query:
+    album: AlbumType | None = one()
+    album_there: AlbumType = one(by=Album.id, missing="error")
+    artists: list[ArtistType] = many(order_by=Artist.name, limit=100)
+    albums: Connection[AlbumType] = connection(where=Album.id > 0)
+
+    @connection("AlbumType")
+    async def some_albums(self, info: strawberry.Info, title: str) -> list[ColumnElement[bool]]:
+        assert_type(scope_of(info), Scope)
+        return [Album.title == title]
+
+    @strawberry.field
+    async def best(self, info: strawberry.Info) -> AlbumType:
+        album = await AlbumRepository(scope_of(info)).get(1)
+        assert_type(to_type(AlbumType, album), AlbumType)
+        return to_type(AlbumType, album)
+
+
+anything = one(missing="nothing")  # type: ignore[arg-type]
+with suppress(DeclarationError):
+    repository_type(Album)  # type: ignore[arg-type]
+assert_type(BigInt(1), BigInt)
+
+
+def seconds(length: Duration) -> float:
+    """A scalar is what it holds."""
+    return length.total_seconds()
+
+
+db = Database("sqlite+aiosqlite://", repositories=REPOSITORIES)
+schema = strawberry.Schema(Query, extensions=[lambda: ScopeExtension(db)])
+check_schema(schema, db)
