@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from strawberry import auto, relay
 
-from batchrepo.integrations.strawberry import Connection, repository_type
+from batchrepo import column
+from batchrepo.integrations.strawberry import Connection, attribute, related, repository_type
+from examples.chinook.models import Album, Artist, Track
 from examples.chinook.repositories import (
     AlbumRepository,
     ArtistRepository,
@@ -22,6 +24,7 @@ from examples.chinook.repositories import (
 class ArtistType(relay.Node):
     """A performer or band."""
 
+    database_id: int = attribute(Artist.id)
     name: auto
     album_count: auto
     albums: Connection[AlbumType]
@@ -31,11 +34,20 @@ class ArtistType(relay.Node):
 class AlbumType(relay.Node):
     """An album of one artist; `duration` in milliseconds."""
 
+    database_id: int = attribute(Album.id)
     title: auto
     track_count: auto
     duration: auto
     artist: ArtistType
+    artist_name: str = attribute(column(Album.artist, Artist.name))
     tracks: Connection[TrackType]
+    long_tracks: list[TrackType] = related(
+        Album.tracks,
+        where=Track.milliseconds > 300_000,
+        order_by=Track.milliseconds.desc(),
+        first=5,
+        description="The longest five of those that last more than five minutes.",
+    )
     first_tracks: list[TrackType]
     longest: TrackType | None
 
@@ -44,6 +56,7 @@ class AlbumType(relay.Node):
 class TrackType(relay.Node):
     """A track of an album; `sold` is how many invoices have it."""
 
+    database_id: int = attribute(Track.id)
     name: auto
     composer: auto
     milliseconds: auto

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from strawberry import auto, relay
 
-from batchrepo.integrations.strawberry import Connection, field, repository_type
+from batchrepo.integrations.strawberry import Connection, attribute, field, repository_type
+from examples.chinook.models import Employee
 from examples.chinook.repositories import (
     CustomerRepository,
     EmployeeRepository,
@@ -18,6 +19,7 @@ from examples.graphql_app.music import TrackType
 class EmployeeType(relay.Node):
     """Someone who works at the store, and what the customers bought whom they look after."""
 
+    database_id: int = attribute(Employee.id)
     first_name: auto
     last_name: auto
     title: auto

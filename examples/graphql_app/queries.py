@@ -91,18 +91,99 @@ PAGES = (
 )
 """About connections."""
 
+FILTERS = (
+    Example(
+        "“rock” in the title, the most tracks first",
+        "What there is to filter and sort by is what the repository declares, the same as over REST.",
+        """{
+  albums(where: {title: {icontains: "rock"}}, orderBy: [TRACK_COUNT_DESC]) {
+    totalCount
+    edges { node { title artistName trackCount } }
+  }
+}""",
+        4,
+    ),
+    Example(
+        "Groups: by Iron Maiden, or with 25 tracks and more",
+        "A filter by a column of the artist reads no artists.",
+        """{
+  albums(where: {or: [{artistName: {eq: "Iron Maiden"}}, {trackCount: {ge: 25}}]}, first: 50) {
+    edges { node { title } }
+  }
+}""",
+        1,
+    ),
+    Example(
+        "Filters and orders at every level",
+        "The longest Rock tracks of the albums of artists with ten albums and more: a page of them for each album.",
+        """{
+  artists(where: {albumCount: {ge: 10}}, orderBy: [ALBUM_COUNT_DESC]) {
+    edges {
+      node {
+        name albumCount
+        albums(first: 3, orderBy: [DURATION_DESC, TITLE_ASC]) {
+          edges {
+            node {
+              title duration
+              tracks(first: 2, where: {genreName: {eq: "Rock"}}, orderBy: [MILLISECONDS_DESC]) {
+                totalCount
+                edges { node { name milliseconds } }
+              }
+            }
+          }
+        }
+      }
+    }
+  }
+}""",
+        5,
+    ),
+    Example(
+        "Invoices of 2010 over 15 dollars, by a variable",
+        "`year` is a filter written in Python; the input's type comes from its annotation.",
+        """query Invoices($where: InvoiceFilter) {
+  invoices(where: $where, orderBy: [TOTAL_DESC, INVOICE_DATE_ASC]) {
+    edges { node { invoiceDate total customer { firstName lastName } } }
+  }
+}""",
+        2,
+        {"where": {"year": 2010, "total": {"gt": "15"}}},
+    ),
+    Example(
+        "Customers who were buying in December 2011",
+        "From the first to the last invoice: a range of time that meets another.",
+        """{
+  customers(
+    where: {buying: {overlaps: ["2011-12-01T00:00:00", "2012-01-01T00:00:00"]}}
+    orderBy: [TOTAL_SPENT_DESC]
+    first: 5
+  ) {
+    totalCount
+    edges { node { firstName lastName totalSpent latestInvoice { invoiceDate total } } }
+  }
+}""",
+        4,
+    ),
+)
+"""About filters and orders."""
+
 COMPUTED = (
     Example(
-        "Counts, sums, the first three, the longest",
+        "Counts, sums, the first three, the longest, the long ones",
         "Computed attributes of the repository: read for all albums together, as everything else.",
         """{
   albums(first: 10) {
     edges {
-      node { title trackCount duration firstTracks { name } longest { name milliseconds } }
+      node {
+        title trackCount duration
+        firstTracks { name }
+        longest { name milliseconds }
+        longTracks { name milliseconds }
+      }
     }
   }
 }""",
-        4,
+        5,
     ),
     Example(
         "Playlists, and on which others their tracks are",
@@ -146,7 +227,7 @@ SALES = (
       edges {
         node {
           fullName title sales customerCount
-          reports(first: 10) {
+          reports(first: 10, orderBy: [SALES_DESC]) {
             totalCount
             edges { node { fullName title sales customerCount } }
           }
@@ -166,7 +247,7 @@ SALES = (
       node {
         firstName lastName country totalSpent
         supportRep { fullName }
-        invoices(last: 2) {
+        invoices(first: 2, orderBy: [INVOICE_DATE_DESC]) {
           totalCount
           edges {
             node {
@@ -245,6 +326,13 @@ ERRORS = (
         code="INVALID_ARGUMENT",
     ),
     Example(
+        "A filter with a value that it does not take",
+        "The message has the place in the query.",
+        "{ albums(where: {or: [{lasting: 0}, {trackCount: {ge: 20}}]}) { totalCount } }",
+        0,
+        code="INVALID_ARGUMENT",
+    ),
+    Example(
         "Pages in pages in pages",
         "125 million rows at most, if every page were full: counted from the query alone.",
         """{
@@ -266,6 +354,7 @@ ERRORS = (
 
 EXAMPLES: dict[str, tuple[Example, ...]] = {
     "Pages": PAGES,
+    "Filters and orders": FILTERS,
     "Computed attributes and relations": COMPUTED,
     "Sales": SALES,
     "Resolvers of one's own, and global ids": BY_HAND,

@@ -60,17 +60,17 @@ async def best_sellers(info: Info, country: str, first: int = 10) -> list[BestSe
 class Store:
     """Where a query begins."""
 
-    artist: ArtistType | None = one(description="An artist by the primary key; null where there is none.")
+    artist: ArtistType | None = one(description="An artist by its `databaseId`; null where there is none.")
     artists: Connection[ArtistType] = connection(description="Artists, by name.")
-    album: AlbumType = one(description="An album by the primary key; NOT_FOUND where there is none.")
+    album: AlbumType = one(description="An album by its `databaseId`; NOT_FOUND where there is none.")
     albums: Connection[AlbumType] = connection(description="Albums, by title.")
-    track: TrackType = one(description="A track by the primary key; NOT_FOUND where there is none.")
+    track: TrackType = one(description="A track by its `databaseId`; NOT_FOUND where there is none.")
     tracks: Connection[TrackType] = connection(description="Tracks, in the order of their keys.")
     genres: Connection[GenreType] = connection(description="Genres, by name.")
     playlists: Connection[PlaylistType] = connection(description="Playlists, by name.")
 
     employee: EmployeeType | None = one(
-        description="An employee by the primary key; null where there is none."
+        description="An employee by their `databaseId`; null where there is none."
     )
     employees: Connection[EmployeeType] = connection(description="Those who work at the store.")
     customers: Connection[CustomerType] = connection(description="Customers, by last name.")

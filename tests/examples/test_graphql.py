@@ -107,6 +107,38 @@ async def test_pages_joined_are_all_albums_in_their_order(http, expected):
     assert titles == [album["title"] for album in expected]
 
 
+async def test_filters_and_orders_at_two_levels(http, expected):
+    query = """query($where: AlbumFilter) { albums(where: $where, orderBy: [TRACK_COUNT_DESC, ID_DESC], first: 400) {
+        totalCount
+        edges { node {
+            databaseId artistName
+            tracks(where: {milliseconds: {ge: 400000}}, orderBy: [MILLISECONDS_DESC], first: 2) {
+                edges { node { databaseId } } } } } } }"""
+    where = {"or": [{"title": {"icontains": "live"}}, {"trackCount": {"ge": 20}}], "lasting": 60}
+    answer = await ask(http, query, where=where)
+    wanted = [
+        album
+        for album in expected
+        if ("live" in album["title"].lower() or len(album["tracks"]) >= 20)
+        and sum(track["milliseconds"] for track in album["tracks"]) >= 3_600_000
+    ]
+    wanted.sort(key=lambda album: (len(album["tracks"]), album["id"]), reverse=True)
+    assert answer.json()["data"]["albums"]["totalCount"] == len(wanted) > 10
+    assert from_graphql(answer.json()["data"])["albums"] == [
+        {
+            "databaseId": album["id"],
+            "artistName": album["artist"]["name"],
+            "tracks": [
+                {"databaseId": track["id"]}
+                for track in sorted(album["tracks"], key=lambda t: t["milliseconds"], reverse=True)
+                if track["milliseconds"] >= 400_000
+            ][:2],
+        }
+        for album in wanted
+    ]
+    assert answer.headers["X-Statements"] == "4"
+
+
 async def test_playlists_are_on_both_ends_of_many_to_many(http, session):
     loaded = select(Playlist).options(selectinload(Playlist.tracks).selectinload(Track.playlists))
     known = {row.id: row for row in await session.scalars(loaded)}
