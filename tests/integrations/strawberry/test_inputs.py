@@ -21,7 +21,7 @@ from batchrepo.integrations.strawberry import (
     related,
     repository_type,
 )
-from batchrepo.integrations.strawberry.lookahead import VALUES, lookahead_of
+from batchrepo.integrations.strawberry.query.lookahead import VALUES, lookahead_of
 from examples.chinook.models import Album, Artist, Track
 from tests.declare.hotel import REPOSITORIES as HOTEL
 from tests.declare.hotel import RoomRepository
