@@ -113,7 +113,7 @@ def counting(database: Database, statements: int) -> Iterator[None]:
     """So many statements, exactly, reach the driver."""
     with statement_counter(database.engine) as seen:
         yield
-    assert seen.count == statements
+    assert seen.count == statements, (seen.count, statements)
 
 
 async def answer(schema: strawberry.Schema, query: str, **variables: Any) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from batchrepo.integrations.strawberry import (
     scope_of,
     to_type,
 )
-from batchrepo.integrations.strawberry.limits import Limits
+from batchrepo.integrations.strawberry.limits.limits import Limits
 from tests.criteria import repositories as declared
 from tests.criteria.models import Page
 from tests.criteria.repositories import (

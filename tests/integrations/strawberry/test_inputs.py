@@ -21,7 +21,7 @@ from batchrepo.integrations.strawberry import (
     related,
     repository_type,
 )
-from batchrepo.integrations.strawberry.lookahead import VALUES, lookahead_of
+from batchrepo.integrations.strawberry.query.lookahead import VALUES, lookahead_of
 from examples.chinook.models import Album, Artist, Track
 from tests.declare.hotel import REPOSITORIES as HOTEL
 from tests.declare.hotel import RoomRepository
@@ -206,7 +206,7 @@ async def test_cursors_of_relations_belong_to_the_filter_and_the_order(shop):
             edges { node { name } } pageInfo { endCursor } } } }"""
     first = (await answer(schema, query, least=1000))["some"]
     cursor = next(album["tracks"]["pageInfo"]["endCursor"] for album in first if album["tracks"]["edges"])
-    with counting(shop, 3):  # albums; pages of all of them from that place on; who has something before it
+    with counting(shop, 2):  # albums; pages of all of them, from that place on
         found = (await answer(schema, query, least=1000, after=cursor))["some"]
     assert found[0]["tracks"]["edges"] != first[0]["tracks"]["edges"]
     result = await schema.execute(query, variable_values={"least": 1001, "after": cursor})

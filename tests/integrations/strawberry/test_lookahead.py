@@ -9,7 +9,7 @@ import re
 import pytest
 from sqlalchemy import event
 
-from batchrepo.integrations.strawberry.lookahead import lookahead_of
+from batchrepo.integrations.strawberry.query.lookahead import lookahead_of
 from tests.support.graphql_store import answer, counting, make_schema
 
 
@@ -187,7 +187,7 @@ async def test_places_that_read_the_same_columns_are_one_batch(store):
 
 
 async def test_plans_are_made_once_for_a_document_and_values(sqlite_store, monkeypatch):
-    from batchrepo.integrations.strawberry import lookahead
+    from batchrepo.integrations.strawberry.query import lookahead
 
     made = []
     planning = lookahead.Planning

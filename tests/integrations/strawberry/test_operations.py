@@ -32,8 +32,8 @@ from batchrepo.integrations.strawberry import (
     scope_of,
     to_type,
 )
-from batchrepo.integrations.strawberry.documents import Documents, documents_of
-from batchrepo.integrations.strawberry.lookahead import VALUES, lookahead_of
+from batchrepo.integrations.strawberry.operation.documents import Documents, documents_of
+from batchrepo.integrations.strawberry.query.lookahead import VALUES, lookahead_of
 from examples.chinook.models import Album
 from examples.chinook.repositories import AlbumRepository, ArtistRepository
 from tests.support.graphql_store import answer, counting, make_schema, refusal

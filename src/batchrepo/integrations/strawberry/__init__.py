@@ -19,16 +19,16 @@ from batchrepo.integrations.extras import require
 require("strawberry", name="Strawberry", extra="strawberry")
 
 # The check comes first.
-from batchrepo.integrations.strawberry.checking import check_schema  # noqa: E402
-from batchrepo.integrations.strawberry.connections import Connection, Edge  # noqa: E402
-from batchrepo.integrations.strawberry.declaring import repository_type  # noqa: E402
-from batchrepo.integrations.strawberry.extension import ScopeExtension  # noqa: E402
-from batchrepo.integrations.strawberry.fields import attribute, related  # noqa: E402
-from batchrepo.integrations.strawberry.limits import Limits  # noqa: E402
-from batchrepo.integrations.strawberry.objects import field, to_type  # noqa: E402
-from batchrepo.integrations.strawberry.roots import connection, many, one  # noqa: E402
-from batchrepo.integrations.strawberry.scalars import BigInt, Duration  # noqa: E402
-from batchrepo.integrations.strawberry.scopes import scope_of  # noqa: E402
+from batchrepo.integrations.strawberry.limits.limits import Limits  # noqa: E402
+from batchrepo.integrations.strawberry.operation.extension import ScopeExtension  # noqa: E402
+from batchrepo.integrations.strawberry.operation.scopes import scope_of  # noqa: E402
+from batchrepo.integrations.strawberry.roots.declaring import connection, many, one  # noqa: E402
+from batchrepo.integrations.strawberry.types.checking import check_schema  # noqa: E402
+from batchrepo.integrations.strawberry.types.connections import Connection, Edge  # noqa: E402
+from batchrepo.integrations.strawberry.types.declaring import repository_type  # noqa: E402
+from batchrepo.integrations.strawberry.types.fields import attribute, related  # noqa: E402
+from batchrepo.integrations.strawberry.types.objects import field, to_type  # noqa: E402
+from batchrepo.integrations.strawberry.types.scalars import BigInt, Duration  # noqa: E402
 
 __all__ = [
     "BigInt",

@@ -32,11 +32,11 @@ from strawberry.relay.types import NodeIDPrivate
 from strawberry.types.field import StrawberryField
 
 from batchrepo.errors import DeclarationError, InvalidArgument, NotFound
-from batchrepo.integrations.strawberry.lookahead import lookahead_of
-from batchrepo.integrations.strawberry.members import KEY, repository_type_of
-from batchrepo.integrations.strawberry.planning import local_name
-from batchrepo.integrations.strawberry.resolving import load_object
-from batchrepo.integrations.strawberry.scopes import running
+from batchrepo.integrations.strawberry.operation.scopes import running
+from batchrepo.integrations.strawberry.query.lookahead import lookahead_of
+from batchrepo.integrations.strawberry.query.planning import local_name
+from batchrepo.integrations.strawberry.query.resolving import load_object
+from batchrepo.integrations.strawberry.types.members import KEY, repository_type_of
 from batchrepo.mapping.keys import key_values
 from batchrepo.plan.read import ColumnField
 from batchrepo.repository.planned import Planned
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
     from strawberry import Info
 
-    from batchrepo.integrations.strawberry.selections import ResolveInfo
+    from batchrepo.integrations.strawberry.query.selections import ResolveInfo
     from batchrepo.mapping import EntityInfo
 
 LONGEST = 2_000

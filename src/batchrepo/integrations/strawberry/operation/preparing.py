@@ -9,11 +9,11 @@ from weakref import WeakSet
 
 from graphql import GraphQLObjectType
 
-from batchrepo.integrations.strawberry.fields import RepositoryField
-from batchrepo.integrations.strawberry.nodes import IdField
-from batchrepo.integrations.strawberry.planning import DEFINITION
-from batchrepo.integrations.strawberry.root_fields import RootField
-from batchrepo.integrations.strawberry.scopes import subscribing
+from batchrepo.integrations.strawberry.operation.scopes import subscribing
+from batchrepo.integrations.strawberry.query.planning import DEFINITION
+from batchrepo.integrations.strawberry.roots.fields import RootField
+from batchrepo.integrations.strawberry.types.fields import RepositoryField
+from batchrepo.integrations.strawberry.types.nodes import IdField
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,14 +10,14 @@ from strawberry.extensions import SchemaExtension
 from strawberry.types.graphql import OperationType
 
 from batchrepo.errors import BatchRepoError, DeclarationError
-from batchrepo.integrations.strawberry.checking import check_schema
-from batchrepo.integrations.strawberry.documents import documents_of
-from batchrepo.integrations.strawberry.errors import type_errors, typed_as_graphql
-from batchrepo.integrations.strawberry.limits import Limits
-from batchrepo.integrations.strawberry.preparing import prepare
-from batchrepo.integrations.strawberry.refusing import Refusal, emptied, refused
-from batchrepo.integrations.strawberry.reporting import Reporting
-from batchrepo.integrations.strawberry.scopes import Scopes, subscribing
+from batchrepo.integrations.strawberry.limits.limits import Limits
+from batchrepo.integrations.strawberry.limits.refusing import Refusal, emptied, refused
+from batchrepo.integrations.strawberry.operation.documents import documents_of
+from batchrepo.integrations.strawberry.operation.errors import type_errors, typed_as_graphql
+from batchrepo.integrations.strawberry.operation.preparing import prepare
+from batchrepo.integrations.strawberry.operation.reporting import Reporting
+from batchrepo.integrations.strawberry.operation.scopes import Scopes, subscribing
+from batchrepo.integrations.strawberry.types.checking import check_schema
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator

@@ -11,10 +11,10 @@ from strawberry.relay import GlobalIDValueError
 
 from batchrepo.errors import BatchRepoError, DeclarationError, InvalidCursor
 from batchrepo.integrations.outcomes import GENERAL, Outcome, outcome_of
-from batchrepo.integrations.strawberry.limits import of_text
+from batchrepo.integrations.strawberry.limits.limits import of_text
 
 if TYPE_CHECKING:
-    from batchrepo.integrations.strawberry.limits import Limits
+    from batchrepo.integrations.strawberry.limits.limits import Limits
 
 
 def typed(error: GraphQLError) -> GraphQLError:

@@ -28,11 +28,11 @@ from graphql.language import (
 
 from batchrepo.errors import InvalidArgument
 from batchrepo.integrations.outcomes import outcome_of
-from batchrepo.integrations.strawberry.limits import MOST, exceeded
-from batchrepo.integrations.strawberry.members import Related
-from batchrepo.integrations.strawberry.planning import DEFINITION, type_of
-from batchrepo.integrations.strawberry.root_fields import RootField
-from batchrepo.integrations.strawberry.roots import ManyField
+from batchrepo.integrations.strawberry.limits.limits import MOST, exceeded
+from batchrepo.integrations.strawberry.query.planning import DEFINITION, type_of
+from batchrepo.integrations.strawberry.roots.declaring import ManyField
+from batchrepo.integrations.strawberry.roots.fields import RootField
+from batchrepo.integrations.strawberry.types.members import Related
 from batchrepo.plan.pages import read_request
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     )
 
     from batchrepo.declare.repository_info import Catalog
-    from batchrepo.integrations.strawberry.limits import Limits
+    from batchrepo.integrations.strawberry.limits.limits import Limits
 
 FOREIGN_PAGE = 100
 """The size of a page of a connection that is not ours, where nothing says another: Strawberry's own."""

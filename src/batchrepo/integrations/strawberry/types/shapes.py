@@ -8,7 +8,7 @@ from typing import Any
 from strawberry.types.base import StrawberryList, StrawberryOptional
 from strawberry.types.lazy_type import LazyType
 
-from batchrepo.integrations.strawberry.connections import Connection
+from batchrepo.integrations.strawberry.types.connections import Connection
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from graphql import get_argument_values
 
 from batchrepo.errors import InvalidArgument, NotFound
-from batchrepo.integrations.strawberry.connections import PageOfRows
-from batchrepo.integrations.strawberry.lookahead import lookahead_of, nodes_at
-from batchrepo.integrations.strawberry.members import KEY, repository_type_of
-from batchrepo.integrations.strawberry.planning import local_fields, slot_of
-from batchrepo.integrations.strawberry.scopes import running
-from batchrepo.integrations.strawberry.selections import Selections, object_type_of
+from batchrepo.integrations.strawberry.operation.scopes import running
+from batchrepo.integrations.strawberry.query.lookahead import lookahead_of, nodes_at
+from batchrepo.integrations.strawberry.query.planning import local_fields, slot_of
+from batchrepo.integrations.strawberry.query.selections import Selections, object_type_of
+from batchrepo.integrations.strawberry.types.connections import PageOfRows
+from batchrepo.integrations.strawberry.types.members import KEY, repository_type_of
 from batchrepo.repository.planned import Planned
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from batchrepo.integrations.strawberry.members import Related, RepositoryType
-    from batchrepo.integrations.strawberry.selections import ResolveInfo
-    from batchrepo.integrations.strawberry.shapes import Shape
+    from batchrepo.integrations.strawberry.query.selections import ResolveInfo
+    from batchrepo.integrations.strawberry.types.members import Related, RepositoryType
+    from batchrepo.integrations.strawberry.types.shapes import Shape
 
 Resolver: TypeAlias = "Callable[..., Any]"
 """As graphql-core calls it: with the object, the info and the arguments."""

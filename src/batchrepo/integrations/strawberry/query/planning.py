@@ -8,10 +8,15 @@ from graphql import get_argument_values
 
 from batchrepo.declare.computed import Aggregate
 from batchrepo.declare.orders import parse_order
-from batchrepo.integrations.strawberry.arguments import NOTHING, Arguments, read_arguments
-from batchrepo.integrations.strawberry.members import Related, RepositoryType, Value, repository_type_of
-from batchrepo.integrations.strawberry.selections import DEFINITION, Selections, field_of, object_type_of
-from batchrepo.integrations.strawberry.shapes import shape_of
+from batchrepo.integrations.strawberry.query.arguments import NOTHING, Arguments, read_arguments
+from batchrepo.integrations.strawberry.query.selections import (
+    DEFINITION,
+    Selections,
+    field_of,
+    object_type_of,
+)
+from batchrepo.integrations.strawberry.types.members import Related, RepositoryType, Value, repository_type_of
+from batchrepo.integrations.strawberry.types.shapes import shape_of
 from batchrepo.plan.read import ColumnField, Include, PageSpec, ReadPlan
 
 if TYPE_CHECKING:

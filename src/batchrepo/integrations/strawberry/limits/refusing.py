@@ -9,9 +9,9 @@ from graphql import DocumentNode
 from graphql.language import OperationDefinitionNode, SelectionSetNode
 from graphql.validation import ASTValidationRule
 
-from batchrepo.integrations.strawberry.costs import Costs
-from batchrepo.integrations.strawberry.remembered import Remembered
-from batchrepo.integrations.strawberry.rows import Rows
+from batchrepo.integrations.strawberry.limits.costs import Costs
+from batchrepo.integrations.strawberry.limits.rows import Rows
+from batchrepo.integrations.strawberry.query.remembered import Remembered
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from strawberry.types import ExecutionContext
 
     from batchrepo.declare.repository_info import Catalog
-    from batchrepo.integrations.strawberry.limits import Limits
+    from batchrepo.integrations.strawberry.limits.limits import Limits
 
 # Of documents that somebody keeps, so that they are counted once. What was refused is not kept.
 _within: Remembered[DocumentNode, Limits] = Remembered()

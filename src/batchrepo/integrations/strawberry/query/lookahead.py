@@ -8,11 +8,11 @@ from weakref import WeakKeyDictionary, WeakValueDictionary
 from graphql.language import FieldNode, FragmentSpreadNode, VariableNode
 
 from batchrepo.bounded import Bounded
-from batchrepo.integrations.strawberry.arguments import NOTHING, Arguments, read_arguments
-from batchrepo.integrations.strawberry.planning import ConnectionSelection, Planning
-from batchrepo.integrations.strawberry.remembered import Remembered
-from batchrepo.integrations.strawberry.scopes import running
-from batchrepo.integrations.strawberry.selections import Selections
+from batchrepo.integrations.strawberry.operation.scopes import running
+from batchrepo.integrations.strawberry.query.arguments import NOTHING, Arguments, read_arguments
+from batchrepo.integrations.strawberry.query.planning import ConnectionSelection, Planning
+from batchrepo.integrations.strawberry.query.remembered import Remembered
+from batchrepo.integrations.strawberry.query.selections import Selections
 from batchrepo.plan.read import Include
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from graphql import GraphQLObjectType
     from graphql.language import Node, OperationDefinitionNode
 
-    from batchrepo.integrations.strawberry.selections import ResolveInfo
+    from batchrepo.integrations.strawberry.query.selections import ResolveInfo
     from batchrepo.plan.read import ReadPlan
     from batchrepo.strategies.reading import Reading
 

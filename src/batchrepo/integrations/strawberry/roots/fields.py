@@ -10,18 +10,18 @@ from strawberry.types.field import StrawberryField
 
 from batchrepo.declare.elements import why_foreign, why_no_condition
 from batchrepo.errors import DeclarationError
-from batchrepo.integrations.strawberry.fields import in_schema
-from batchrepo.integrations.strawberry.members import repository_type_of
-from batchrepo.integrations.strawberry.resolving import arguments_of
-from batchrepo.integrations.strawberry.shapes import shape_of
+from batchrepo.integrations.strawberry.query.resolving import arguments_of
+from batchrepo.integrations.strawberry.types.fields import in_schema
+from batchrepo.integrations.strawberry.types.members import repository_type_of
+from batchrepo.integrations.strawberry.types.shapes import shape_of
 from batchrepo.mapping.entity import shown
 
 if TYPE_CHECKING:
     from strawberry.types.arguments import StrawberryArgument
 
-    from batchrepo.integrations.strawberry.members import RepositoryType
-    from batchrepo.integrations.strawberry.selections import ResolveInfo
-    from batchrepo.integrations.strawberry.shapes import Shape
+    from batchrepo.integrations.strawberry.query.selections import ResolveInfo
+    from batchrepo.integrations.strawberry.types.members import RepositoryType
+    from batchrepo.integrations.strawberry.types.shapes import Shape
 
 
 class RootField(StrawberryField):

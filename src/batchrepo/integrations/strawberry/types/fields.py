@@ -9,26 +9,26 @@ from typing import TYPE_CHECKING, Any
 from strawberry.types.field import UNRESOLVED, StrawberryField
 
 from batchrepo.errors import DeclarationError
-from batchrepo.integrations.strawberry.connections import page_arguments
-from batchrepo.integrations.strawberry.errors import SchemaMistake
-from batchrepo.integrations.strawberry.fitting import check_field
-from batchrepo.integrations.strawberry.inputs import selection_arguments
-from batchrepo.integrations.strawberry.members import Value, repository_type_of
-from batchrepo.integrations.strawberry.resolving import (
+from batchrepo.integrations.strawberry.operation.errors import SchemaMistake
+from batchrepo.integrations.strawberry.query.resolving import (
     Resolver,
     arguments_of,
     related_resolver,
     value_resolver,
 )
-from batchrepo.integrations.strawberry.shapes import is_lazy, shape_of
-from batchrepo.integrations.strawberry.sources import RelatedSource
+from batchrepo.integrations.strawberry.types.connections import page_arguments
+from batchrepo.integrations.strawberry.types.fitting import check_field
+from batchrepo.integrations.strawberry.types.inputs import selection_arguments
+from batchrepo.integrations.strawberry.types.members import Value, repository_type_of
+from batchrepo.integrations.strawberry.types.shapes import is_lazy, shape_of
+from batchrepo.integrations.strawberry.types.sources import RelatedSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from strawberry.types.arguments import StrawberryArgument
 
-    from batchrepo.integrations.strawberry.members import Member
+    from batchrepo.integrations.strawberry.types.members import Member
 
 
 class RepositoryField(StrawberryField):

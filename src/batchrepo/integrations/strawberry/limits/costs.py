@@ -14,14 +14,14 @@ from graphql.language import (
     OperationDefinitionNode,
 )
 
-from batchrepo.integrations.strawberry.limits import MOST, SPLIT, exceeded
+from batchrepo.integrations.strawberry.limits.limits import MOST, SPLIT, exceeded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from graphql.language import DocumentNode, SelectionSetNode
 
-    from batchrepo.integrations.strawberry.limits import Limits
+    from batchrepo.integrations.strawberry.limits.limits import Limits
 
 
 @dataclass(slots=True)

@@ -16,14 +16,14 @@ from strawberry.types.union import StrawberryUnion
 
 from batchrepo.declare.criteria import Predicate
 from batchrepo.errors import DeclarationError
-from batchrepo.integrations.strawberry.members import Related, Value, repository_type_of
-from batchrepo.integrations.strawberry.scalars import BigInt, Duration, annotation_of_value, is_of_texts
-from batchrepo.integrations.strawberry.shapes import shape_of
+from batchrepo.integrations.strawberry.types.members import Related, Value, repository_type_of
+from batchrepo.integrations.strawberry.types.scalars import BigInt, Duration, annotation_of_value, is_of_texts
+from batchrepo.integrations.strawberry.types.shapes import shape_of
 from batchrepo.plan.fitting import why_none
 from batchrepo.plan.read import AggregateField, ColumnField, FlatField
 
 if TYPE_CHECKING:
-    from batchrepo.integrations.strawberry.members import Member
+    from batchrepo.integrations.strawberry.types.members import Member
     from batchrepo.mapping import RelationInfo
     from batchrepo.plan.read import Field
 

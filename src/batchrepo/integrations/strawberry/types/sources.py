@@ -12,7 +12,7 @@ from batchrepo.declare.elements import declared_conditions, declared_first, rela
 from batchrepo.declare.markers import ColumnMarker, relation_of
 from batchrepo.declare.orders import declared_order
 from batchrepo.errors import DeclarationError, did_you_mean
-from batchrepo.integrations.strawberry.members import Member, Related, Value
+from batchrepo.integrations.strawberry.types.members import Member, Related, Value
 from batchrepo.mapping.entity import attribute_owner, is_relationship, shown
 from batchrepo.plan.read import AggregateField, ColumnField, FetchedField, FlatField
 

@@ -10,12 +10,12 @@ from strawberry.types.base import StrawberryOptional
 
 from batchrepo.declare.criteria import Predicate
 from batchrepo.errors import DeclarationError
-from batchrepo.integrations.strawberry.fields import RepositoryField
-from batchrepo.integrations.strawberry.fitting import why_hidden
-from batchrepo.integrations.strawberry.members import Related, Value
-from batchrepo.integrations.strawberry.planning import type_of
-from batchrepo.integrations.strawberry.root_fields import RootField
-from batchrepo.integrations.strawberry.selections import DEFINITION
+from batchrepo.integrations.strawberry.query.planning import type_of
+from batchrepo.integrations.strawberry.query.selections import DEFINITION
+from batchrepo.integrations.strawberry.roots.fields import RootField
+from batchrepo.integrations.strawberry.types.fields import RepositoryField
+from batchrepo.integrations.strawberry.types.fitting import why_hidden
+from batchrepo.integrations.strawberry.types.members import Related, Value
 from batchrepo.plan.read import FlatField
 
 if TYPE_CHECKING:

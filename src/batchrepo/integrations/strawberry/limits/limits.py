@@ -12,7 +12,7 @@ from batchrepo.errors import DeclarationError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from batchrepo.integrations.strawberry.costs import Cost
+    from batchrepo.integrations.strawberry.limits.costs import Cost
 
 CODE = "LIMIT_EXCEEDED"
 """The code of errors about limits."""

@@ -11,19 +11,19 @@ from strawberry.types.arguments import StrawberryArgument
 from batchrepo.declare.elements import declared_conditions
 from batchrepo.declare.orders import declared_order
 from batchrepo.errors import DeclarationError, InvalidArgument
-from batchrepo.integrations.strawberry.arguments import Arguments, read_arguments
-from batchrepo.integrations.strawberry.connections import Connection, PageOfRows, page_arguments
-from batchrepo.integrations.strawberry.inputs import selection_arguments
-from batchrepo.integrations.strawberry.lookahead import lookahead_of
-from batchrepo.integrations.strawberry.root_fields import RootField
-from batchrepo.integrations.strawberry.root_keys import OneField
-from batchrepo.integrations.strawberry.scopes import running
-from batchrepo.integrations.strawberry.selections import object_type_of
+from batchrepo.integrations.strawberry.operation.scopes import running
+from batchrepo.integrations.strawberry.query.arguments import Arguments, read_arguments
+from batchrepo.integrations.strawberry.query.lookahead import lookahead_of
+from batchrepo.integrations.strawberry.query.selections import object_type_of
+from batchrepo.integrations.strawberry.roots.by_key import OneField
+from batchrepo.integrations.strawberry.roots.fields import RootField
+from batchrepo.integrations.strawberry.types.connections import Connection, PageOfRows, page_arguments
+from batchrepo.integrations.strawberry.types.inputs import selection_arguments
 from batchrepo.repository.planned import Planned
 
 if TYPE_CHECKING:
     from batchrepo.declare.orders import OrderTerm
-    from batchrepo.integrations.strawberry.selections import ResolveInfo
+    from batchrepo.integrations.strawberry.query.selections import ResolveInfo
 
 
 class SeveralField(RootField):

@@ -27,8 +27,8 @@ from strawberry.types.field import StrawberryField
 from batchrepo.declare.filter_groups import DEEPEST
 from batchrepo.declare.repository_info import read_repository
 from batchrepo.errors import DeclarationError, InvalidFilter, InvalidSort
-from batchrepo.integrations.strawberry.scalars import annotation_of, plain_text, type_name
-from batchrepo.integrations.strawberry.selections import DEFINITION
+from batchrepo.integrations.strawberry.query.selections import DEFINITION
+from batchrepo.integrations.strawberry.types.scalars import annotation_of, plain_text, type_name
 from batchrepo.repository import Repository
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from sqlalchemy.orm.attributes import instance_state
 from strawberry.types.field import StrawberryField
 
 from batchrepo.errors import DeclarationError, InvalidArgument
-from batchrepo.integrations.strawberry.members import KEY, Value, repository_type_of
-from batchrepo.integrations.strawberry.planning import local_name
-from batchrepo.integrations.strawberry.resolving import load_object
+from batchrepo.integrations.strawberry.query.planning import local_name
+from batchrepo.integrations.strawberry.query.resolving import load_object
+from batchrepo.integrations.strawberry.types.members import KEY, Value, repository_type_of
 from batchrepo.mapping.entity import shown
 from batchrepo.plan.read import ColumnField
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from graphql import get_named_type
 
-from batchrepo.integrations.strawberry.inputs import GivenFilter, order_of
-from batchrepo.integrations.strawberry.selections import DEFINITION
+from batchrepo.integrations.strawberry.query.selections import DEFINITION
+from batchrepo.integrations.strawberry.types.inputs import GivenFilter, order_of
 from batchrepo.plan.pages import read_request
 from batchrepo.repository.planned import Planned
 from batchrepo.scope.related_pages import PageArguments

@@ -13,13 +13,13 @@ from strawberry.types.base import StrawberryOptional
 from batchrepo.declare.filter_values import Parser
 from batchrepo.declare.filter_values import annotation_of as parsed_as
 from batchrepo.errors import DeclarationError, InvalidArgument, NotFound
-from batchrepo.integrations.strawberry.fields import RepositoryField
-from batchrepo.integrations.strawberry.lookahead import lookahead_of
-from batchrepo.integrations.strawberry.members import Value
-from batchrepo.integrations.strawberry.root_fields import RootField
-from batchrepo.integrations.strawberry.scalars import automatic, plain_text, python_type_of_column
-from batchrepo.integrations.strawberry.scopes import running
-from batchrepo.integrations.strawberry.selections import DEFINITION, Selections, object_type_of
+from batchrepo.integrations.strawberry.operation.scopes import running
+from batchrepo.integrations.strawberry.query.lookahead import lookahead_of
+from batchrepo.integrations.strawberry.query.selections import DEFINITION, Selections, object_type_of
+from batchrepo.integrations.strawberry.roots.fields import RootField
+from batchrepo.integrations.strawberry.types.fields import RepositoryField
+from batchrepo.integrations.strawberry.types.members import Value
+from batchrepo.integrations.strawberry.types.scalars import automatic, plain_text, python_type_of_column
 from batchrepo.mapping.entity import attribute_owner
 from batchrepo.plan.read import ColumnField
 from batchrepo.repository.planned import Planned
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
     from graphql.language import FieldNode
 
-    from batchrepo.integrations.strawberry.members import RepositoryType
-    from batchrepo.integrations.strawberry.selections import ResolveInfo
+    from batchrepo.integrations.strawberry.query.selections import ResolveInfo
+    from batchrepo.integrations.strawberry.types.members import RepositoryType
     from batchrepo.mapping import ColumnInfo
 
 

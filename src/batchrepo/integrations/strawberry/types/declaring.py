@@ -28,11 +28,11 @@ from strawberry.types.field import StrawberryField
 from strawberry.types.private import is_private
 
 from batchrepo.errors import DeclarationError
-from batchrepo.integrations.strawberry.fields import RepositoryField
-from batchrepo.integrations.strawberry.members import MARK, Related, RepositoryType, Value
-from batchrepo.integrations.strawberry.nodes import is_node_id, make_node
-from batchrepo.integrations.strawberry.scalars import automatic
-from batchrepo.integrations.strawberry.sources import read_member
+from batchrepo.integrations.strawberry.types.fields import RepositoryField
+from batchrepo.integrations.strawberry.types.members import MARK, Related, RepositoryType, Value
+from batchrepo.integrations.strawberry.types.nodes import is_node_id, make_node
+from batchrepo.integrations.strawberry.types.scalars import automatic
+from batchrepo.integrations.strawberry.types.sources import read_member
 from batchrepo.mapping import entity_info
 from batchrepo.mapping.entity import shown
 from batchrepo.repository import Repository
@@ -40,7 +40,7 @@ from batchrepo.repository import Repository
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from batchrepo.integrations.strawberry.members import Member
+    from batchrepo.integrations.strawberry.types.members import Member
 
 T = TypeVar("T")
 

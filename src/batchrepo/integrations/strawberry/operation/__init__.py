@@ -1,0 +1,1 @@
+"""The life of an operation: its document, its scope, its errors, its report."""
