@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from schemathesis.config import SchemathesisConfig
 from schemathesis.graphql import nodes
 
 from examples.chinook.store import open_store
@@ -25,7 +27,11 @@ schemathesis.graphql.scalar("DateTime", st.datetimes().map(lambda time: nodes.St
 CODES = {"INVALID_ARGUMENT", "LIMIT_EXCEEDED", "NOT_FOUND"}
 """What a client may have done wrong in a query that is valid."""
 
-SCHEMA = schemathesis.graphql.from_file(create_schema(open_store("sqlite+aiosqlite://")).as_str())
+SCHEMA = schemathesis.graphql.from_file(
+    create_schema(open_store("sqlite+aiosqlite://")).as_str(),
+    # A null in a filter is refused, and most filters would have one.
+    config=SchemathesisConfig.from_dict({"generation": {"graphql-allow-null": False}}),
+)
 FIELDS = [result.ok() for result in SCHEMA.get_all_operations()]
 
 
@@ -42,6 +48,13 @@ def on_postgresql(chinook_postgres: str) -> Iterator[str]:
         yield address
 
 
+def with_plausible_pages(query: str) -> str:
+    """The query with pages and keys that there are: nobody makes up a cursor."""
+    query = re.sub(r"^ *(after|last|before): .*\n", "", query, flags=re.MULTILINE)
+    query = re.sub(r"^( *)first: .*$", r"\1first: 3", query, flags=re.MULTILINE)
+    return re.sub(r"^( *\w+\(id: )-?\d+\)", r"\g<1>1)", query, flags=re.MULTILINE)
+
+
 def check(field: Any, address: str, *, examples: int) -> None:
     """Send queries of one root field, the same in every run."""
 
@@ -53,8 +66,10 @@ def check(field: Any, address: str, *, examples: int) -> None:
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
-    @given(case=field.as_strategy())
-    def holds(case: Any) -> None:
+    @given(case=field.as_strategy(), plausible=st.booleans())
+    def holds(case: Any, plausible: bool) -> None:
+        if plausible:
+            case.body = with_plausible_pages(case.body)
         answer = case.call(base_url=f"{address}/graphql")
         assert answer.status_code == 200, (case.body, answer.text)
         body = answer.json()
@@ -67,9 +82,9 @@ def check(field: Any, address: str, *, examples: int) -> None:
 
 @pytest.mark.parametrize("field", FIELDS, ids=[field.label for field in FIELDS])
 def test_on_sqlite(on_sqlite: str, field: Any):
-    check(field, on_sqlite, examples=20)
+    check(field, on_sqlite, examples=15)
 
 
 @pytest.mark.parametrize("field", FIELDS, ids=[field.label for field in FIELDS])
 def test_on_postgresql(on_postgresql: str, field: Any):
-    check(field, on_postgresql, examples=10)
+    check(field, on_postgresql, examples=8)
