@@ -125,7 +125,11 @@ FILTERS = (
           edges {
             node {
               title duration
-              tracks(first: 2, where: {genreName: {eq: "Rock"}}, orderBy: [MILLISECONDS_DESC]) {
+              tracks(
+                first: 2
+                where: {genreName: {eq: "Rock"}}
+                orderBy: [MILLISECONDS_DESC]
+              ) {
                 totalCount
                 edges { node { name milliseconds } }
               }
@@ -252,7 +256,9 @@ SALES = (
           edges {
             node {
               invoiceDate total
-              lines(first: 3) { edges { node { quantity track { name album { artist { name } } } } } }
+              lines(first: 3) {
+                edges { node { quantity track { name album { artist { name } } } } }
+              }
             }
           }
         }
