@@ -18,7 +18,7 @@ from examples.fastapi_app.app import create_app as create_rest_app
 from examples.fastapi_app.landing import Link
 from examples.graphql_app.app import create_router
 
-QUERY = "{albums(first:1000){title artist{name albumCount} tracks{name genre{name}}}}"
+QUERY = "{albums(first:400){edges{node{title artist{name albumCount} tracks(first:60){edges{node{name genre{name}}}}}}}}"
 """A query to try."""
 
 PORTS = range(8000, 8020)
@@ -33,8 +33,9 @@ def create_app(database: Database | URL | str | None = None) -> FastAPI:
     """
     store = open_store(database)
     links = (
+        Link("/queries", "queries to try, with their statements", None),
         Link(f"/graphql?query={QUERY}", "the same albums over GraphQL", 5),
-        Link("/graphql", "GraphiQL, to write queries in", None),
+        Link("/graphql", "GraphiQL, to write queries in; it loads its scripts from the network", None),
     )
     app = create_rest_app(store, links=links)
     app.include_router(create_router(store), include_in_schema=False)  # it describes itself
@@ -51,7 +52,7 @@ class Server(uvicorn.Server):
             host, port = sockets[0].getsockname()[:2]
             base = f"http://{host}:{port}"
             print(
-                f"\n  Links to try   {base}/\n  REST           {base}/docs\n  GraphQL        {base}/graphql"
+                f"\n  Links to try   {base}/\n  REST           {base}/docs\n  GraphQL        {base}/queries"
             )
             print(
                 "\n  Every answer says in X-Statements how many statements it took. Ctrl+C ends.\n",

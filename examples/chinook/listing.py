@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import selectinload
+from strawberry.relay import GlobalID
 
 from batchrepo import Scope
 from examples.chinook.models import Album, Artist, Genre, Track
@@ -27,14 +28,20 @@ ORDER = (Album.title, Album.id)
 
 GRAPHQL = """
 {
-  albums(first: 1000) {
-    id title
-    artist { id name album_count: albumCount }
-    tracks { id name composer milliseconds genre { id name } }
+  albums(first: 400) {
+    edges {
+      node {
+        id title
+        artist { id name album_count: albumCount }
+        tracks(first: 60) {
+          edges { node { id name composer milliseconds genre { id name } } }
+        }
+      }
+    }
   }
 }
 """
-"""The same task as a GraphQL query."""
+"""The same task as a GraphQL query. No album has more than 57 tracks."""
 
 
 async def naive(session: AsyncSession) -> Listing:
@@ -117,6 +124,20 @@ def plain(result: Listing | list[AlbumView] | bytes) -> Listing:
         listing: Listing = json.loads(result)
         return listing
     return [album if isinstance(album, dict) else album.model_dump() for album in result]
+
+
+def from_graphql(data: Any) -> Any:
+    """An answer to a query in the form of `Listing`: pages as lists, global ids as the primary keys in them."""
+    if isinstance(data, list):
+        return [from_graphql(item) for item in data]
+    if not isinstance(data, dict):
+        return data
+    if "edges" in data:
+        return [from_graphql(edge["node"]) for edge in data["edges"]]
+    return {
+        name: int(GlobalID.from_id(value).node_id) if name == "id" else from_graphql(value)
+        for name, value in data.items()
+    }
 
 
 def album_dict(

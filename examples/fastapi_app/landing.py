@@ -6,13 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from string import Template
 
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
-LAYOUT = Template(Path(__file__).with_name("landing.html").read_text(encoding="utf-8"))
-"""The page without its links."""
+from examples.pages import counted, page
 
 
 @dataclass(frozen=True)
@@ -121,12 +119,15 @@ def create_router(more: Sequence[Link] = ()) -> APIRouter:
     """
     router = APIRouter(include_in_schema=False)
     sections = {**LINKS, **({"GraphQL": tuple(more)} if more else {})}
-    page = LAYOUT.substitute(sections="\n".join(_section(title, links) for title, links in sections.items()))
+    shown = page(
+        Path(__file__).with_name("landing.html"),
+        "\n".join(_section(title, links) for title, links in sections.items()),
+    )
 
     @router.get("/", response_class=HTMLResponse)
     async def landing() -> str:
         """Links to try, each with the number of statements that it takes."""
-        return page
+        return shown
 
     return router
 
@@ -138,10 +139,5 @@ def _section(title: str, links: Sequence[Link]) -> str:
 def _item(link: Link) -> str:
     path = escape(link.path)
     status = "" if link.status == 200 else f" <b>{link.status}</b>"
-    counted = "" if link.statements is None else _counted(path, link.statements)
-    return f'<li><a href="{path}"><code>{path}</code></a><p>{escape(link.text)}{status}</p>{counted}</li>\n'
-
-
-def _counted(path: str, statements: int) -> str:
-    shown = "1 statement" if statements == 1 else f"{statements} statements"
-    return f'<output data-path="{path}" data-statements="{statements}"><strong>{shown}</strong><small></small></output>'
+    measured = "" if link.statements is None else counted(link.statements, path=link.path)
+    return f'<li><a href="{path}"><code>{path}</code></a><p>{escape(link.text)}{status}</p>{measured}</li>\n'

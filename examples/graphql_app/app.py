@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
+from fastapi.responses import RedirectResponse
 from sqlalchemy import URL
 from strawberry.fastapi import GraphQLRouter
 
@@ -14,14 +15,16 @@ from batchrepo import Database
 from batchrepo.integrations.fastapi import install
 from examples.chinook.loader import load_chinook
 from examples.chinook.store import open_store
+from examples.graphql_app import trying
 from examples.graphql_app.schema import create_schema
 
 
 def create_router(store: Database) -> APIRouter:
-    """The endpoint `/graphql`, to be included in any FastAPI application; a browser finds GraphiQL there."""
+    """The endpoint `/graphql`, where a browser finds GraphiQL, and the page `/queries`; for any FastAPI application."""
     router = APIRouter()
     endpoint: GraphQLRouter[Any, None] = GraphQLRouter(create_schema(store))
     router.include_router(endpoint, prefix="/graphql")
+    router.include_router(trying.create_router())
     return router
 
 
@@ -46,4 +49,10 @@ def create_app(database: Database | URL | str | None = None) -> FastAPI:
     # For the header with the number of statements; the schema itself needs no plug of FastAPI.
     install(app, store)
     app.include_router(create_router(store))
+
+    @app.get("/")
+    async def home() -> RedirectResponse:
+        """To the queries."""
+        return RedirectResponse(trying.PATH)
+
     return app

@@ -26,7 +26,7 @@ from batchrepo.integrations import strawberry as strawberry_plug
 from batchrepo.testing import assert_statements
 from batchrepo.testing.counting import statement_counter
 from examples.chinook import listing, models
-from examples.chinook.repositories import REPOSITORIES, AlbumRepository, ArtistRepository
+from examples.chinook.repositories import REPOSITORIES, AlbumRepository, ArtistRepository, TrackRepository
 from examples.chinook.views import AlbumView, ArtistView, TrackView
 from tests.docs.pages import README, code_spans, python_blocks, text_of
 
@@ -149,45 +149,31 @@ async def test_a_rest_endpoint(store: Database):
     assert 'rel="next"' in listed.headers["Link"]
 
 
-async def test_a_graphql_field(store: Database):
-    @strawberry.type
-    class ArtistType:
-        name: str
+@strawberry_plug.repository_type(ArtistRepository)
+class ArtistType:
+    name: strawberry.auto
 
-        @classmethod
-        def of(cls, artist: models.Artist):
-            return cls(name=artist.name)
 
-    names = {
-        "strawberry": strawberry,
-        "Info": strawberry.Info,
-        "ArtistType": ArtistType,
-        "Album": models.Album,
-    }
-    names |= {"scope_of": strawberry_plug.scope_of, "ScopeExtension": strawberry_plug.ScopeExtension}
-    names |= {"db": store, "__name__": __name__}
-    making, resolver = ast.parse(BLOCKS[GRAPHQL]).body
-    await run([resolver], names)
+@strawberry_plug.repository_type(TrackRepository)
+class TrackType:
+    name: strawberry.auto
 
-    @strawberry.type
-    class AlbumType:
-        album: strawberry.Private[models.Album]
-        artist = names["artist"]
 
-    @strawberry.type
-    class Query:
-        @strawberry.field
-        async def albums(self, info: strawberry.Info) -> list[AlbumType]:
-            albums = AlbumRepository(strawberry_plug.scope_of(info))
-            return [AlbumType(album=album) for album in await albums.find()]
-
-    names["Query"] = Query
-    await run([making], names)
-    with assert_statements(2, store):  # "resolvers know nothing of batches"
-        result = await names["schema"].execute("{ albums { artist { name } } }")
+async def test_a_graphql_schema(store: Database):
+    names = {name: getattr(strawberry_plug, name) for name in strawberry_plug.__all__}
+    names |= {"strawberry": strawberry, "auto": strawberry.auto, "AlbumRepository": AlbumRepository}
+    names |= {"ArtistType": ArtistType, "TrackType": TrackType, "db": store, "__name__": __name__}
+    await run(BLOCKS[GRAPHQL], names)
+    query = """{ albums(first: 400) { edges { node {
+        title duration artist { name }
+        tracks(first: 2, orderBy: [MILLISECONDS_DESC], where: {milliseconds: {ge: 300000}}) { edges { node { name } } }
+    } } } }"""
+    with assert_statements(4, store):  # "a statement for each relation that it selects", and the sum
+        result = await names["schema"].execute(query)
     assert result.errors is None
-    assert len(result.data["albums"]) == 347
-    assert all(album["artist"]["name"] for album in result.data["albums"])
+    albums = [edge["node"] for edge in result.data["albums"]["edges"]]
+    assert len(albums) == 347
+    assert all(album["artist"]["name"] and len(album["tracks"]["edges"]) <= 2 for album in albums)
 
 
 async def test_the_statements_of_the_table(chinook_url: str, store: Database):

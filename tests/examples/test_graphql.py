@@ -1,82 +1,225 @@
-"""The store over GraphQL."""
+"""The store over GraphQL gives what plain SQLAlchemy finds, in so many statements, and refuses the rest with codes."""
 
 from __future__ import annotations
 
 import asyncio
+import json
+from collections import Counter
+from decimal import Decimal
+from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import select
+from sqlalchemy.orm import selectinload
 
 from batchrepo.testing.counting import statement_counter
 from examples.chinook import listing
+from examples.chinook.listing import from_graphql
+from examples.chinook.models import Customer, Employee, Invoice, InvoiceLine, Playlist, Track
+from examples.chinook.store import open_store
 from examples.graphql_app.app import create_app
+from examples.graphql_app.queries import EXAMPLES
 from examples.graphql_app.schema import create_schema
 
+EVERY_EXAMPLE = {example.title: example for examples in EXAMPLES.values() for example in examples}
 
-async def ask(http: httpx.AsyncClient, query: str) -> httpx.Response:
-    return await http.post("/graphql", json={"query": query})
+
+async def ask(http: httpx.AsyncClient, query: str, **variables: Any) -> httpx.Response:
+    return await http.post("/graphql", json={"query": query, "variables": variables})
+
+
+async def rows(http: httpx.AsyncClient, query: str, *, statements: int, **variables: Any) -> Any:
+    """The data of an answer without its connections, after its number of statements was checked."""
+    answer = await ask(http, query, **variables)
+    assert "errors" not in answer.json(), answer.text
+    assert answer.headers["X-Statements"] == str(statements), query
+    return from_graphql(answer.json()["data"])
+
+
+# --- the task of all examples -----------------------------------------------------------------------
 
 
 async def test_all_albums_take_five_statements_over_http(store, http, expected):
     with statement_counter(store.engine) as seen:
-        answer = await ask(http, listing.GRAPHQL)
+        found = await rows(http, listing.GRAPHQL, statements=5)
     assert seen.count == 5, seen
-    assert answer.headers["X-Statements"] == "5"
-    assert answer.json() == {"data": {"albums": expected}}
+    assert found == {"albums": expected}
 
 
 async def test_all_albums_take_five_statements_without_http(store, expected):
     with statement_counter(store.engine) as seen:
         result = await create_schema(store).execute(listing.GRAPHQL)
     assert result.errors is None
-    assert result.data == {"albums": expected}
+    assert from_graphql(result.data) == {"albums": expected}
     assert seen.count == 5, seen
 
 
-async def test_computed_attributes_are_batched(http, expected):
-    query = "{ albums(first: 1000) { id duration longest { milliseconds } firstTracks { id } } }"
-    answer = await ask(http, query)
-    assert answer.json()["data"]["albums"] == [
+async def test_fifty_operations_at_once(store, http, expected):
+    by_id = {album["id"]: album for album in expected}
+    query = (
+        "query($id: Int!) { album(id: $id) { artist { name } tracks(first: 60) { edges { node { id } } } } }"
+    )
+    answers = await asyncio.gather(*(rows(http, query, statements=3, id=key) for key in range(1, 51)))
+    for key, answer in enumerate(answers, 1):
+        assert answer["album"]["artist"]["name"] == by_id[key]["artist"]["name"]
+        assert answer["album"]["tracks"] == [{"id": track["id"]} for track in by_id[key]["tracks"]]
+    assert store.engine.pool.checkedout() == 0
+
+
+# --- what there is ----------------------------------------------------------------------------------
+
+
+async def test_every_query_to_try_takes_what_its_page_says(http):
+    for title, example in EVERY_EXAMPLE.items():
+        answer = await ask(http, example.query, **example.variables)
+        errors = answer.json().get("errors", [])
+        codes = [error["extensions"]["code"] for error in errors]
+        assert codes == ([] if example.code is None else [example.code]), (title, errors)
+        # What is refused at once never asks for a scope.
+        assert answer.headers.get("X-Statements", "0") == str(example.statements), title
+
+
+async def test_computed_attributes(http, expected):
+    query = "{ albums(first: 400) { edges { node { id trackCount duration longest { milliseconds } firstTracks { id } } } } }"
+    found = await rows(http, query, statements=4)
+    assert found["albums"] == [
         {
             "id": album["id"],
+            "trackCount": len(album["tracks"]),
             "duration": sum(track["milliseconds"] for track in album["tracks"]),
             "longest": {"milliseconds": max(track["milliseconds"] for track in album["tracks"])},
             "firstTracks": [{"id": track["id"]} for track in album["tracks"][:3]],
         }
         for album in expected
     ]
+
+
+async def test_pages_joined_are_all_albums_in_their_order(http, expected):
+    query = """query($after: String) {
+        albums(first: 100, after: $after) { pageInfo { hasNextPage endCursor } edges { node { title } } } }"""
+    titles, page = [], {"hasNextPage": True, "endCursor": None}
+    while page["hasNextPage"]:
+        answer = await ask(http, query, after=page["endCursor"])
+        assert answer.headers["X-Statements"] == "1"
+        page = answer.json()["data"]["albums"]["pageInfo"]
+        titles += [album["title"] for album in from_graphql(answer.json()["data"])["albums"]]
+    assert titles == [album["title"] for album in expected]
+
+
+async def test_filters_and_orders_at_two_levels(http, expected):
+    query = """query($where: AlbumFilter) { albums(where: $where, orderBy: [TRACK_COUNT_DESC, ID_DESC], first: 400) {
+        totalCount
+        edges { node {
+            databaseId artistName
+            tracks(where: {milliseconds: {ge: 400000}}, orderBy: [MILLISECONDS_DESC], first: 2) {
+                edges { node { databaseId } } } } } } }"""
+    where = {"or": [{"title": {"icontains": "live"}}, {"trackCount": {"ge": 20}}], "lasting": 60}
+    answer = await ask(http, query, where=where)
+    wanted = [
+        album
+        for album in expected
+        if ("live" in album["title"].lower() or len(album["tracks"]) >= 20)
+        and sum(track["milliseconds"] for track in album["tracks"]) >= 3_600_000
+    ]
+    wanted.sort(key=lambda album: (len(album["tracks"]), album["id"]), reverse=True)
+    assert answer.json()["data"]["albums"]["totalCount"] == len(wanted) > 10
+    assert from_graphql(answer.json()["data"])["albums"] == [
+        {
+            "databaseId": album["id"],
+            "artistName": album["artist"]["name"],
+            "tracks": [
+                {"databaseId": track["id"]}
+                for track in sorted(album["tracks"], key=lambda t: t["milliseconds"], reverse=True)
+                if track["milliseconds"] >= 400_000
+            ][:2],
+        }
+        for album in wanted
+    ]
     assert answer.headers["X-Statements"] == "4"
 
 
-async def test_the_way_back_runs_no_statement(http):
-    """Track to album is the album that the scope has."""
-    answer = await ask(http, "{ album(id: 1) { tracks { album { title } } } }")
-    tracks = answer.json()["data"]["album"]["tracks"]
-    assert tracks == [{"album": {"title": "For Those About To Rock We Salute You"}}] * 10
-    assert answer.headers["X-Statements"] == "2"
+async def test_playlists_are_on_both_ends_of_many_to_many(http, session):
+    loaded = select(Playlist).options(selectinload(Playlist.tracks).selectinload(Track.playlists))
+    known = {row.id: row for row in await session.scalars(loaded)}
+    query = """{ playlists { edges { node {
+        id trackCount tracks(last: 2) { edges { node { id playlists { edges { node { id } } } } } } } } } }"""
+    for playlist in (await rows(http, query, statements=4))["playlists"]:
+        row = known.pop(playlist["id"])
+        assert playlist["trackCount"] == len(row.tracks)
+        assert playlist["tracks"] == [
+            {"id": track.id, "playlists": [{"id": other.id} for other in track.playlists]}
+            for track in row.tracks[-2:]
+        ]
+    assert known == {}
 
 
-async def test_two_root_fields_share_the_scope(http):
-    answer = await ask(http, "{ a: album(id: 1) { artist { name } } b: album(id: 2) { artist { name } } }")
-    assert answer.json()["data"] == {"a": {"artist": {"name": "AC/DC"}}, "b": {"artist": {"name": "Accept"}}}
-    assert answer.headers["X-Statements"] == "2"
-
-
-async def test_playlists_and_artists(http):
-    answer = await ask(
-        http,
-        """{ playlists { name trackCount tracks { id } }
-             artists(first: 3, search: "maiden") { name albumCount albums { title } }
-             nobody: artist(id: 9999) { name }
-             track(id: 1) { genre { name } } }""",
+async def test_sales_of_each_employee_and_of_who_reports_to_them(http, session):
+    loaded = select(Employee).options(
+        selectinload(Employee.reports), selectinload(Employee.customers).selectinload(Customer.invoices)
     )
-    data = answer.json()["data"]
-    assert [p["trackCount"] for p in data["playlists"]] == [len(p["tracks"]) for p in data["playlists"]]
-    assert sum(p["trackCount"] for p in data["playlists"]) == 8715
-    (maiden,) = data["artists"]
-    assert (maiden["name"], maiden["albumCount"], len(maiden["albums"])) == ("Iron Maiden", 21, 21)
-    assert data["nobody"] is None
-    assert data["track"] == {"genre": {"name": "Rock"}}
+    known = {row.id: row for row in await session.scalars(loaded)}
+
+    def sold(row: Employee) -> Decimal:
+        return sum((i.total for customer in row.customers for i in customer.invoices), Decimal(0))
+
+    query = """{ employees { edges { node {
+        id fullName sales reportsTo { fullName } reports { edges { node { id sales } } } } } } }"""
+    for employee in (await rows(http, query, statements=5))["employees"]:
+        row = known[employee["id"]]
+        assert employee["fullName"] == f"{row.first_name} {row.last_name}"
+        assert Decimal(employee["sales"]) == sold(row)
+        assert (employee["reportsTo"] is None) is (row.reports_to_id is None)
+        reports = [(each["id"], Decimal(each["sales"])) for each in employee["reports"]]
+        assert reports == [(each.id, sold(known[each.id])) for each in row.reports]
+
+
+async def test_customers_with_their_invoices(http, session):
+    loaded = select(Customer).options(
+        selectinload(Customer.invoices).selectinload(Invoice.lines).joinedload(InvoiceLine.track)
+    )
+    known = {row.id: row for row in await session.scalars(loaded)}
+    query = """{ customers(first: 59) { edges { node {
+        id totalSpent invoices(first: 3) { edges { node {
+            total lines(first: 2) { edges { node { track { name } } } } } } } } } } }"""
+    found = (await rows(http, query, statements=5))["customers"]
+    assert len(found) == len(known) == 59
+    for customer in found:
+        row = known[customer["id"]]
+        assert Decimal(customer["totalSpent"]) == sum(invoice.total for invoice in row.invoices)
+        assert [
+            (Decimal(invoice["total"]), [line["track"]["name"] for line in invoice["lines"]])
+            for invoice in customer["invoices"]
+        ] == [
+            (invoice.total, [line.track.name for line in invoice.lines[:2]]) for invoice in row.invoices[:3]
+        ]
+
+
+async def test_a_resolver_of_ones_own_gives_keys_and_the_rest_is_read_together(http, session):
+    lines = await session.scalars(
+        select(InvoiceLine).join(InvoiceLine.invoice).where(Invoice.billing_country == "USA")
+    )
+    counted = Counter(line.track_id for line in lines.all())
+    best = sorted(counted.items(), key=lambda item: (-item[1], item[0]))[:50]
+    names = {row.id: row.name for row in await session.scalars(select(Track))}
+    query = (
+        '{ bestSellers(country: "USA", first: 50) { quantity track { id name album { artist { name } } } } }'
+    )
+    found = (await rows(http, query, statements=4))["bestSellers"]
+    assert [(each["track"]["id"], each["quantity"]) for each in found] == best
+    assert all(each["track"]["name"] == names[each["track"]["id"]] for each in found)
+
+
+async def test_global_ids_lead_back(http):
+    first = await ask(http, "{ albums(first: 20) { edges { node { id title } } } }")
+    albums = [edge["node"] for edge in first.json()["data"]["albums"]["edges"]]
+    query = "query($ids: [ID!]!) { nodes(ids: $ids) { id ... on Album { title } } }"
+    again = await ask(http, query, ids=[album["id"] for album in albums])
+    assert again.json()["data"]["nodes"] == albums
+    assert again.headers["X-Statements"] == "1"
+
+
+# --- errors, the report, the page -------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -84,32 +227,36 @@ async def test_playlists_and_artists(http):
     [
         ("{ album(id: 9999) { title } }", "NOT_FOUND", "Album has no row for key 9999."),
         (
-            "{ albums(first: 0) { title } }",
+            '{ bestSellers(country: "USA", first: 0) { quantity } }',
             "INVALID_ARGUMENT",
-            "first: 0 is out of range. Expected 1 to 1000.",
+            "first expects a number of tracks from 1 to 100; got 0.",
         ),
     ],
+    ids=["not found", "out of range"],
 )
-async def test_errors_have_codes(http, caplog, query, code, message):
+async def test_errors_have_codes_and_are_no_news_in_the_log(http, caplog, query, code, message):
     answer = await ask(http, query)
     (error,) = answer.json()["errors"]
     assert (error["extensions"], error["message"]) == ({"code": code}, message)
+    assert not [record for record in caplog.records if record.name.startswith("strawberry")]
 
 
-async def test_fifty_operations_at_once(store, http, expected):
-    by_id = {album["id"]: album for album in expected}
-    answers = await asyncio.gather(
-        *(
-            ask(http, f"{{ album(id: {key}) {{ artist {{ name }} tracks {{ id }} }} }}")
-            for key in range(1, 51)
-        )
-    )
-    for key, answer in enumerate(answers, 1):
-        album = answer.json()["data"]["album"]
-        assert album["artist"]["name"] == by_id[key]["artist"]["name"]
-        assert album["tracks"] == [{"id": track["id"]} for track in by_id[key]["tracks"]]
-        assert answer.headers["X-Statements"] == "3"
-    assert store.engine.pool.checkedout() == 0
+async def test_what_goes_wrong_in_the_store_is_logged(caplog):
+    async with open_store("sqlite+aiosqlite://") as empty:  # no table is there
+        result = await create_schema(empty).execute("{ album(id: 1) { title } }")
+    (error,) = result.errors
+    assert (error.extensions, "album" in error.message) == ({"code": "INTERNAL"}, False)
+    assert [record.name for record in caplog.records] == ["strawberry.execution"]
+
+
+async def test_the_report_is_there_for_whoever_asks(http):
+    query = "{ albums(first: 2) { edges { node { artist { name } } } } }"
+    plain = await ask(http, query)
+    assert "extensions" not in plain.json()
+    asked = await http.post("/graphql", json={"query": query}, headers={"X-Batchrepo-Report": "1"})
+    report = asked.json()["extensions"]["batchrepo"]
+    assert report["statements"] == int(asked.headers["X-Statements"]) == 2
+    assert "FROM artist" in json.dumps(report["steps"])
 
 
 async def test_a_browser_gets_graphiql(http):
@@ -124,5 +271,8 @@ async def test_the_application_alone(database_url):
         httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://chinook") as client,
     ):
         answer = await ask(client, "{ album(id: 1) { title } }")
+        home = await client.get("/", follow_redirects=True)
     assert answer.json() == {"data": {"album": {"title": "For Those About To Rock We Salute You"}}}
     assert answer.headers["X-Statements"] == "1"
+    assert home.status_code == 200
+    assert "<title>Chinook, a music store over GraphQL</title>" in home.text

@@ -231,6 +231,7 @@ async def related(scope: Scope, album: Album, artist: Artist) -> None:
 async def own_statements(scope: Scope) -> None:
     assert_type(await scope.fetch(select(Album).where(Album.id > 3)), list[Album])
     assert_type(await scope.fetch(select(Album.title)), list[str])
+    assert_type(await scope.fetch(select(Album, Album.title)), list[tuple[Album, str]])
 
 
 async def batch_functions(scope: Scope) -> None:

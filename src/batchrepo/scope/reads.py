@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, TypeVarTuple, overload
 
 import sqlalchemy as sa
 from pydantic import BaseModel
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 K = TypeVar("K")
 V = TypeVar("V", bound=BaseModel)
+Ts = TypeVarTuple("Ts")
 
 
 class ScopeReads(ABC):
@@ -203,7 +204,15 @@ class ScopeReads(ABC):
         """The values of a batched function, in the order of the keys."""
         return await self.loaders.batched(source).load_many(list(keys))
 
-    async def fetch(self, statement: Select[T], *, unfiltered: str | None = None) -> list[T]:
+    @overload
+    async def fetch(self, statement: Select[T], *, unfiltered: str | None = None) -> list[T]: ...
+
+    @overload
+    async def fetch(
+        self, statement: Select[T, K, *Ts], *, unfiltered: str | None = None
+    ) -> list[tuple[T, K, *Ts]]: ...
+
+    async def fetch(self, statement: Select[*tuple[Any, ...]], *, unfiltered: str | None = None) -> list[Any]:
         """Run a ``select`` of your own, with the row criteria put on it.
 
         Args:

@@ -2,14 +2,21 @@
 
 ::
 
-    schema = strawberry.Schema(query=Query, extensions=[lambda: ScopeExtension(database)])
+    @repository_type(AlbumRepository)
+    class AlbumType:
+        id: auto
+        title: auto
+        artist: "ArtistType"
+        tracks: Connection["TrackType"]
 
 
     @strawberry.type
     class Query:
-        @strawberry.field
-        async def album(self, info: strawberry.Info, id: int) -> AlbumType:
-            return AlbumType.of(await AlbumRepository(scope_of(info)).get(id))
+        album: AlbumType | None = one()
+        albums: Connection[AlbumType] = connection()
+
+
+    schema = strawberry.Schema(Query, extensions=[lambda: ScopeExtension(database)])
 """
 
 from __future__ import annotations
