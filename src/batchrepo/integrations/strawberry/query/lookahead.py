@@ -168,7 +168,7 @@ class _Place:
             return ()
         variables: Any = info.variable_values
         coerced = getattr(variables, "coerced", variables)
-        given = [coerced[name] if name in coerced else _Place for name in self._variables]
+        given = [coerced.get(name, _Place) for name in self._variables]
         if _length(given) > LONGEST:
             return None
         values = tuple(map(_frozen, given))
