@@ -51,6 +51,14 @@ class Bounded(Generic[K, V]):
             except KeyError:  # another thread has emptied it
                 break
 
+    def pop(self, key: K) -> None:
+        """Let the value of a key go, if there is one."""
+        self._values.pop(key, None)
+
+    def values(self) -> list[V]:
+        """All values, the one that was not asked for the longest first."""
+        return list(self._values.values())
+
     def __contains__(self, key: object) -> bool:
         return key in self._values
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 from pydantic import BaseModel
-from sqlalchemy import ForeignKey, and_, func, or_, select, true
+from sqlalchemy import ForeignKey, and_, bindparam, func, or_, select, true
 from sqlalchemy.ext.asyncio import AsyncAttrs
 from sqlalchemy.orm import (
     DeclarativeBase,
@@ -219,6 +219,27 @@ async def test_a_predicate_with_a_self_reference_holds_in_aliases(db):
             await scope.fetch(select(Member).options(selectinload(Member.mentor))),
         ):
             assert {one.id: one.mentor and one.mentor.id for one in found} == seen
+
+
+@pytest.mark.parametrize("per_scope", [False, True], ids=["fixed", "per scope"])
+@pytest.mark.parametrize("name", ["least", "where_0"])
+async def test_a_parameter_of_a_criterion_has_its_value_whatever_a_caller_names_his(db, per_scope, name):
+    """Of parameters with one name SQLAlchemy sends one value: the last one's, or that of a condition kept by name."""
+    condition = Page.size >= bindparam(name, 20)
+    pages = pages_repository(predicate((lambda reader: condition) if per_scope else condition))
+    visible = [row["id"] for row in EVERYTHING.rows(Page) if big_enough(row, 20)]
+    by_distance = func.abs(Page.size - bindparam(name, 0))
+    async with Database(db.engine, repositories=[pages]).scope(Reader()) as scope:
+        for where in ((), (Page.id > 0,), (Page.id > bindparam(name, 0),)):
+            found = [
+                await pages(scope).find(*where, order_by=(by_distance, Page.id)),
+                await pages(scope).find(Keyed, *where, order_by=(by_distance, Page.id)),
+                (await pages(scope).page(*where, order_by=by_distance, first=100)).items,
+                (await pages(scope).page(Keyed, *where, order_by=by_distance, first=100)).items,
+                await scope.fetch(select(Page).where(*where).order_by(by_distance)),
+            ]
+            assert [sorted(row.id for row in rows) for rows in found] == [visible] * 5
+            assert await pages(scope).count(*where) == len(visible)
 
 
 # --- classes of one name -------------------------------------------------------------------------------

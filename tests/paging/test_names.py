@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Any
 
 import pytest
@@ -11,7 +12,8 @@ from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncAttrs
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
-from batchrepo import Database, Page, Repository, count, include, latest, top
+from batchrepo import Database, Page, Repository, count, expression, include, latest, top, total
+from batchrepo.strategies import related_pages
 from tests.paging.walking import walk_backward, walk_forward
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -211,7 +213,6 @@ async def test_parameters_of_such_names_in_conditions_stay_the_callers_own(db):
             "page_rows",
             "start_0",
             "stop_0",
-            "row_limit",
             "keys",
             "keys_0",
             "p0_key_0",
@@ -235,3 +236,90 @@ async def test_parameters_of_such_names_in_conditions_stay_the_callers_own(db):
             await walk_forward(related, expected, 3)
             page = await scope.related_page(batch, Batch.pages, condition, total="exact")
             assert page.total == len(expected)
+
+
+@pytest.mark.parametrize("name", ["where_0", "row_limit", "row_offset", "page_rows", "start_0", "stop_0"])
+async def test_a_parameter_of_such_a_name_beside_values_of_conditions(db, name):
+    """In the condition, in the order, and in a condition on many parents' pages from one cursor."""
+    condition = PageRow.id > sa.bindparam(name, 3)
+    distance = sa.func.abs(PageRow.id - sa.bindparam(name, 12, sa.Integer))
+    nearest = sorted((abs(i - 12), i) for i in range(1, 22) if i > 2)
+    async with db.scope() as scope:
+        pages = PageRepository(scope)
+        found = await pages.find(PageView, condition, order_by=PageRow.id, limit=13)
+        assert [row.id for row in found] == list(range(4, 17))
+        found = (await pages.numbered_page(PageView, condition, order_by=PageRow.id, number=2, size=13)).items
+        assert [row.id for row in found] == list(range(17, 22))
+
+        async def read(**arguments: Any) -> Any:
+            return await pages.page(PageView, PageRow.id > 2, order_by=distance, **arguments)
+
+        await walk_forward(read, [i for _, i in nearest], 7)
+
+
+@pytest.mark.parametrize("name", ["start_0", "stop_0"])
+async def test_such_parameters_of_many_parents_pages_from_one_cursor(db, name, monkeypatch):
+    monkeypatch.setattr(related_pages, "MOST_PARTS", 2)
+    condition = PageRow.c0 >= sa.bindparam(name, 2)
+    async with db.scope() as scope:
+
+        async def read(batch: int, **arguments: Any) -> list[int]:
+            batches = BatchRepository(scope)
+            page = await batches.related_page(batch, Batch.pages, condition, order_by=PageRow.id, **arguments)
+            cursors.append(page.cursors[0])
+            return [row.id for row in page.items]
+
+        cursors: list[str] = []
+        assert await read(1, first=1) == [3]
+        assert await read(1, last=1) == [18]
+        start, stop = cursors
+        after = await asyncio.gather(*(read(i, first=2, after=start) for i in (1, 2, 3)))
+        before = await asyncio.gather(*(read(i, last=2, before=stop) for i in (1, 2, 3)))
+    assert after == [[9, 12], [4, 7], [8, 14]]
+    assert before == [[9, 12], [7, 13], [14, 17]]
+
+
+class Named(Repository[Batch]):
+    """All of its parameters have one name."""
+
+    low = count(Batch.pages, where=PageRow.c0 < sa.bindparam("least", 2))
+    high = count(Batch.pages, where=[PageRow.c0 >= sa.bindparam("least", 2), PageRow.c0 < 9])
+    shifted = total(Batch.pages, PageRow.c0 + sa.bindparam("least", 100))
+    ten_more = expression(Batch.ordinal + sa.bindparam("least", 10))
+    many_more = expression(Batch.ordinal + sa.bindparam("least", 1_000))
+
+
+class NamedView(BaseModel):
+    ordinal: int
+    low: int
+    high: int
+    shifted: int
+    ten_more: int
+    many_more: int
+
+
+async def test_declarations_that_name_their_parameters_alike_keep_their_own_values(module_database_url, db):
+    """They stand in one statement, and so do the totals that several callers ask for."""
+    c0 = [i % 5 for i in range(1, 22) if 1 + i % 3 == 1]
+    expected = NamedView(
+        ordinal=1,
+        low=sum(value < 2 for value in c0),
+        high=sum(value >= 2 for value in c0),
+        shifted=sum(c0) + 100 * len(c0),
+        ten_more=11,
+        many_more=1_001,
+    )
+    async with Database(module_database_url, repositories=[Named]) as opened, opened.scope() as scope:
+        batches = Named(scope)
+        assert await batches.find(NamedView, order_by=(Named.low - Named.high, Batch.ordinal)) == sorted(
+            await batches.find(NamedView), key=lambda view: (view.low - view.high, view.ordinal)
+        )
+        assert await batches.get(1, NamedView) == expected
+
+        async def counted(least: int) -> int | None:
+            condition = PageRow.c0 >= sa.bindparam("least", least)
+            return (await batches.related_page(1, Batch.pages, condition, first=0, total="exact")).total
+
+        assert await asyncio.gather(*map(counted, range(5))) == [
+            sum(value >= least for value in c0) for least in range(5)
+        ]

@@ -266,6 +266,6 @@ async def test_shapes_without_end_do_not_fill_the_memory(db: Database) -> None:
     assert len(shapes) == 8
     again = shapes.of([Item.rank == 2])
     assert again.shape is not first.shape
-    assert again.values == {"where_0": 2}
+    assert again.values == {"batchrepo_where_0": 2}
     assert again.digest != first.digest
     assert again.digest == shapes.of([Item.rank == 2]).digest

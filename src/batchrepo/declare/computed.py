@@ -20,6 +20,7 @@ from batchrepo.declare.elements import (
     sql_of,
     why_foreign,
     why_no_expression,
+    with_own_parameters,
 )
 from batchrepo.declare.orders import OrderTerm, Sortable, declared_order, parse_order, total_order
 from batchrepo.declare.values import AggregateFunction, aggregate_value, extreme_value
@@ -201,7 +202,7 @@ class Aggregate(_OverRelation[T]):
             raise DeclarationError(
                 f"{self}: {self.function}() needs numbers, but {shown(column)} has the type {kind!r}."
             )
-        return column
+        return with_own_parameters(column)
 
     @cached_property
     def _sql(self) -> ColumnElement[T]:
@@ -297,7 +298,12 @@ class Expression(Computed[T]):
     """A SQL expression over the entity's own columns, computed in the statement that reads its row."""
 
     def __init__(self, expression: SQLCoreOperations[T]) -> None:
-        self.expression: Any = expression
+        self._expression = expression
+
+    @cached_property
+    def expression(self) -> Any:
+        """What is computed."""
+        return with_own_parameters(self._expression)
 
     @cached_property
     def _sql(self) -> ColumnElement[T]:

@@ -7,13 +7,14 @@ in every statement that reads the entity, whoever asks for it: loaders, relation
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
 from batchrepo.bounded import Bounded
-from batchrepo.declare.elements import sql_of, why_foreign, why_no_condition
+from batchrepo.declare.elements import sql_of, why_foreign, why_no_condition, with_own_parameters
 from batchrepo.errors import DeclarationError, InvalidArgument, MissingContext
 from batchrepo.mapping.entity import attribute_owner
 
@@ -78,6 +79,19 @@ class Predicate:
     def per_scope(self) -> bool:
         """Whether the condition is made anew for each scope, from its context."""
         return callable(self.condition) and not hasattr(self.condition, "compile")
+
+    def of(self, made: Any) -> ColumnElement[bool]:
+        """The condition that goes into statements, of what a function of `condition` has made for a scope."""
+        if isinstance(made, bool):
+            return sa.true() if made else sa.false()
+        found = sql_of(made)  # of a column that is true or false, or a computed attribute
+        own: ColumnElement[bool] = with_own_parameters(made if found is None else found)
+        return own
+
+    @cached_property
+    def fixed(self) -> ColumnElement[bool]:
+        """The condition that goes into statements, where it is the same in all scopes."""
+        return self.of(self.condition)
 
     def check(self, entity: EntityInfo, where: str) -> None:
         """Check the declaration as one of the repository of `entity`; `where` names it, for messages.
@@ -229,13 +243,10 @@ class Guards:
     def _condition(self, entity: EntityInfo, criterion: Criterion) -> ColumnElement[bool]:
         if isinstance(criterion, Match):
             return criterion.condition()
-        made: Any = criterion.condition
-        if criterion.per_scope:
-            made = self._from_context(entity, criterion.name, made)
-        if made is True:
-            return sa.true()
-        found = sql_of(made)  # of a column that is true or false, or a computed attribute
-        return made if found is None else found
+        if not criterion.per_scope:
+            return criterion.fixed
+        make: Any = criterion.condition
+        return criterion.of(self._from_context(entity, criterion.name, make))
 
     def _from_context(self, entity: EntityInfo, name: str, value: Callable[[Any], Any]) -> Any:
         error: Exception | None = None

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import QueryableAttribute
+from sqlalchemy.sql import visitors
 from sqlalchemy.sql.elements import SQLCoreOperations, UnaryExpression
 
 from batchrepo.errors import DeclarationError, InvalidArgument
@@ -170,7 +171,34 @@ def declared_conditions(
         refusal = why_no_condition(condition) or why_foreign(condition, sources, what)
         if refusal is not None:
             raise DeclarationError(f"{place}: {refusal}.")
-    return tuple(conditions)
+    return tuple(map(with_own_parameters, conditions))
+
+
+def with_own_parameters(element: Any) -> Any:
+    """The same condition or expression, its values in parameters that no other part of a statement has.
+
+    Of parameters with one name SQLAlchemy sends one value. So two declarations that name one alike could not stand in
+    one statement, and a caller who names one as a row criterion does would decide about the criterion.
+    """
+    clause: Any = sql_of(element)
+    if clause is None:
+        clause = element
+    if not isinstance(clause, sa.ClauseElement) or not any(map(_is_shared, visitors.iterate(clause))):
+        return element
+    return visitors.cloned_traverse(clause, {"maintain_key": True}, {"bindparam": _own})
+
+
+def _is_shared(element: Any) -> bool:
+    """Whether it is a parameter that has a value, and a name that others may have."""
+    return isinstance(element, sa.BindParameter) and not element.unique and not element.required
+
+
+def _own(parameter: Any) -> None:
+    if _is_shared(parameter):
+        # By what it is a copy of, SQLAlchemy's cache would find another of that name.
+        for memory in ("_is_clone_of", "_cloned_set"):
+            parameter.__dict__.pop(memory, None)
+        parameter._convert_to_unique()
 
 
 def declared_first(first: Any, place: str) -> int:

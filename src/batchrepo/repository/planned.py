@@ -14,6 +14,7 @@ from batchrepo.sql.filter_values import FilterValues
 from batchrepo.sql.key_checks import check_keys
 from batchrepo.sql.rows import Lookup
 from batchrepo.strategies.compile import lookup_of
+from batchrepo.strategies.totals import count_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -103,6 +104,13 @@ class Planned:
             "cursors": cursors,
         }
 
+    async def total(
+        self, where: Sequence[Any], order: tuple[OrderTerm, ...] | None, request: PageRequest
+    ) -> int:
+        """How many rows there are on all pages, where no page is read; its cursors are checked all the same."""
+        asked = self._pager._asked(where, order, request)
+        return await count_rows(self.info.entity, asked.where, self.scope)
+
     async def by_key(self, plan: ReadPlan, key: Any) -> dict[str, Any] | None:
         """The row with a primary key, or None; batched with concurrent callers."""
         entity = self.info.entity
@@ -171,3 +179,9 @@ class Planned:
         """
         compiled = self.scope.reading.compiled(plan)
         return await self.scope.related_pages.dicts_of_values(relation, values, compiled, arguments)
+
+    async def related_total(
+        self, relation: RelationInfo, values: Sequence[Any], arguments: PageArguments
+    ) -> int:
+        """As `related_page`, where nothing but the total is asked for."""
+        return await self.scope.related_pages.total_of_values(relation, values, arguments)

@@ -180,6 +180,16 @@ class PagesOfRelated:
             "cursors": cursors,
         }
 
+    async def total_of_values(
+        self, relation: RelationInfo, values: Sequence[Any], arguments: PageArguments
+    ) -> int:
+        """As `dicts_of_values`, the number of rows on all pages alone."""
+        asked = self._asked(relation, arguments)
+        if relation.remote is not None and None in values:
+            return 0
+        key = loadable(values[0] if len(values) == 1 else tuple(values))
+        return int(await self._loaders.aggregates(relation).load((asked.pages.counted, key)))
+
     async def _by_key(
         self, info: RepositoryInfo, key: Any, asked: _Asked, loader: BatchLoader[Any, Any]
     ) -> tuple[Any, int | None]:

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from sqlalchemy.sql.cache_key import CacheKey
     from sqlalchemy.sql.elements import BindParameter
 
-NAME = "where_"
-"""What the names of the parameters begin with; the number of the value follows."""
+NAME = "batchrepo_where_"
+"""What the names of the parameters begin with, so that they are no caller's; the number of the value follows."""
 
 
 class Shape:

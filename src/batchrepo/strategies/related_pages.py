@@ -12,7 +12,7 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from batchrepo.sql.pages import ROWS, Part, cursor_values, place_parameters, select_pages, shape_of
+from batchrepo.sql.pages import PREFIX, ROWS, Part, cursor_values, place_parameters, select_pages, shape_of
 from batchrepo.strategies.batched import fetch_rows
 from batchrepo.strategies.paging import Found, Walk, found_of, refusing_values
 
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 MOST_PARTS = 50
 """Pages from cursors in one statement; SQLite takes up to 500 parts."""
+
+_START, _STOP = f"{PREFIX}start", f"{PREFIX}stop"
+"""What the names of the parameters for cursors that many parents share begin with."""
 
 PageKey: TypeAlias = "tuple[Key, Place | None, Place | None]"
 """Which page of which parent: the relation's key, and the places where reading starts and stops."""
@@ -138,11 +141,11 @@ class _Shared:
             return replace(asked.lookup, where=where, order=order.order_terms, first=1)
 
         if start is not None:
-            place = place_parameters("start", ahead, start)
+            place = place_parameters(_START, ahead, start)
             limits.append(ahead.condition(place))
             behind = one(back, back.condition(place, inclusive=True))
         if stop is not None:
-            place = place_parameters("stop", ahead, stop)
+            place = place_parameters(_STOP, ahead, stop)
             limits.append(back.condition(place))
             beyond = one(ahead, ahead.condition(place, inclusive=True))
         return cls(replace(asked.lookup, where=(*asked.where, *limits)), behind, beyond)
@@ -170,7 +173,7 @@ async def _from_one_place(
     parents = [key for key, _, _ in keys]
     width = len(columns)
     selected = [*columns, *asked.order.values]
-    values = {**cursor_values("start", start or ()), **cursor_values("stop", stop or ())}
+    values = {**cursor_values(_START, start or ()), **cursor_values(_STOP, stop or ())}
     probed = [column.attribute for column in asked.target.key]
 
     async def having(lookup: Lookup | None) -> set[Key]:

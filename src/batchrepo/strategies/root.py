@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from batchrepo.sql.statement import Statement
     from batchrepo.strategies.context import ReadContext
 
-LIMIT = "row_limit"
+LIMIT = "batchrepo_limit"
 """The parameter of a LIMIT that is not written out."""
 
-OFFSET = "row_offset"
+OFFSET = "batchrepo_offset"
 """The parameter of an OFFSET."""
 
 _LIMIT = sa.bindparam(LIMIT, type_=sa.Integer())

@@ -60,6 +60,33 @@ async def test_each_is_one_statement(sites: Sites):
     assert seen.count == roots + early + late + early  # what is behind the cursor is read as what is early
 
 
+TOTALS = """{ pages { totalCount } large: pages(last: 1) { __typename n: totalCount }
+    someMembers(first: 9) { edges { node { pages { totalCount } read(first: 0) { ...N } } } } }
+    fragment N on PageConnection { totalCount }"""
+
+
+@pytest.mark.parametrize("look_ahead", [True, False], ids=["planned", "loaded"])
+async def test_a_total_alone_reads_no_page(sites: Sites, look_ahead: bool):
+    """One statement for each root, one for the numbers of each relation of all members."""
+    schema = sites.ahead if look_ahead else sites.stepwise
+    with statement_counter(sites.database) as seen:
+        result = await schema.execute(TOTALS, context_value=1)
+    assert result.errors is None
+    assert seen.count == 2 + 1 + 2
+    await sites.check(Document(TOTALS, {}), 1)
+
+
+async def test_a_total_alone_needs_a_cursor_that_can_be_used(sites: Sites):
+    for query in (
+        '{ pages(after: "x") { totalCount } }',
+        '{ member(id: 1) { pages(after: "x") { totalCount } } }',
+    ):
+        for schema in (sites.ahead, sites.stepwise):
+            result = await schema.execute(query, context_value=1)
+            assert result.errors is not None
+            assert (result.errors[0].extensions or {})["reason"] == "malformed"
+
+
 async def test_equal_names_at_different_places_do_not_meet(sites: Sites):
     """Response keys that are equal stand for what is selected there."""
     document = """{

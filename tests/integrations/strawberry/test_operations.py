@@ -33,7 +33,8 @@ from batchrepo.integrations.strawberry import (
     to_type,
 )
 from batchrepo.integrations.strawberry.operation.documents import Documents, documents_of
-from batchrepo.integrations.strawberry.query.lookahead import VALUES, lookahead_of
+from batchrepo.integrations.strawberry.query import lookahead
+from batchrepo.integrations.strawberry.query.lookahead import PLACES, VALUES, lookahead_of
 from examples.chinook.models import Album
 from examples.chinook.repositories import AlbumRepository, ArtistRepository
 from tests.support.graphql_store import answer, counting, make_schema, refusal
@@ -54,7 +55,7 @@ async def test_root_fields_at_once_on_one_cold_scope_do_not_collide(store):
     query = (
         "{"
         + "".join(
-            f"a{n}: albums(first: {n}) {{ edges {{ node {{ title tracks(first: 1) {{ totalCount }} }} }} }} "
+            f"a{n}: albums(first: {n}) {{ edges {{ node {{ title tracks(first: 1) {{ totalCount edges {{ cursor }} }} }} }} }} "
             f"b{n}: artist(id: {n}) {{ name }} "
             for n in range(1, 5)
         )
@@ -184,6 +185,44 @@ async def test_clients_cannot_fill_the_memory_with_queries(sqlite_store):
     remembered = lookahead_of(sqlite_store.reading)._operations
     assert len(remembered) <= 2_000 // len(ALBUMS) + 1
     assert max(len(place.plans) for places in remembered.values() for place in places.values()) <= VALUES
+
+
+async def test_clients_cannot_fill_the_memory_with_parts_that_they_leave_out(sqlite_store):
+    """Each set of fields that are asked for together is a place of its own."""
+    schema = make_schema(sqlite_store)
+    fields = [f"a{n}: album(id: {n + 1}) @include(if: $v{n}) {{ title }}" for n in range(9)]
+    query = f"query({', '.join(f'$v{n}: Boolean!' for n in range(9))}) {{ {' '.join(fields)} }}"
+    for number in range(1, PLACES + 20):
+        await answer(schema, query, **{f"v{n}": bool(number >> n & 1) for n in range(9)})
+    (places,) = lookahead_of(sqlite_store.reading)._operations.values()
+    assert len(places) == PLACES
+
+
+async def test_clients_cannot_fill_the_memory_with_values(sqlite_store, monkeypatch):
+    """All plans together are so many, and none is remembered for what is long."""
+    monkeypatch.setattr(lookahead, "PLANS", 10)
+    schema = make_schema(sqlite_store)
+    query = """query($n: Int, $name: String) { album(id: 1) { id
+        tracks(first: $n, where: {name: {eq: $name}}) { totalCount edges { cursor } } } }"""
+    looking = lookahead_of(sqlite_store.reading)
+
+    def remembered():
+        return [
+            plan
+            for places in looking._operations.values()
+            for place in places.values()
+            for plan in place.plans.values()
+        ]
+
+    for number in range(30):
+        await answer(schema, query + " " * (number % 3), n=number)
+    assert len(remembered()) == len(looking._oldest) == 10
+    await answer(schema, query, n=29)
+    before = {id(plan) for plan in remembered()}
+    await schema.execute(
+        query, variable_values={"n": 5, "name": "x" * 3_000}
+    )  # is refused, and was remembered
+    assert {id(plan) for plan in remembered()} == before
 
 
 async def test_strawberrys_own_caches_work_beside(sqlite_store):

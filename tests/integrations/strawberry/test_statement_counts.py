@@ -69,8 +69,8 @@ SHAPES = {
     "aliases": (ROOT % f"a: pages(first: 1) {{ {PAGES} totalCount }} b: pages(last: 1) {{ {PAGES} }}", 4, 4),
     "composite keys": (
         ROOT % "pages(first: 1) { edges { node { chapters { edges { node { notes { totalCount } } } } } } }",
-        5,
-        5,
+        4,
+        4,
     ),
     "one's own resolver": (ROOT % "title again { title badge { id } }", 3, 3),
 }

@@ -30,6 +30,7 @@ from batchrepo.errors import InvalidArgument
 from batchrepo.integrations.outcomes import outcome_of
 from batchrepo.integrations.strawberry.limits.limits import MOST, exceeded
 from batchrepo.integrations.strawberry.query.planning import DEFINITION, type_of
+from batchrepo.integrations.strawberry.query.selections import field_named
 from batchrepo.integrations.strawberry.roots.declaring import ManyField
 from batchrepo.integrations.strawberry.roots.fields import RootField
 from batchrepo.integrations.strawberry.types.members import Related
@@ -202,8 +203,8 @@ class Rows:
 
     def _sizes(self, field: GraphQLField, connection: Any) -> tuple[int, int] | None:
         """The default and the largest size of pages; None where the rows are none of a repository's."""
-        edge = get_named_type(connection.fields["edges"].type)
-        row = get_named_type(edge.fields["node"].type) if "node" in _fields_of(edge) else None
+        node = field_named(_named_type_of(field_named(connection, "edges")), "node")
+        row = _named_type_of(node)
         kind = type_of(row) if isinstance(row, GraphQLObjectType) else None
         if kind is None:
             return None
@@ -258,8 +259,11 @@ def _fields_of(kind: Any) -> Mapping[str, GraphQLField]:
 
 
 def _is_connection(kind: Any) -> bool:
-    fields = _fields_of(kind)
-    return "edges" in fields and "pageInfo" in fields
+    return field_named(kind, "edges") is not None and field_named(kind, "page_info") is not None
+
+
+def _named_type_of(field: GraphQLField | None) -> Any:
+    return get_named_type(field.type) if field is not None else None
 
 
 def _is_integer(value: Any) -> bool:

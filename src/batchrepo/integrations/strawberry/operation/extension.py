@@ -95,6 +95,10 @@ class ScopeExtension(SchemaExtension):
                 context.graphql_document = self._kept[0]
         yield
         if context.graphql_document is not None:
+            try:
+                check_schema(context.schema, self._database)
+            except DeclarationError as error:
+                raise typed_as_graphql(error) from error
             errors = refused(context, self._limits, self._database.reading.catalog)
             if errors:
                 # Whoever validates the document now, Strawberry or another extension, finds these errors, at no cost.
@@ -120,10 +124,6 @@ class ScopeExtension(SchemaExtension):
     async def on_execute(self) -> AsyncIterator[None]:
         """Open the scope, run the operation, close the scope."""
         context = self.execution_context
-        try:
-            check_schema(context.schema, self._database)
-        except DeclarationError as error:
-            raise typed_as_graphql(error) from error
         prepare(context.schema)
         scopes = self._scopes = Scopes(self._database, context.context, self._context, self._look_ahead)
         if context.operation_type is OperationType.SUBSCRIPTION:

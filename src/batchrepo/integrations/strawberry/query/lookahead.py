@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Any, TypeAlias
-from weakref import WeakKeyDictionary, WeakValueDictionary
+from weakref import WeakKeyDictionary, WeakValueDictionary, ref
 
 from graphql.language import FieldNode, FragmentSpreadNode, VariableNode
 
@@ -28,6 +29,16 @@ if TYPE_CHECKING:
 VALUES = 64
 """How many plans are remembered for one place in a document, each for other values of variables."""
 
+PLACES = 256
+"""How many places of one document are remembered. With ``@include`` a field can be many: one for each of its parts
+that are left out, alone or together."""
+
+PLANS = 2_000
+"""How many plans are remembered for all documents; the oldest goes first."""
+
+LONGEST = 2_000
+"""Characters and values in the variables that a plan is remembered for; with longer ones it is made each time."""
+
 _Found: TypeAlias = "tuple[ReadPlan, ConnectionSelection | None]"
 
 
@@ -36,7 +47,8 @@ class Lookahead:
 
     def __init__(self) -> None:
         # Plans hold parts of a document, but never the operation, which would keep itself alive then.
-        self._operations: Remembered[OperationDefinitionNode, dict[Any, _Place]] = Remembered()
+        self._operations: Remembered[OperationDefinitionNode, Bounded[Any, _Place]] = Remembered()
+        self._oldest: deque[tuple[ref[_Place], Any]] = deque()
         self._flat: WeakValueDictionary[Any, ReadPlan] = WeakValueDictionary()
 
     def of_objects(
@@ -97,7 +109,7 @@ class Lookahead:
             return known
         places = self._operations.get(info.operation)
         if places is None:
-            places = self._operations[info.operation] = {}
+            places = self._operations[info.operation] = Bounded(PLACES)
         place = places.get(key)
         if place is None:
             place = places[key] = _Place(info, target, groups)
@@ -112,9 +124,18 @@ class Lookahead:
             else:
                 found = self._shared(planning.plan(target, groups)), None
             if values is not None and not planning.scoped:
-                place.plans[values] = found
+                self._keep(place, values, found)
         operation.kept[key] = found
         return found
+
+    def _keep(self, place: _Place, values: Any, found: _Found) -> None:
+        place.plans[values] = found
+        self._oldest.append((ref(place), values))
+        while len(self._oldest) > PLANS:
+            oldest, of_values = self._oldest.popleft()
+            forgetting = oldest()
+            if forgetting is not None:
+                forgetting.plans.pop(of_values)
 
     def _shared(self, plan: ReadPlan) -> ReadPlan:
         """One plan for all places that read the same columns: what is loaded by one plan is one batch."""
@@ -145,9 +166,12 @@ class _Place:
         """The values that decide about the plan; None where they cannot be compared."""
         if not self._variables:
             return ()
-        given: Any = info.variable_values
-        coerced = getattr(given, "coerced", given)
-        values = tuple(_frozen(coerced[name]) if name in coerced else _Place for name in self._variables)
+        variables: Any = info.variable_values
+        coerced = getattr(variables, "coerced", variables)
+        given = [coerced.get(name, _Place) for name in self._variables]
+        if _length(given) > LONGEST:
+            return None
+        values = tuple(map(_frozen, given))
         try:
             hash(values)
         except TypeError:
@@ -156,10 +180,27 @@ class _Place:
 
 
 def _frozen(value: Any) -> Any:
+    # What is equal need not be the same: 1, 1.0 and True, or an empty list and an empty object.
     if isinstance(value, dict):
-        return tuple((key, _frozen(item)) for key, item in value.items())
-    # 1, 1.0 and True are equal, and not the same.
-    return tuple(map(_frozen, value)) if isinstance(value, list) else (type(value), value)
+        return dict, tuple((key, _frozen(item)) for key, item in value.items())
+    return (list, tuple(map(_frozen, value))) if isinstance(value, list) else (type(value), value)
+
+
+def _length(given: list[Any]) -> int:
+    """How much clients have sent in variables, as far as it is not too much."""
+    found, pending = 0, list(given)
+    while pending and found <= LONGEST:
+        value = pending.pop()
+        found += 1
+        if isinstance(value, dict):
+            pending += (*value, *value.values())
+        elif isinstance(value, list):
+            pending += value
+        elif isinstance(value, str | bytes):
+            found += len(value)
+        elif isinstance(value, int):
+            found += value.bit_length() // 8
+    return found
 
 
 def _variables_below(info: ResolveInfo, nodes: Sequence[FieldNode]) -> set[str]:

@@ -12,12 +12,13 @@ from batchrepo.integrations.strawberry.query.arguments import NOTHING, Arguments
 from batchrepo.integrations.strawberry.query.selections import (
     DEFINITION,
     Selections,
+    field_named,
     field_of,
     object_type_of,
 )
 from batchrepo.integrations.strawberry.types.members import Related, RepositoryType, Value, repository_type_of
 from batchrepo.integrations.strawberry.types.shapes import shape_of
-from batchrepo.plan.read import ColumnField, Include, PageSpec, ReadPlan
+from batchrepo.plan.read import AggregateField, ColumnField, Include, PageSpec, ReadPlan
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -155,6 +156,8 @@ class Planning:
         total: Aggregate[int] | None = (
             Aggregate("count", relation.attribute, None, where) if selected.total else None
         )
+        if total is not None and not selected.rows:
+            return [AggregateField(slot_of(group[0]), total)]
         return [
             Include(
                 slot_of(group[0]),
@@ -182,26 +185,33 @@ class ConnectionSelection:
         node_type: of its rows.
         nodes: the fields that lead to its rows.
         total: whether the total is asked for.
+        rows: whether anything else is, for which a page is read.
     """
 
     def __init__(
         self, selections: Selections, connection: GraphQLObjectType, group: Sequence[FieldNode]
     ) -> None:
-        edge = object_type_of(connection.fields["edges"])
+        edges, total = field_named(connection, "edges"), field_named(connection, "total_count")
+        assert edges is not None
+        edge = object_type_of(edges)
         assert edge is not None
-        node_type = object_type_of(edge.fields["node"])
+        node = field_named(edge, "node")
+        assert node is not None
+        node_type = object_type_of(node)
         assert node_type is not None
         self.node_type = node_type
         self.nodes: list[list[FieldNode]] = []
-        self.total = False
+        self.total = self.rows = False
         for below in selections.below(connection, group):
-            match below[0].name.value:
-                case "edges":
-                    self.nodes += [
-                        inner for inner in selections.below(edge, below) if inner[0].name.value == "node"
-                    ]
-                case "totalCount":
-                    self.total = True
+            field = field_of(connection, below[0])
+            if field is not None and field is total:
+                self.total = True
+            else:
+                self.rows = self.rows or field is not None
+            if field is edges:
+                self.nodes += [
+                    inner for inner in selections.below(edge, below) if field_of(edge, inner[0]) is node
+                ]
 
 
 __all__ = ["DEFINITION", "ConnectionSelection", "Planning", "local_fields", "slot_of", "type_of"]

@@ -12,7 +12,7 @@ from batchrepo.integrations.strawberry.operation.scopes import running
 from batchrepo.integrations.strawberry.query.lookahead import lookahead_of, nodes_at
 from batchrepo.integrations.strawberry.query.planning import local_fields, slot_of
 from batchrepo.integrations.strawberry.query.selections import Selections, object_type_of
-from batchrepo.integrations.strawberry.types.connections import PageOfRows
+from batchrepo.integrations.strawberry.types.connections import CountOfRows, PageOfRows
 from batchrepo.integrations.strawberry.types.members import KEY, repository_type_of
 from batchrepo.repository.planned import Planned
 
@@ -64,7 +64,9 @@ def related_resolver(member: Related, shape: Shape) -> Resolver:
     return resolve
 
 
-def _page(kind: RepositoryType, found: dict[str, Any]) -> PageOfRows:
+def _page(kind: RepositoryType, found: dict[str, Any] | int) -> PageOfRows | CountOfRows:
+    if isinstance(found, int):
+        return CountOfRows(found)
     return PageOfRows(kind.objects(found["items"]), found)
 
 
@@ -97,7 +99,7 @@ async def _load_one(
 
 async def _load_page(
     member: Related, kind: RepositoryType, values: list[Any], info: ResolveInfo, given: dict[str, Any]
-) -> PageOfRows:
+) -> PageOfRows | CountOfRows:
     """A page from a cursor, which no plan covers: loaded for all parents together."""
     scope = running(info.field_name).scope
     target = object_type_of(info.parent_type.fields[info.field_name])
@@ -106,8 +108,10 @@ async def _load_page(
     asked = ahead.arguments(info, given, kind.repository)
     plan, selected = ahead.of_connection(info, target, info.field_nodes)
     arguments = asked.of_related(member.where, member.order, "exact" if selected.total else None)
-    page = await Planned(scope, kind.repository).related_page(plan, member.relation, values, arguments)
-    return _page(kind, page)
+    reads = Planned(scope, kind.repository)
+    if selected.total and not selected.rows:
+        return CountOfRows(await reads.related_total(member.relation, values, arguments))
+    return _page(kind, await reads.related_page(plan, member.relation, values, arguments))
 
 
 async def _load_and(resolve: Resolver, source: Any, info: ResolveInfo, **arguments: Any) -> Any:

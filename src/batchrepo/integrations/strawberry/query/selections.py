@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from graphql import (
     GraphQLIncludeDirective,
@@ -121,6 +121,14 @@ def field_of(parent: GraphQLObjectType, node: FieldNode) -> GraphQLField | None:
     """The definition of a selected field; None for ``__typename``."""
     found: GraphQLField | None = parent.fields.get(node.name.value)
     return found
+
+
+def field_named(parent: Any, python_name: str) -> GraphQLField | None:
+    """The field of a type that has a name in Python, however the schema's config writes it for clients."""
+    for field in getattr(parent, "fields", {}).values():
+        if getattr((field.extensions or {}).get(DEFINITION), "python_name", None) == python_name:
+            return cast("GraphQLField", field)
+    return None
 
 
 def object_type_of(field: GraphQLField) -> GraphQLObjectType | None:

@@ -17,7 +17,12 @@ from batchrepo.integrations.strawberry.query.lookahead import lookahead_of
 from batchrepo.integrations.strawberry.query.selections import object_type_of
 from batchrepo.integrations.strawberry.roots.by_key import OneField
 from batchrepo.integrations.strawberry.roots.fields import RootField
-from batchrepo.integrations.strawberry.types.connections import Connection, PageOfRows, page_arguments
+from batchrepo.integrations.strawberry.types.connections import (
+    Connection,
+    CountOfRows,
+    PageOfRows,
+    page_arguments,
+)
 from batchrepo.integrations.strawberry.types.inputs import selection_arguments
 from batchrepo.repository.planned import Planned
 
@@ -158,6 +163,8 @@ class ConnectionField(SeveralField):
         plan, selected = lookahead_of(reads.scope.reading).of_connection(info, target, info.field_nodes)
         sizes = reads.info.page_size, reads.info.max_page_size
         request = asked.request("exact" if selected.total else None, sizes)
+        if selected.total and not selected.rows:
+            return CountOfRows(await reads.total(where, order, request))
         page = await reads.page(plan, where, order, request)
         return PageOfRows(self.kind.objects(page["items"]), page)
 

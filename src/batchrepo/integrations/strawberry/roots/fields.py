@@ -137,7 +137,7 @@ class RootField(StrawberryField):
                 )
         return await self._read(info, given, conditions)
 
-    async def resolver(self, _source: Any, info: ResolveInfo, **given: Any) -> Any:
+    async def resolver(self, _source: Any, info: ResolveInfo, /, **given: Any) -> Any:
         """Gives the value, as graphql-core asks for it."""
         return await self._read(info, given, ())
 

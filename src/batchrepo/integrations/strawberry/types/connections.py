@@ -78,6 +78,15 @@ class PageOfRows:
         return self
 
 
+class CountOfRows:
+    """A `Connection` of which nothing but the total is asked for."""
+
+    __slots__ = ("total_count",)
+
+    def __init__(self, total_count: int) -> None:
+        self.total_count = total_count
+
+
 def page_arguments() -> list[StrawberryArgument]:
     """The arguments of every connection."""
     texts = {

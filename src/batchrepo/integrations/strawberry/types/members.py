@@ -92,8 +92,8 @@ class RepositoryType:
 MARK = "__batchrepo_type__"
 """The attribute of a class where its `RepositoryType` is."""
 
-KEY = "#key"
-"""Under which name an object that was not read yet has the primary key of its row."""
+KEY = "##"
+"""Under which name an object that was not read yet has the primary key of its row: no name of a column behind ``#``."""
 
 
 def repository_type_of(cls: Any) -> RepositoryType | None:
