@@ -47,6 +47,7 @@ def type_errors(result: Any, limits: Limits) -> None:
     # Where parts of an answer come later, each part has errors of its own, and so has what could not be delivered.
     first = getattr(result, "initial_result", None)
     later = (*(getattr(result, "incremental", None) or ()), *(getattr(result, "completed", None) or ()))
+    part: Any
     for part in (result, first, *later):
         errors = getattr(part, "errors", None)
         if errors:
