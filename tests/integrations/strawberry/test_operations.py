@@ -20,7 +20,7 @@ from strawberry.fastapi import GraphQLRouter
 from strawberry.permission import BasePermission
 from strawberry.schema.config import StrawberryConfig
 
-from batchrepo import Database, NotFound, Repository, Scope, match
+from batchrepo import Database, DeclarationError, NotFound, Repository, Scope, match
 from batchrepo.integrations.fastapi import Provide, install
 from batchrepo.integrations.strawberry import (
     Connection,
@@ -772,3 +772,12 @@ async def test_row_criteria_hold_in_every_way_to_a_row(chinook_sqlite):
         "albums": {"totalCount": 2, "edges": [{"node": {"id": 2}}, {"node": {"id": 3}}]},
         "every": [{"id": 2}, {"id": 3}],
     }
+
+
+async def test_a_connection_of_a_repository_that_is_not_registered_is_a_mistake_of_the_schema(chinook_sqlite):
+    """It is told before the sizes of its pages are looked up."""
+    async with Database(chinook_sqlite, repositories=[ArtistRepository]) as database:
+        with counting(database, 0):
+            error = await refusal(make_schema(database), "{ albums { totalCount } }")
+    assert error.extensions == {"code": "INTERNAL"}
+    assert isinstance(error.original_error, DeclarationError)
