@@ -21,7 +21,7 @@ from batchrepo import Database, InvalidCursor, Repository, predicate
 from batchrepo.sql import select
 from batchrepo.sql.parameters import Shapes
 from batchrepo.strategies import paging, root, totals
-from tests.paging.models import REPOSITORIES, Item, ItemRepository, Label, Maker, Part, Shade
+from tests.paging.models import REPOSITORIES, Item, ItemRepository, Label, Maker, MakerRepository, Part, Shade
 from tests.paging.rows import Store, make_tables, put_rows, values
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -269,3 +269,57 @@ async def test_shapes_without_end_do_not_fill_the_memory(db: Database) -> None:
     assert again.values == {"batchrepo_where_0": 2}
     assert again.digest != first.digest
     assert again.digest == shapes.of([Item.rank == 2]).digest
+
+
+class Amount:
+    """A value of a user's, with neither a hash nor a text of its own."""
+
+    def __init__(self, units: int) -> None:
+        self.units = units
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class Amounts(TypeDecorator[Amount]):
+    impl = sa.Integer
+    cache_ok = True
+
+    def process_bind_param(self, value: Amount | None, dialect: Any) -> int | None:
+        return None if value is None else value.units
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        lambda: sa.type_coerce(Item.rank, Amounts) >= Amount(1),
+        lambda: sa.type_coerce(Item.rank, Amounts).in_([Amount(1), Amount(2)]),
+        lambda: Item.raw >= memoryview(b"\1"),
+        lambda: Item.raw >= bytearray(b"\1"),
+    ],
+    ids=["value", "list", "memoryview", "bytearray"],
+)
+async def test_a_filter_by_values_without_hash_or_text_is_the_same_in_the_next_request(
+    db: Database, condition: Any
+):
+    async with db.scope() as scope:
+
+        async def read(**arguments: Any) -> Any:
+            kept_alive.append(condition())  # so that no value has the address of an earlier one
+            return await ItemRepository(scope).page(kept_alive[-1], order_by=Item.id, **arguments)
+
+        async def related(**arguments: Any) -> Any:
+            kept_alive.append(condition())
+            return await MakerRepository(scope).related_page(
+                1, Maker.items, kept_alive[-1], order_by=Item.id, **arguments
+            )
+
+        kept_alive: list[Any] = []
+        first = await read(first=2)
+        last = await related(first=2)
+        assert [item.id for item in (await read(first=2, after=first.end_cursor)).items] == [4, 5]
+        assert [item.id for item in (await related(first=2, after=last.end_cursor)).items] == [7, 10]
+        other = sa.type_coerce(Item.rank, Amounts) >= Amount(0)
+        with pytest.raises(InvalidCursor, match="another filter"):
+            await ItemRepository(scope).page(other, order_by=Item.id, after=first.end_cursor)
+        order = sa.case((condition(), 1), else_=0)
+        assert len((await ItemRepository(scope).page(order_by=order, first=2)).items) == 2

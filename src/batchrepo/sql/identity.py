@@ -15,9 +15,10 @@ from batchrepo.declare.cursors import digest
 from batchrepo.declare.elements import sql_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from sqlalchemy.engine import Dialect
+    from sqlalchemy.sql.elements import BindParameter
 
     from batchrepo.declare.criteria import Guards
     from batchrepo.declare.orders import OrderTerm
@@ -30,10 +31,19 @@ Identity = Hashable
 def identity_of(element: Any) -> Identity:
     """The identity of a SQL expression, the values in it included.
 
-    An expression that SQLAlchemy cannot compare has itself for an identity, so that it is kept alive.
+    An expression that SQLAlchemy cannot compare has itself for an identity, so that it is kept alive; and so has one
+    with a value that has no hash.
     """
-    shape, values = _shape_of(element)
-    return shape, values
+    clause: Hashable = clause_of(element)
+    key = clause._generate_cache_key()  # type: ignore[attr-defined]
+    if key is None:
+        return clause
+    identity = key.key, tuple(_hashable(bind.effective_value) for bind in key.bindparams)
+    try:
+        hash(identity)
+    except TypeError:
+        return clause
+    return identity
 
 
 def order_identity(order: Sequence[OrderTerm]) -> Identity:
@@ -92,17 +102,10 @@ def digest_parts(element: Any, dialect: Dialect) -> Iterator[str]:
     compiled = clause.compile(dialect=dialect)
     yield str(compiled)
     key = clause._generate_cache_key()
-    values = compiled.params.values() if key is None else (bind.effective_value for bind in key.bindparams)
-    for value in values:
-        yield value_text(value)
-
-
-def _shape_of(element: Any) -> tuple[Hashable, tuple[Any, ...]]:
-    clause = clause_of(element)
-    key = clause._generate_cache_key()
     if key is None:
-        return clause, ()
-    return key.key, tuple(_hashable(bind.effective_value) for bind in key.bindparams)
+        yield from map(value_text, compiled.params.values())
+    else:
+        yield from (bind_text(bind, dialect) for bind in key.bindparams)
 
 
 def clause_of(element: Any) -> Any:
@@ -118,8 +121,24 @@ def _hashable(value: Any) -> Any:
         return "set", *sorted(map(_value, value))
     if isinstance(value, dict):
         return "dict", *((key, _hashable(item)) for key, item in value.items())
+    if isinstance(value, bytearray | memoryview):
+        return bytes, bytes(value)
     # 1, 1.0 and True are equal in Python, and not in SQL.
     return type(value), value
+
+
+_BY_ADDRESS: Any = object.__repr__
+
+
+def bind_text(bind: BindParameter[Any], dialect: Dialect) -> str:
+    """The value of a parameter as text; one that Python would show by its address is told by what is sent for it."""
+    value: Any = bind.effective_value
+    items: Iterable[Any] = (value,) if value is None or not bind.expanding else value
+    if any(type(item).__repr__ is _BY_ADDRESS for item in items):
+        send = bind.type._cached_bind_processor(dialect)
+        if send is not None:
+            value = [send(item) for item in items] if items is value else send(value)
+    return value_text(value)
 
 
 def value_text(value: Any) -> str:

@@ -13,7 +13,7 @@ from sqlalchemy.sql import visitors
 
 from batchrepo.bounded import Bounded
 from batchrepo.declare.cursors import digest
-from batchrepo.sql.identity import clause_of, digest_parts, value_text
+from batchrepo.sql.identity import bind_text, clause_of, digest_parts
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Mapping, Sequence
@@ -108,7 +108,7 @@ class Conditions(tuple[Any, ...]):  # noqa: SLOT001 - tuples have no room for sl
         for text, binds in zip(shape.texts, self._binds, strict=True):
             yield text
             for bind in binds:
-                yield value_text(bind.effective_value)
+                yield bind_text(bind, self._dialect)
 
 
 class Shapes:

@@ -6,13 +6,14 @@ import asyncio
 from typing import Any
 
 import pytest
+import strawberry
 
 from batchrepo import DeclarationError
-from batchrepo.integrations.strawberry import repository_type
+from batchrepo.integrations.strawberry import ScopeExtension, repository_type, to_type
 from tests.criteria.models import Member, Page, Remark
 from tests.criteria.rows import SITES, View, relation_of
 from tests.integrations.strawberry.documents import Document
-from tests.integrations.strawberry.site_types import PageType, Reader, RemarkRepository
+from tests.integrations.strawberry.site_types import MemberType, PageType, Reader, RemarkRepository
 from tests.integrations.strawberry.sites import Sites
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -104,6 +105,32 @@ async def test_objects_of_one_s_own_resolvers_are_hidden_too(sites: Sites, look_
     assert found.data == {"membersOf": [{"name": View(1).row(Member, mine)["name"]}, None]}
     (error,) = found.errors or ()
     assert (error.path, error.extensions) == (["membersOf", 1, "name"], {"code": "NOT_FOUND"})
+
+
+@pytest.mark.parametrize("look_ahead", [True, False])
+async def test_an_object_that_several_operations_are_given_is_read_by_each(sites: Sites, look_ahead: bool):
+    """As an event that many subscriptions wait for: what one site has read of it is not shown to the other."""
+    mine = View(1).keys(Member)[0]
+    shared = to_type(MemberType, mine)
+
+    @strawberry.type(name="Query")
+    class Events:
+        @strawberry.field
+        def event(self) -> MemberType | None:
+            return shared
+
+    options = {"context": Reader, "look_ahead": look_ahead}
+    schema = strawberry.Schema(Events, extensions=[lambda: ScopeExtension(sites.database, **options)])
+    query = "{ event { id name title badge { id } } }"
+    for site in (1, 2, 1):
+        found = await schema.execute(query, context_value=site)
+        if site == 1:
+            assert found.errors is None
+            assert found.data is not None
+            assert found.data["event"]["name"] == View(1).row(Member, mine)["name"]
+        else:
+            assert found.data == {"event": None}
+            assert {(error.extensions or {})["code"] for error in found.errors or ()} == {"NOT_FOUND"}
 
 
 async def test_without_a_site_nothing_is_read(sites: Sites):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import types
 from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -12,12 +15,14 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from strawberry import auto, relay
 from strawberry.schema.config import StrawberryConfig
 
-from batchrepo import Database, Repository
+from batchrepo import Database, DeclarationError, Repository, eq
 from batchrepo.integrations.strawberry import (
     Connection,
     Limits,
     ScopeExtension,
+    check_schema,
     connection,
+    many,
     one,
     repository_type,
     scope_of,
@@ -142,3 +147,47 @@ async def test_names_may_be_written_as_in_python(sqlite_store: Database) -> None
     with counting(sqlite_store, 0):
         error = await refusal(schema, "{ albums(first: -1) { total_count } }")
     assert (error.path, error.extensions["code"]) == (None, "INVALID_ARGUMENT")
+
+
+def clashing(name: str) -> tuple[list[Any], Any]:
+    """Two repositories with filters, the second with this name, and a query for both."""
+
+    class TopicRepository(Repository[Topic]):
+        filterable = {Topic.name: (eq,)}  # noqa: RUF012
+
+    other: Any = types.new_class(
+        name, (Repository[Entry],), exec_body=lambda body: body.update(filterable={Entry.key: (eq,)})
+    )
+
+    @repository_type(TopicRepository, name="Topic")
+    class Topics:
+        name: auto
+
+    @repository_type(other, name="Entry")
+    class Entries:
+        id: auto
+
+    annotations = {"topics": Connection[Topics], "entries": list[Entries]}
+    fields = {"topics": connection(), "entries": many()}
+    query = strawberry.type(type("Query", (), {"__annotations__": annotations, **fields}))
+    return [TopicRepository, other], query
+
+
+@pytest.mark.parametrize(
+    ("name", "clash"),
+    [
+        ("TopicNameRepository", "TopicNameFilter"),
+        ("TopicRepository", "TopicFilter"),
+        ("EntryRepository", None),
+    ],
+)
+async def test_inputs_of_one_name_are_refused(tmp_path: Path, name: str, clash: str | None) -> None:
+    """Strawberry takes the one for the other, and tells nobody."""
+    repositories, query = clashing(name)
+    async with Database(f"sqlite+aiosqlite:///{tmp_path / 'x.db'}", repositories=repositories) as database:
+        schema = strawberry.Schema(query)
+        if clash is None:
+            check_schema(schema, database)
+            return
+        with pytest.raises(DeclarationError, match=f"two inputs have the name {clash}"):
+            check_schema(schema, database)

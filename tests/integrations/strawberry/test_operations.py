@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 import strawberry
 from fastapi import FastAPI
 from graphql import GraphQLError, OperationDefinitionNode
@@ -19,7 +20,7 @@ from strawberry.fastapi import GraphQLRouter
 from strawberry.permission import BasePermission
 from strawberry.schema.config import StrawberryConfig
 
-from batchrepo import Database, NotFound, Repository, Scope, match
+from batchrepo import Database, DeclarationError, NotFound, Repository, Scope, match
 from batchrepo.integrations.fastapi import Provide, install
 from batchrepo.integrations.strawberry import (
     Connection,
@@ -37,7 +38,7 @@ from batchrepo.integrations.strawberry.query import lookahead
 from batchrepo.integrations.strawberry.query.lookahead import PLACES, VALUES, lookahead_of
 from examples.chinook.models import Album
 from examples.chinook.repositories import AlbumRepository, ArtistRepository
-from tests.support.graphql_store import answer, counting, make_schema, refusal
+from tests.support.graphql_store import AlbumType, answer, counting, make_schema, refusal
 
 ALBUMS = "{ albums(first: 2) { edges { node { title artist { name } tracks(first: 1) { edges { node { name } } } } } } }"
 
@@ -470,6 +471,44 @@ async def test_what_is_deferred_is_read_while_the_scope_is_open(store):
     assert store.engine.pool.checkedout() == 0
 
 
+async def test_errors_of_what_is_deferred_have_codes_and_show_no_sql(store):
+    """In parts that come later, in those that cannot come, and in what comes first."""
+
+    @strawberry.type(name="Query")
+    class Broken:
+        album: AlbumType | None = one()
+
+        @strawberry.field
+        async def broken(self, info: strawberry.Info) -> str | None:
+            await scope_of(info).session.execute(sa.text("SELECT secret FROM nowhere"))
+            return None
+
+    schema = strawberry.Schema(
+        Broken,
+        extensions=[lambda: ScopeExtension(store)],
+        config=StrawberryConfig(enable_experimental_incremental_execution=True),
+    )
+    query = """{ first: broken album(id: 1) { title ... @defer { tracks(after: "x") { totalCount } } }
+        ... @defer { later: broken } }"""
+    results = [result async for result in await schema.stream(query)]
+    parts = [
+        part
+        for result in results
+        for part in (
+            result,
+            *(getattr(result, "incremental", None) or ()),
+            *(getattr(result, "completed", None) or ()),
+        )
+    ]
+    errors = [error for part in parts for error in getattr(part, "errors", None) or ()]
+    assert {(error.path[-1], error.extensions["code"]) for error in errors} == {
+        ("first", "INTERNAL"),
+        ("later", "INTERNAL"),
+        ("tracks", "INVALID_ARGUMENT"),
+    }
+    assert not any("secret" in error.message for error in errors)
+
+
 # --- permissions, extensions, handlers ------------------------------------------------------------
 
 
@@ -733,3 +772,12 @@ async def test_row_criteria_hold_in_every_way_to_a_row(chinook_sqlite):
         "albums": {"totalCount": 2, "edges": [{"node": {"id": 2}}, {"node": {"id": 3}}]},
         "every": [{"id": 2}, {"id": 3}],
     }
+
+
+async def test_a_connection_of_a_repository_that_is_not_registered_is_a_mistake_of_the_schema(chinook_sqlite):
+    """It is told before the sizes of its pages are looked up."""
+    async with Database(chinook_sqlite, repositories=[ArtistRepository]) as database:
+        with counting(database, 0):
+            error = await refusal(make_schema(database), "{ albums { totalCount } }")
+    assert error.extensions == {"code": "INTERNAL"}
+    assert isinstance(error.original_error, DeclarationError)

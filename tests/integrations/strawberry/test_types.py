@@ -555,6 +555,15 @@ def test_a_type_says_none_where_row_criteria_may_hide_what_it_shows():
     )
 
 
+def test_objects_need_a_place_for_their_row():
+    class Slotted:
+        __slots__ = ()
+        __annotations__ = {"id": auto}
+
+    with pytest.raises(DeclarationError, match="Slotted has __slots__, but its objects have the row"):
+        repository_type(BoxRepository)(Slotted)
+
+
 def test_a_class_that_is_no_repository_is_refused():
     for given in (Box, None, BoxType):
         with pytest.raises(DeclarationError, match="@repository_type expects a repository class"):

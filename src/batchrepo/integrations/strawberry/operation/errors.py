@@ -44,9 +44,14 @@ def typed_as_graphql(error: Exception) -> GraphQLError:
 
 def type_errors(result: Any, limits: Limits) -> None:
     """Give the errors of a result their codes, in place."""
-    errors = getattr(result, "errors", None)
-    if errors:
-        result.errors = [of_text(error, limits) or typed(error) for error in errors]
+    # Where parts of an answer come later, each part has errors of its own, and so has what could not be delivered.
+    first = getattr(result, "initial_result", None)
+    later = (*(getattr(result, "incremental", None) or ()), *(getattr(result, "completed", None) or ()))
+    part: Any
+    for part in (result, first, *later):
+        errors = getattr(part, "errors", None)
+        if errors:
+            part.errors = [of_text(error, limits) or typed(error) for error in errors]
 
 
 def _told(error: GraphQLError, outcome: Outcome, **more: Any) -> GraphQLError:

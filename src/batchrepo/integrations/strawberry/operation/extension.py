@@ -20,7 +20,9 @@ from batchrepo.integrations.strawberry.operation.scopes import Scopes, subscribi
 from batchrepo.integrations.strawberry.types.checking import check_schema
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+
+    from graphql import GraphQLError
 
     from batchrepo.database import Database
 
@@ -95,11 +97,12 @@ class ScopeExtension(SchemaExtension):
                 context.graphql_document = self._kept[0]
         yield
         if context.graphql_document is not None:
+            errors: Sequence[GraphQLError]
             try:
                 check_schema(context.schema, self._database)
+                errors = refused(context, self._limits, self._database.reading.catalog)
             except DeclarationError as error:
-                raise typed_as_graphql(error) from error
-            errors = refused(context, self._limits, self._database.reading.catalog)
+                errors = [typed_as_graphql(error)]
             if errors:
                 # Whoever validates the document now, Strawberry or another extension, finds these errors, at no cost.
                 self._kept = None

@@ -115,13 +115,16 @@ async def _load_page(
 
 
 async def _load_and(resolve: Resolver, source: Any, info: ResolveInfo, **arguments: Any) -> Any:
-    await load_object(source, info)
-    found = resolve(source, info, **arguments)
+    found = resolve(await load_object(source, info), info, **arguments)
     return await found if hasattr(found, "__await__") else found
 
 
-async def load_object(source: Any, info: ResolveInfo) -> None:
+async def load_object(source: Any, info: ResolveInfo) -> Any:
     """Read an object that stands for a row of which only the key is known: all that the query selects of it.
+
+    Returns:
+        Another object with what was read. The one that is given stays as it was: it may be given to other operations
+        too, such as all subscriptions that wait for an event, which may see other rows.
 
     Raises:
         InvalidArgument: it is no such object.
@@ -133,14 +136,19 @@ async def load_object(source: Any, info: ResolveInfo) -> None:
             f"{info.parent_type.name}.{info.field_name} was asked of {type(source).__name__!r}, which was not read for "
             f"it. A resolver that returns a {info.parent_type.name} writes to_type({info.parent_type.name}Type, row)."
         )
-    scope = running(info.field_name).scope
+    operation = running(info.field_name)
+    scope, kept = operation.scope, operation.kept
     target, nodes = nodes_at(info)
     plan = lookahead_of(scope.reading).of_objects(info, target, nodes)
     key = source.__dict__[KEY]
     row = await Planned(scope, kind.repository).by_key(plan, key)
     if row is None:
         raise NotFound(kind.entity.name, [key])
-    source.__dict__.update(row)
+    # One for all fields of the object; it is kept with the given one, whose identity nothing else may have meanwhile.
+    place = "object", id(source), id(plan)
+    if place not in kept:
+        kept[place] = source, kind.object({**source.__dict__, **row})
+    return kept[place][1]
 
 
 def arguments_of(info: ResolveInfo) -> dict[str, Any]:

@@ -15,7 +15,9 @@ from batchrepo.integrations.strawberry.query.selections import DEFINITION
 from batchrepo.integrations.strawberry.roots.fields import RootField
 from batchrepo.integrations.strawberry.types.fields import RepositoryField
 from batchrepo.integrations.strawberry.types.fitting import why_hidden
-from batchrepo.integrations.strawberry.types.members import Related, Value
+from batchrepo.integrations.strawberry.types.inputs import check_inputs
+from batchrepo.integrations.strawberry.types.members import Related, Value, repository_type_of
+from batchrepo.integrations.strawberry.types.shapes import shape_of
 from batchrepo.plan.read import FlatField
 
 if TYPE_CHECKING:
@@ -36,7 +38,8 @@ def check_schema(schema: Schema, database: Database) -> None:
 
     Raises:
         DeclarationError: a repository is not registered, a relation may not be read by the policy of any repository,
-            or row criteria of any may hide a row where a field does not allow None.
+            row criteria of any may hide a row where a field does not allow None, or two repositories have inputs of
+            one name.
     """
     known = _checked.get(schema)
     if known is not None and database in known:
@@ -52,8 +55,12 @@ def check_schema(schema: Schema, database: Database) -> None:
             definition = (field.extensions or {}).get(DEFINITION)
             if isinstance(definition, RootField):
                 _check_registered(definition.where, definition.kind.repository, catalog)
+                check_inputs(definition.where, field, definition.kind.repository)
             elif isinstance(definition, RepositoryField):
                 _check_field(definition, catalog)
+                target = repository_type_of(shape_of(definition.resolve_type()).cls)
+                if target is not None:
+                    check_inputs(definition.where, field, target.repository)
     _checked.setdefault(schema, WeakSet()).add(database)
 
 

@@ -87,6 +87,11 @@ def repository_type(
             cls, name=name or cls.__name__.removesuffix("Type"), description=text, directives=directives
         )
         reader.adopt(made.__strawberry_definition__.fields)  # type: ignore[attr-defined]
+        if not made.__dictoffset__:
+            raise DeclarationError(
+                f"{cls.__name__} has __slots__, but its objects have the row that was read as their __dict__. Leave the "
+                f"line out."
+            )
         setattr(made, MARK, RepositoryType(made, repository, reader.entity, reader.members))
         return made
 

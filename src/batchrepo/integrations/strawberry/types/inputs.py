@@ -34,6 +34,8 @@ from batchrepo.repository import Repository
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from graphql import GraphQLField
+
     from batchrepo.declare.filter_groups import Path
     from batchrepo.declare.filters import FilterParameter
     from batchrepo.declare.orders import OrderTerm
@@ -199,6 +201,34 @@ def _plain(name: str) -> str:
 
 def _name_of(repository: type[Any]) -> str:
     return repository.__name__.removesuffix("Repository")
+
+
+def check_inputs(where: str, field: GraphQLField, repository: Any) -> None:
+    """Check that a field has the filter of its own repository: Strawberry takes one of two inputs with one name.
+
+    Args:
+        where: class and field, for messages.
+        field: in the schema.
+        repository: whose rows it shows.
+
+    Raises:
+        DeclarationError: it has another's.
+    """
+    for argument in field.args.values():
+        if argument.extensions[DEFINITION].python_name == "where":
+            _check_input(where, get_named_type(argument.type), filter_input(repository))
+
+
+def _check_input(where: str, found: Any, expected: Any) -> None:
+    if found.extensions[DEFINITION] is not expected.__strawberry_definition__:
+        raise DeclarationError(
+            f"{where}: two inputs have the name {found.name}: it is made of the name of the repository, and of an "
+            f"attribute. Give one of the repositories another name."
+        )
+    for field in found.fields.values():
+        definition = field.extensions[DEFINITION]
+        if definition.metadata[_MARK] is None:
+            _check_input(where, get_named_type(field.type), definition.resolve_type().of_type)
 
 
 # --- what is given ----------------------------------------------------------------------------------

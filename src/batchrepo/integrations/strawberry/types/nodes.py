@@ -141,8 +141,7 @@ class IdField(StrawberryField):
             return relay.to_base64(info.parent_type.name, text(key))
 
         async def later(source: Any, info: ResolveInfo) -> Any:
-            await load_object(source, info)
-            return resolve(source, info)
+            return resolve(await load_object(source, info), info)
 
         return resolve
 

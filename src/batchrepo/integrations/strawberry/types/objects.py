@@ -78,8 +78,11 @@ class RequiringField(StrawberryField):
         return self._get_later(source, info, args, kwargs)
 
     async def _get_later(self, source: Any, info: Any, args: list[Any], kwargs: Any) -> Any:
-        await load_object(source, info._raw_info)
-        found = super().get_result(source, info, args, kwargs)
+        loaded = await load_object(source, info._raw_info)
+        # The resolver has it as its self, or as its root or parent.
+        args = [loaded if value is source else value for value in args]
+        kwargs = {name: loaded if value is source else value for name, value in kwargs.items()}
+        found = super().get_result(loaded, info, args, kwargs)
         return await found if inspect.isawaitable(found) else found
 
 
