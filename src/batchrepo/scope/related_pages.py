@@ -16,7 +16,7 @@ from batchrepo.scope.related import Wanted, loadable, relation_names
 from batchrepo.sql.pages import link_tables
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from pydantic import BaseModel
     from sqlalchemy.orm import InstanceState
@@ -36,9 +36,18 @@ if TYPE_CHECKING:
     from batchrepo.strategies.related_pages import RelatedPages
 
 
+FLAGS = ("has_next", "has_previous")
+"""What a page says of the rows around it."""
+
+
 @dataclass(frozen=True, slots=True)
 class PageArguments:
-    """What a caller asked for, unchecked: as the parameters of ``related_page``."""
+    """What a caller asked for, unchecked: as the parameters of ``related_page``.
+
+    Attributes:
+        alike: the same is asked for of other parents, with the same cursors, as of all objects of a GraphQL field.
+        flags: which of those of `Page` anybody wants to know.
+    """
 
     where: Sequence[Any]
     order_by: Any = None
@@ -47,6 +56,17 @@ class PageArguments:
     last: int | None = None
     before: str | None = None
     total: Total = None
+    alike: bool = False
+    flags: Collection[str] = FLAGS
+
+    def probes(self, request: PageRequest) -> bool:
+        """Whether to look for rows on the other side of the cursors."""
+        ahead, behind = reversed(FLAGS) if request.backward else FLAGS
+        return (
+            self.flags == FLAGS
+            or (request.start is not None and behind in self.flags)
+            or (request.stop is not None and ahead in self.flags)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +244,13 @@ class PagesOfRelated:
             if refusal is not None:
                 raise InvalidArgument(f"{refusal}.")
         pages = reading.related_pages(
-            relation, arguments.where, order, request.size, backward=request.backward
+            relation,
+            arguments.where,
+            order,
+            request.size,
+            backward=request.backward,
+            alike=arguments.alike,
+            probes=arguments.probes(request),
         )
         purpose = reading.purpose(target, pages.order, arguments.where, self._scope.guards)
 

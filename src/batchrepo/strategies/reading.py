@@ -249,13 +249,15 @@ class Reading:
         size: int,
         *,
         backward: bool,
+        alike: bool = False,
+        probes: bool = True,
     ) -> RelatedPages:
-        """How pages of a relation are read; the same object for the same order, filter and size.
+        """How pages of a relation are read; the same object for the same arguments, which are those of `RelatedPages`.
 
         Raises:
             InvalidArgument: the order sorts by a value that no cursor can carry.
         """
-        identity = (relation, *map(identity_of, where), order_identity(order), size, backward)
+        identity = (relation, *map(identity_of, where), order_identity(order), size, backward, alike, probes)
         found = self._related_pages.get(identity)
         if found is None:
             paged = self.paged(relation.target, order)
@@ -269,6 +271,8 @@ class Reading:
                 backward,
                 Lookup(relation.target, (), relation, conditions, directed.order_terms, size + 1),
                 Aggregate("count", relation.attribute, None, conditions),
+                alike,
+                probes,
             )
         return found
 

@@ -2,8 +2,9 @@
 
 Parents without a cursor share one statement of constant text, the one that reads the first few rows of each. For
 parents with cursors a UNION ALL has one part for each: each cursor is then a bound of its own that an index serves,
-however deep the page is. More parents than that takes, with the same cursors, such as all those of one GraphQL field,
-share a statement as those without do; what is on the other side of each cursor is asked by one more.
+however deep the page is. More parents than that takes, with the same cursors, share a statement as those without do; what
+is on the other side of each cursor is asked by one more. All parents of one GraphQL field do so whatever their number, so
+that it decides about no statement.
 """
 
 from __future__ import annotations
@@ -56,6 +57,8 @@ class RelatedPages:
         backward: read from the end.
         lookup: finds the first rows of parents without a cursor, one more than a page has.
         counted: counts the rows of all pages of a parent.
+        alike: all parents have the same cursors, so that any number of them share a statement.
+        probes: whether to look for rows on the other side of cursors.
     """
 
     relation: RelationInfo
@@ -65,6 +68,8 @@ class RelatedPages:
     backward: bool
     lookup: Lookup
     counted: Aggregate[int]
+    alike: bool = False
+    probes: bool = True
 
     @property
     def target(self) -> EntityInfo:
@@ -73,7 +78,7 @@ class RelatedPages:
 
     def walk(self, start: Place | None, stop: Place | None) -> Walk:
         """How one page is read."""
-        return Walk(self.order.keyset, self.size, self.backward, start, stop)
+        return Walk(self.order.keyset, self.size, self.backward, start, stop, self.probes)
 
     def __str__(self) -> str:
         return f"pages of {self.relation}"
@@ -101,7 +106,7 @@ async def read_related_pages(
     for (start, stop), group in alike.items():
         if start is None and stop is None:
             found |= await _from_one_place(asked, columns, group, context, _Shared.of(asked, None, None))
-        elif len(group) > MOST_PARTS:
+        elif asked.alike or len(group) > MOST_PARTS:
             shared = _shared(asked, start, stop, context)
             found |= await _from_one_place(asked, columns, group, context, shared)
         else:
@@ -143,11 +148,11 @@ class _Shared:
         if start is not None:
             place = place_parameters(_START, ahead, start)
             limits.append(ahead.condition(place))
-            behind = one(back, back.condition(place, inclusive=True))
+            behind = one(back, back.condition(place, inclusive=True)) if asked.probes else None
         if stop is not None:
             place = place_parameters(_STOP, ahead, stop)
             limits.append(back.condition(place))
-            beyond = one(ahead, ahead.condition(place, inclusive=True))
+            beyond = one(ahead, ahead.condition(place, inclusive=True)) if asked.probes else None
         return cls(replace(asked.lookup, where=(*asked.where, *limits)), behind, beyond)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from batchrepo.strategies import related_pages
 from batchrepo.testing.counting import statement_counter
 from tests.criteria.rows import SITES
 from tests.integrations.strawberry.documents import Document
@@ -57,7 +56,8 @@ async def test_each_is_one_statement(sites: Sites):
     assert result.errors is None
     roots = 2  # the members and their number
     early, late = 1 + 1 + (1 + 1 + 1), 1 + (1 + 1)  # pages, a number; remarks, remarks, a number
-    assert seen.count == roots + early + late + early  # what is behind the cursor is read as what is early
+    # What is behind the cursor is read as what is early, and one more says whether there is something before it.
+    assert seen.count == roots + early + late + early + 1
 
 
 TOTALS = """{ pages { totalCount } large: pages(last: 1) { __typename n: totalCount }
@@ -131,15 +131,8 @@ WINDOWS = (
         ("allChapters", "notes", "NoteConnection"),
     ],
 )
-@pytest.mark.parametrize("parts", [50, 1])
-async def test_a_cursor_that_all_parents_share(
-    sites: Sites, monkeypatch: pytest.MonkeyPatch, parents: str, relation: str, kind: str, parts: int
-):
-    """Each has its own rows, and its own answer to whether there are more, on both sides of both cursors.
-
-    Few parents are read by a part of a statement for each, many together: as if these were many.
-    """
-    monkeypatch.setattr(related_pages, "MOST_PARTS", parts)
+async def test_a_cursor_that_all_parents_share(sites: Sites, parents: str, relation: str, kind: str):
+    """Each has its own rows, and its own answer to whether there are more, on both sides of both cursors."""
     page = "totalCount edges { cursor } pageInfo { hasNextPage hasPreviousPage startCursor endCursor }"
     windows = " ".join(f"w{i}: {relation}({window}) {{ {page} }}" for i, window in enumerate(WINDOWS))
     document = f"query($start: String, $stop: String) {{ {parents} {{ {windows} }} }}"

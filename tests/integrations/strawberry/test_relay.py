@@ -304,16 +304,18 @@ async def test_the_total_is_counted_only_where_it_is_selected(schema, store):
         )
 
 
-async def test_pages_of_any_number_of_parents_from_one_cursor_are_two_statements_at_most(schema, store):
-    """The pages, and which parents have something before them; up to fifty parents are told both by one."""
+async def test_pages_of_any_number_of_parents_from_one_cursor_are_one_statement(schema, store):
+    """And one more says which parents have something before their page, where the query asks for it."""
     first = await answer(schema, "{ artist(id: 90) { albums(first: 2) { pageInfo { endCursor } } } }")
     cursor = first["artist"]["albums"]["pageInfo"]["endCursor"]
     query = """
-    query($n: Int!, $after: String!) {
-      artists(first: $n) { edges { node { albums(first: 2, after: $after) { edges { node { title } } } } } }
+    query($n: Int!, $after: String!, $before: Boolean!) {
+      artists(first: $n) { edges { node { albums(first: 2, after: $after) {
+        edges { node { title } } pageInfo { hasPreviousPage @include(if: $before) } } } } }
     }"""
-    for artists, statements in ((2, 1), (50, 1), (51, 2), (250, 2)):
-        with counting(store, 1 + statements):
-            data = await answer(schema, query, after=cursor, n=artists)
-        assert len(data["artists"]["edges"]) == artists
+    for artists in (1, 2, 250):
+        for before in (False, True):
+            with counting(store, 2 + before):
+                data = await answer(schema, query, after=cursor, n=artists, before=before)
+            assert len(data["artists"]["edges"]) == artists
     assert sum(len(edge["node"]["albums"]["edges"]) for edge in data["artists"]["edges"]) > 5

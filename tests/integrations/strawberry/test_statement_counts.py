@@ -103,15 +103,16 @@ async def test_as_many_for_two_parents_as_for_two_thousand(database: Database, s
         assert statements == stepwise
 
 
-@pytest.mark.parametrize(("parents", "of_pages"), [(2, 1), (50, 1), (51, 2), (PARENTS, 2)])
-async def test_a_cursor_that_serves_every_parent(database: Database, parents: int, of_pages: int):
-    """Up to fifty parents are read from it by one statement, any number of them by two."""
+@pytest.mark.parametrize(("flag", "of_pages"), [("hasNextPage", 1), ("hasPreviousPage", 2)])
+@pytest.mark.parametrize("parents", [1, 2, 51, PARENTS])
+async def test_a_cursor_that_serves_every_parent(database: Database, parents: int, flag: str, of_pages: int):
+    """Any number of parents is read from it by one statement; one more says whether rows are before it, if asked for."""
     _, (first, _) = await counted(database, ROOT % f"pages(first: 1) {{ {PAGES} }}", 2, n=2)
     query = """query($n: Int, $cursor: String) {
         found: someMembers(first: $n) { edges { node {
-            pages(first: 1, after: $cursor) { totalCount edges { node { id author { id } } } }
+            pages(first: 1, after: $cursor) { totalCount pageInfo { FLAG } edges { node { id author { id } } } }
         } } }
-    }"""
+    }""".replace("FLAG", flag)
     cursor = first["pages"]["edges"][0]["cursor"]
     statements, found = await counted(database, query, parents, n=parents, cursor=cursor)
     # The first one's first page is behind the cursor; of the others the first page is what comes after it.
@@ -119,6 +120,11 @@ async def test_a_cursor_that_serves_every_parent(database: Database, parents: in
         2 if number == 1 else 2 * number - 1 for number in range(1, parents + 1)
     ]
     assert {member["pages"]["totalCount"] for member in found} == {2}
+    behind = {
+        "hasNextPage": [number > 1 for number in range(1, parents + 1)],
+        "hasPreviousPage": [True] + [False] * (parents - 1),
+    }
+    assert [member["pages"]["pageInfo"][flag] for member in found] == behind[flag]
     assert statements == 1 + of_pages + 2  # the members; totals and authors
 
 

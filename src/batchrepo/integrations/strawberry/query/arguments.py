@@ -14,7 +14,7 @@ from batchrepo.repository.planned import Planned
 from batchrepo.scope.related_pages import PageArguments
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from graphql import GraphQLField
 
@@ -67,8 +67,17 @@ class Arguments:
             largest=sizes[1],
         )
 
-    def of_related(self, where: tuple[Any, ...], order: tuple[OrderTerm, ...], total: Total) -> PageArguments:
-        """As what `related_page` takes, with the conditions and the order of the field itself."""
+    def of_related(
+        self, where: tuple[Any, ...], order: tuple[OrderTerm, ...], total: Total, flags: Collection[str]
+    ) -> PageArguments:
+        """As what `related_page` takes, for all objects that have the field.
+
+        Args:
+            where: conditions of the field itself.
+            order: of the field itself, where the query gives none.
+            total: how all rows are counted.
+            flags: which of a page's are asked for.
+        """
         return PageArguments(
             (*where, *self.where),
             self.order or order or None,
@@ -77,6 +86,8 @@ class Arguments:
             self.last,
             self.before,
             total,
+            alike=True,
+            flags=flags,
         )
 
 

@@ -19,6 +19,7 @@ from batchrepo.integrations.strawberry.query.selections import (
 from batchrepo.integrations.strawberry.types.members import Related, RepositoryType, Value, repository_type_of
 from batchrepo.integrations.strawberry.types.shapes import shape_of
 from batchrepo.plan.read import AggregateField, ColumnField, Include, PageSpec, ReadPlan
+from batchrepo.scope.related_pages import FLAGS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -186,13 +187,16 @@ class ConnectionSelection:
         nodes: the fields that lead to its rows.
         total: whether the total is asked for.
         rows: whether anything else is, for which a page is read.
+        flags: which of ``has_next`` and ``has_previous`` are.
     """
 
     def __init__(
         self, selections: Selections, connection: GraphQLObjectType, group: Sequence[FieldNode]
     ) -> None:
         edges, total = field_named(connection, "edges"), field_named(connection, "total_count")
+        info = field_named(connection, "page_info")
         assert edges is not None
+        assert info is not None
         edge = object_type_of(edges)
         assert edge is not None
         node = field_named(edge, "node")
@@ -202,6 +206,7 @@ class ConnectionSelection:
         self.node_type = node_type
         self.nodes: list[list[FieldNode]] = []
         self.total = self.rows = False
+        self.flags: tuple[str, ...] = ()
         for below in selections.below(connection, group):
             field = field_of(connection, below[0])
             if field is not None and field is total:
@@ -212,6 +217,15 @@ class ConnectionSelection:
                 self.nodes += [
                     inner for inner in selections.below(edge, below) if field_of(edge, inner[0]) is node
                 ]
+            elif field is info:
+                page_info = object_type_of(info)
+                assert page_info is not None
+                asked = [field_of(page_info, inner[0]) for inner in selections.below(page_info, below)]
+                self.flags = tuple(
+                    flag
+                    for flag in FLAGS
+                    if flag in self.flags or field_named(page_info, f"{flag}_page") in asked
+                )
 
 
 __all__ = ["DEFINITION", "ConnectionSelection", "Planning", "local_fields", "slot_of", "type_of"]

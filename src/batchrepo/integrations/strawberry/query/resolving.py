@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from batchrepo.integrations.strawberry.query.selections import ResolveInfo
     from batchrepo.integrations.strawberry.types.members import Related, RepositoryType
     from batchrepo.integrations.strawberry.types.shapes import Shape
+    from batchrepo.plan.pages import Total
 
 Resolver: TypeAlias = "Callable[..., Any]"
 """As graphql-core calls it: with the object, the info and the arguments."""
@@ -107,7 +108,8 @@ async def _load_page(
     ahead = lookahead_of(scope.reading)
     asked = ahead.arguments(info, given, kind.repository)
     plan, selected = ahead.of_connection(info, target, info.field_nodes)
-    arguments = asked.of_related(member.where, member.order, "exact" if selected.total else None)
+    total: Total = "exact" if selected.total else None
+    arguments = asked.of_related(member.where, member.order, total, selected.flags)
     reads = Planned(scope, kind.repository)
     if selected.total and not selected.rows:
         return CountOfRows(await reads.related_total(member.relation, values, arguments))
