@@ -97,7 +97,7 @@ class Finder(Generic[E]):
     ) -> list[V]:
         """Views, by the strategy that the planner chooses."""
         delivery, compiled = self.scope.reading.views(view, self.entity, self.info)
-        return delivery.views(await self._dicts(compiled, where, order_by, limit, strategy, "field", offset))
+        return delivery.views(await self.dicts(compiled, where, order_by, limit, strategy, "field", offset))
 
     async def json(
         self,
@@ -115,7 +115,7 @@ class Finder(Generic[E]):
         delivery, compiled, names = self.scope.reading.json(
             view, self.entity, self.info, fields=fields, by_alias=by_alias
         )
-        dicts = await self._dicts(compiled, where, order_by, limit, strategy, names, offset)
+        dicts = await self.dicts(compiled, where, order_by, limit, strategy, names, offset)
         return delivery.json(dicts, by_alias=by_alias)
 
     async def count(self, where: Sequence[Any]) -> int:
@@ -130,7 +130,7 @@ class Finder(Generic[E]):
         (row,) = await self.scope.door.rows(statement, values, cause=f"exists {self.entity.name}")
         return bool(row[0])
 
-    async def _dicts(
+    async def dicts(
         self,
         compiled: CompiledPlan,
         where: Sequence[Any],
@@ -140,6 +140,7 @@ class Finder(Generic[E]):
         names: Names,
         offset: int | None = None,
     ) -> list[dict[str, Any]]:
+        """The rows as dicts of the plan, whose keys are `names`."""
         _check_limit(limit)
         order = self._order(order_by)
         choice = self.scope.reading.planner.choose(compiled.plan, "views", strategy)

@@ -12,7 +12,7 @@ from batchrepo.plan.pages import JsonNumberedPage, JsonPage, NumberedPage, Page
 from batchrepo.strategies.batched import complete, holding, together
 from batchrepo.strategies.eager import joinable
 from batchrepo.strategies.paging import Found, Walk, page_of_entities, page_of_rows
-from batchrepo.strategies.totals import count_total
+from batchrepo.strategies.totals import count_rows, count_total
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -121,6 +121,20 @@ class Pager(Generic[E]):
             counted.total,
             counted.kind,
         )
+
+    async def dicts(
+        self, compiled: CompiledPlan, where: Sequence[Any], order: Order, request: PageRequest
+    ) -> dict[str, Any]:
+        """A page of a plan that no view stands for, as a dict of what `Page` has."""
+        asked = self._asked(where, order, request)
+        read: tuple[list[dict[str, Any]], Found]
+        read, counted = await self._with_total(asked, partial(self._dicts, compiled, asked, "field", None))
+        dicts, found = read
+        return found.page(dicts, self._cursors(found, asked), counted.total, counted.kind)
+
+    async def total(self, where: Sequence[Any], order: Order, request: PageRequest) -> int:
+        """How many rows there are on all pages, where no page is read; its cursors are checked all the same."""
+        return await count_rows(self.entity, self._asked(where, order, request).where, self.scope)
 
     async def numbered(
         self,
@@ -329,18 +343,8 @@ class Pager(Generic[E]):
         return Cursors(self.scope.reading.cursors, asked.purpose, found.places)
 
     def _page(self, kind: Any, items: list[Any], found: Found, asked: _Asked, counted: _Counted) -> Page[Any]:
-        cursors = self._cursors(found, asked)
-        start, end = cursors.ends
-        return kind.model_construct(  # type: ignore[no-any-return]
-            items=items,
-            has_next=found.has_next,
-            has_previous=found.has_previous,
-            start_cursor=start,
-            end_cursor=end,
-            total=counted.total,
-            total_is=counted.kind,
-            cursors=cursors,
-        )
+        values = found.page(items, self._cursors(found, asked), counted.total, counted.kind)
+        return kind.model_construct(**values)  # type: ignore[no-any-return]
 
 
 async def flattened(chunks: AsyncIterator[Page[Any]]) -> AsyncIterator[Any]:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from batchrepo.declare.cursors import Cursors
 from batchrepo.declare.filter_groups import condition_of
 from batchrepo.errors import DeclarationError
 from batchrepo.repository.finding import Finder
 from batchrepo.repository.paging import Pager
-from batchrepo.scope.related import loadable
+from batchrepo.scope.related import key_of
 from batchrepo.sql.filter_values import FilterValues
 from batchrepo.sql.key_checks import check_keys
 from batchrepo.sql.rows import Lookup
 from batchrepo.strategies.compile import lookup_of
-from batchrepo.strategies.totals import count_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -73,7 +71,7 @@ class Planned:
     ) -> Dicts:
         """The rows that meet conditions."""
         compiled = self.scope.reading.compiled(plan)
-        return await self._finder._dicts(compiled, where, order, limit, None, "field")
+        return await self._finder.dicts(compiled, where, order, limit, None, "field")
 
     async def page(
         self,
@@ -82,34 +80,14 @@ class Planned:
         order: tuple[OrderTerm, ...] | None,
         request: PageRequest,
     ) -> dict[str, Any]:
-        """A page of them: a dict as those of relations that are read by pages."""
-        pager = self._pager
-        asked = pager._asked(where, order, request)
-        compiled = self.scope.reading.compiled(plan)
-
-        async def read() -> Any:
-            return await pager._dicts(compiled, asked, "field", None)
-
-        (dicts, found), counted = await pager._with_total(asked, read)
-        cursors = Cursors(self.scope.reading.cursors, asked.purpose, found.places)
-        start, end = cursors.ends
-        return {
-            "items": dicts,
-            "has_next": found.has_next,
-            "has_previous": found.has_previous,
-            "start_cursor": start,
-            "end_cursor": end,
-            "total": counted.total,
-            "total_is": counted.kind,
-            "cursors": cursors,
-        }
+        """A page of them, as a dict of what `Page` has."""
+        return await self._pager.dicts(self.scope.reading.compiled(plan), where, order, request)
 
     async def total(
         self, where: Sequence[Any], order: tuple[OrderTerm, ...] | None, request: PageRequest
     ) -> int:
         """How many rows there are on all pages, where no page is read; its cursors are checked all the same."""
-        asked = self._pager._asked(where, order, request)
-        return await count_rows(self.info.entity, asked.where, self.scope)
+        return await self._pager.total(where, order, request)
 
     async def by_key(self, plan: ReadPlan, key: Any) -> dict[str, Any] | None:
         """The row with a primary key, or None; batched with concurrent callers."""
@@ -155,15 +133,15 @@ class Planned:
             order: of the rows; empty for the relation's own.
             first: at most so many, or None.
         """
-        if relation.remote is not None and None in values:
-            return []
         lookup = lookup_of(relation)
         if where or order or first is not None:
             lookup = Lookup(relation.target, (), relation, where, order or lookup.order, first)
         elif relation.key_order is not None:
             values = [values[i] for i in relation.key_order]
+        key = key_of(relation, values)
+        if key is None:
+            return []
         compiled = self.scope.reading.compiled(plan)
-        key = loadable(values[0] if len(values) == 1 else tuple(values))
         return await self.scope.loaders.dicts(lookup, compiled).load(key)
 
     async def related_page(

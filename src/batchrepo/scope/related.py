@@ -327,6 +327,18 @@ def loadable(key: Any) -> Any:
     return NULL_KEY if key is None else key
 
 
+def key_of(relation: RelationInfo, values: Sequence[Any]) -> Any:
+    """The loader's key for the values of a relation's local columns; None where they equal nothing.
+
+    Args:
+        relation: which is followed.
+        values: of its local columns, in the loader's order.
+    """
+    if relation.remote is not None and None in values:
+        return None
+    return loadable(values[0] if len(values) == 1 else tuple(values))
+
+
 def _is_null(key: Any) -> bool:
     return key is None or (type(key) is tuple and None in key)
 

@@ -12,8 +12,9 @@ from batchrepo.declare.orders import parse_order
 from batchrepo.errors import InvalidArgument, NotFound
 from batchrepo.plan.pages import JsonPage, Page, read_request
 from batchrepo.scope.peers import ONE
-from batchrepo.scope.related import Wanted, loadable, relation_names
+from batchrepo.scope.related import Wanted, key_of, relation_names
 from batchrepo.sql.pages import link_tables
+from batchrepo.strategies.paging import NOTHING_FOUND
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -147,17 +148,10 @@ class PagesOfRelated:
         )
         loader = self._loaders.pages(asked.pages, compiled)
         found, total = await self._by_key(info, key, asked, loader)
-        dicts, page = found or ([], None)
-        start, end = self._cursors(asked, page).ends
-        return JsonPage(
-            delivery.json(dicts, by_alias=by_alias),
-            page is not None and page.has_next,
-            page is not None and page.has_previous,
-            start,
-            end,
-            total,
-            "exact" if total is not None else None,
-        )
+        dicts, page = found or ([], NOTHING_FOUND)
+        values = self._values(asked, dicts, page, total)
+        del values["cursors"]
+        return JsonPage(**{**values, "items": delivery.json(dicts, by_alias=by_alias)})
 
     async def dicts_of_values(
         self,
@@ -178,53 +172,40 @@ class PagesOfRelated:
             What `Page` has, with dicts as its items.
         """
         asked = self._asked(relation, arguments)
-        found, total = None, 0 if asked.counted else None
-        if relation.remote is None or None not in values:
-            key = loadable(values[0] if len(values) == 1 else tuple(values))
-            counting = (
-                self._loaders.aggregates(relation).load((asked.pages.counted, key)) if asked.counted else None
-            )
-            loading = self._loaders.pages(asked.pages, compiled).load((key, asked.start, asked.stop))
-            found, total = await self._both(loading, counting)
-        dicts, page = found or ([], None)
-        cursors = self._cursors(asked, page)
-        start, end = cursors.ends
-        return {
-            "items": dicts,
-            "has_next": page is not None and page.has_next,
-            "has_previous": page is not None and page.has_previous,
-            "start_cursor": start,
-            "end_cursor": end,
-            "total": total,
-            "total_is": "exact" if total is not None else None,
-            "cursors": cursors,
-        }
+        found, total = await self._of_values(asked, values, self._loaders.pages(asked.pages, compiled))
+        dicts, page = found or ([], NOTHING_FOUND)
+        return self._values(asked, dicts, page, total)
 
     async def total_of_values(
         self, relation: RelationInfo, values: Sequence[Any], arguments: PageArguments
     ) -> int:
         """As `dicts_of_values`, the number of rows on all pages alone."""
         asked = self._asked(relation, arguments)
-        if relation.remote is not None and None in values:
+        key = key_of(relation, values)
+        if key is None:
             return 0
-        key = loadable(values[0] if len(values) == 1 else tuple(values))
         return int(await self._loaders.aggregates(relation).load((asked.pages.counted, key)))
 
     async def _by_key(
         self, info: RepositoryInfo, key: Any, asked: _Asked, loader: BatchLoader[Any, Any]
     ) -> tuple[Any, int | None]:
-        relation = asked.pages.relation
-        local = relation_names(relation, by_key=False)
+        local = relation_names(asked.pages.relation, by_key=False)
         row = await self._loaders.attributes(info.entity, local).load(key)
         if row is None:
             raise NotFound(info.entity.name, [key])
-        if relation.remote is not None and None in row:
+        return await self._of_values(asked, row, loader)
+
+    async def _of_values(
+        self, asked: _Asked, values: Sequence[Any], loader: BatchLoader[Any, Any]
+    ) -> tuple[Any, int | None]:
+        relation = asked.pages.relation
+        key = key_of(relation, values)
+        if key is None:
             return None, 0 if asked.counted else None
-        value = loadable(row[0] if len(row) == 1 else tuple(row))
         counting = None
         if asked.counted:  # to call load() is to ask
-            counting = self._loaders.aggregates(relation).load((asked.pages.counted, value))
-        return await self._both(loader.load((value, asked.start, asked.stop)), counting)
+            counting = self._loaders.aggregates(relation).load((asked.pages.counted, key))
+        return await self._both(loader.load((key, asked.start, asked.stop)), counting)
 
     # --- what is asked for ----------------------------------------------------------------------
 
@@ -303,28 +284,17 @@ class PagesOfRelated:
 
     # --- delivering -----------------------------------------------------------------------------
 
-    def _cursors(self, asked: _Asked, found: Found | None) -> Cursors:
-        places = found.places if found is not None else ()
-        return Cursors(self._scope.reading.cursors, asked.purpose, places)
+    def _values(self, asked: _Asked, items: list[Any], page: Found, total: int | None) -> dict[str, Any]:
+        cursors = Cursors(self._scope.reading.cursors, asked.purpose, page.places)
+        return page.page(items, cursors, total, None if total is None else "exact")
 
     def _page(self, asked: _Asked, view: type[BaseModel] | None, found: Any, total: int | None) -> Page[Any]:
-        rows, page = found or ([], None)
+        rows, page = found or ([], NOTHING_FOUND)
         kind: Any = asked.pages.target.cls
         if view is not None:
             delivery, _ = self._scope.reading.views(view, asked.pages.target)
             rows, kind = delivery.views(rows), view
-        cursors = self._cursors(asked, page)
-        start, end = cursors.ends
-        return Page[kind].model_construct(
-            items=list(rows),
-            has_next=page is not None and page.has_next,
-            has_previous=page is not None and page.has_previous,
-            start_cursor=start,
-            end_cursor=end,
-            total=total,
-            total_is="exact" if total is not None else None,
-            cursors=cursors,
-        )
+        return Page[kind].model_construct(**self._values(asked, list(rows), page, total))
 
 
 def _why_many_places(expression: Any, relation: RelationInfo) -> str | None:

@@ -19,7 +19,9 @@ from batchrepo.strategies.kept import kept
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from batchrepo.declare.cursors import Cursors
     from batchrepo.mapping import EntityInfo, RelationInfo
+    from batchrepo.plan.pages import TotalKind
     from batchrepo.sql.keyset import Keyset
     from batchrepo.sql.pages import Paged
     from batchrepo.strategies.context import EntityContext, ReadContext
@@ -90,6 +92,26 @@ class Found:
     places: list[Place]
     has_next: bool
     has_previous: bool
+
+    def page(
+        self, items: list[Any], cursors: Cursors, total: int | None, total_is: TotalKind | None
+    ) -> dict[str, Any]:
+        """What `Page` has, as a dict; `items` are what was made of the rows."""
+        start, end = cursors.ends
+        return {
+            "items": items,
+            "has_next": self.has_next,
+            "has_previous": self.has_previous,
+            "start_cursor": start,
+            "end_cursor": end,
+            "total": total,
+            "total_is": total_is,
+            "cursors": cursors,
+        }
+
+
+NOTHING_FOUND = Found([], [], False, False)
+"""The page of a parent that nothing can belong to."""
 
 
 async def page_of_rows(
