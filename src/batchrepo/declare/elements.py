@@ -195,10 +195,14 @@ def _is_shared(element: Any) -> bool:
 
 def _own(parameter: Any) -> None:
     if _is_shared(parameter):
-        # By what it is a copy of, SQLAlchemy's cache would find another of that name.
-        for memory in ("_is_clone_of", "_cloned_set"):
-            parameter.__dict__.pop(memory, None)
+        forget_original(parameter)
         parameter._convert_to_unique()
+
+
+def forget_original(parameter: Any) -> None:
+    """Let a copied parameter stand for itself: SQLAlchemy would give it the value of what it is a copy of."""
+    for memory in ("_is_clone_of", "_cloned_set"):
+        parameter.__dict__.pop(memory, None)
 
 
 def declared_first(first: Any, place: str) -> int:

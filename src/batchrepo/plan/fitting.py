@@ -94,6 +94,11 @@ def why_none(relation: RelationInfo) -> str:
     )
 
 
+def why_hidden(relation: RelationInfo) -> str:
+    """When a to-one relation is None although its row exists."""
+    return f"{relation} is None where row criteria hide the {relation.target.name}"
+
+
 def shown(kind: Any) -> str:
     """A type in messages."""
     return kind.__name__ if isinstance(kind, type) else str(kind)

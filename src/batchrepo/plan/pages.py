@@ -161,7 +161,7 @@ def capped(limit: int) -> Capped:
     Raises:
         InvalidArgument: it is no number of rows.
     """
-    if not _is_integer(limit) or not 1 <= limit <= _LARGEST:
+    if not is_integer(limit) or not 1 <= limit <= _LARGEST:
         raise InvalidArgument(f"capped() expects a number of rows, 1 or more; got {limit!r:.100}.")
     return Capped(limit)
 
@@ -227,7 +227,7 @@ def read_request(
     if first is not None and last is not None:
         raise InvalidArgument("first= and last= ask for two different pages. Give one of them.")
     for name, size in (("first", first), ("last", last)):
-        if size is not None and (not _is_integer(size) or not 0 <= size <= largest):
+        if size is not None and (not is_integer(size) or not 0 <= size <= largest):
             raise InvalidArgument(f"{name}= expects a number of rows from 0 to {largest}; got {size!r:.100}.")
     check_total(total)
     backward = last is not None or (first is None and before is not None and after is None)
@@ -254,5 +254,6 @@ def item_of(model: type[Any] | None) -> Any:
     return None
 
 
-def _is_integer(value: Any) -> bool:
+def is_integer(value: Any) -> bool:
+    """Whether it is a whole number; True and False are none."""
     return isinstance(value, int) and not isinstance(value, bool)

@@ -32,6 +32,7 @@ from batchrepo.plan.fitting import (
     check_value,
     shape,
     shown,
+    why_hidden,
     why_none,
 )
 from batchrepo.plan.pages import item_of
@@ -285,11 +286,7 @@ class _Reader:
         if relation.nullable:
             check_optional(slot.where, why_none(relation), slot.declared)
         if self._may_be_hidden(relation):
-            check_optional(
-                slot.where,
-                f"{relation} is None where row criteria hide the {relation.target.name}",
-                slot.declared,
-            )
+            check_optional(slot.where, why_hidden(relation), slot.declared)
 
     def _may_be_hidden(self, relation: RelationInfo) -> bool:
         return not self.hidden.isdisjoint(relation.target.ancestors)

@@ -13,6 +13,7 @@ from batchrepo.declare.elements import why_no_condition
 from batchrepo.declare.orders import parse_order
 from batchrepo.errors import InvalidArgument, did_you_mean
 from batchrepo.mapping.entity import attribute_owner, shown
+from batchrepo.plan.pages import is_integer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -87,7 +88,7 @@ def check_limit(limit: Any) -> None:
     Raises:
         InvalidArgument: it is neither None nor an integer of 0 or more.
     """
-    if limit is None or (_is_integer(limit) and 0 <= limit <= _LARGEST):
+    if limit is None or (is_integer(limit) and 0 <= limit <= _LARGEST):
         return
     raise InvalidArgument(f"limit= expects a number of rows, 0 or more, or None; got {limit!r:.100}.")
 
@@ -98,7 +99,7 @@ def check_chunk_size(size: Any, name: str = "size") -> None:
     Raises:
         InvalidArgument: it is not an integer of 1 or more.
     """
-    if not _is_integer(size) or not 1 <= size <= _LARGEST:
+    if not is_integer(size) or not 1 <= size <= _LARGEST:
         raise InvalidArgument(f"{name}= expects a number of rows, 1 or more; got {size!r:.100}.")
 
 
@@ -112,9 +113,9 @@ def check_numbered(number: Any, size: Any, total: Any, bounds: PageBounds) -> in
         InvalidArgument: it is no number, or a page that is too large or too deep.
     """
     size = bounds.page_size if size is None else size
-    if not _is_integer(number) or number < 1:
+    if not is_integer(number) or number < 1:
         raise InvalidArgument(f"number= expects the number of a page, 1 or more; got {number!r:.100}.")
-    if not _is_integer(size) or not 1 <= size <= bounds.max_page_size:
+    if not is_integer(size) or not 1 <= size <= bounds.max_page_size:
         raise InvalidArgument(
             f"size= expects a number of rows from 1 to {bounds.max_page_size}; got {size!r:.100}."
         )
@@ -154,10 +155,6 @@ def check_progress(progress: Any) -> None:
     """
     if progress is not None and not is_plain_function(progress):
         raise InvalidArgument(f"progress= expects a plain function of a number; got {shown(progress)}.")
-
-
-def _is_integer(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def check_include(entity: EntityInfo, include: Any) -> None:

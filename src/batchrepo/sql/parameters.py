@@ -13,6 +13,7 @@ from sqlalchemy.sql import visitors
 
 from batchrepo.bounded import Bounded
 from batchrepo.declare.cursors import digest
+from batchrepo.declare.elements import forget_original
 from batchrepo.sql.identity import bind_text, clause_of, digest_parts
 
 if TYPE_CHECKING:
@@ -163,9 +164,7 @@ def _rename(bind: BindParameter[Any], names: Mapping[str, str]) -> None:
     name = names.get(bind.key)
     if name is None:
         return
-    # What it is a copy of has the value.
-    for memory in ("_is_clone_of", "_cloned_set"):
-        bind.__dict__.pop(memory, None)
+    forget_original(bind)
     bind.key = bind._orig_key = bind._identifying_key = name
     bind._anon_map_key = None
     bind.unique, bind.required, bind.value = False, True, None

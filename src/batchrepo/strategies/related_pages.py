@@ -3,8 +3,8 @@
 Parents without a cursor share one statement of constant text, the one that reads the first few rows of each. For
 parents with cursors a UNION ALL has one part for each: each cursor is then a bound of its own that an index serves,
 however deep the page is. More parents than that takes, with the same cursors, share a statement as those without do; what
-is on the other side of each cursor is asked by one more. All parents of one GraphQL field do so whatever their number, so
-that it decides about no statement.
+is on the other side of each cursor is asked by one more. All parents of one GraphQL field do so, so that
+their number decides about no statement.
 """
 
 from __future__ import annotations

@@ -132,6 +132,3 @@ class Costs:
 
 class _NoEndError(Exception):
     """A fragment contains itself."""
-
-
-__all__ = ["Cost", "Costs"]

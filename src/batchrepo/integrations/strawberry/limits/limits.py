@@ -133,6 +133,3 @@ def of_text(error: GraphQLError, limits: Limits) -> GraphQLError | None:
             what = f"the document has more than {allowed:,}{sign.replace('code points', 'characters')[:-1]}"
             return exceeded(name, None, allowed, what, SPLIT)
     return None
-
-
-__all__ = ["CODE", "MOST", "Limits", "exceeded", "of_text"]

@@ -29,12 +29,12 @@ from graphql.language import (
 from batchrepo.errors import InvalidArgument
 from batchrepo.integrations.outcomes import outcome_of
 from batchrepo.integrations.strawberry.limits.limits import MOST, exceeded
-from batchrepo.integrations.strawberry.query.planning import DEFINITION, type_of
-from batchrepo.integrations.strawberry.query.selections import field_named
+from batchrepo.integrations.strawberry.query.planning import type_of
+from batchrepo.integrations.strawberry.query.selections import DEFINITION, field_named
 from batchrepo.integrations.strawberry.roots.declaring import ManyField
 from batchrepo.integrations.strawberry.roots.fields import RootField
 from batchrepo.integrations.strawberry.types.members import Related
-from batchrepo.plan.pages import read_request
+from batchrepo.plan.pages import is_integer, read_request
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -169,7 +169,7 @@ class Rows:
         root = (field.extensions or {}).get(DEFINITION)
         if isinstance(root, ManyField):
             asked = self._argument(field, node, "limit")
-            return max(0, asked) if _is_integer(asked) else min(root.limit, self._limits.list_rows)
+            return max(0, asked) if is_integer(asked) else min(root.limit, self._limits.list_rows)
         if "ids" in field.args:
             ids = self._argument(field, node, "ids")
             if isinstance(ids, list | tuple):
@@ -178,7 +178,7 @@ class Rows:
 
     def _page_size(self, field: GraphQLField, connection: Any, node: FieldNode) -> int:
         asked = {name: self._argument(field, node, name) for name in ("first", "last")}
-        usable = {name: value if _is_integer(value) else None for name, value in asked.items()}
+        usable = {name: value if is_integer(value) else None for name, value in asked.items()}
         sizes = self._sizes(field, connection)
         if sizes is None:
             return max(0, usable["first"] or usable["last"] or FOREIGN_PAGE)
@@ -264,10 +264,3 @@ def _is_connection(kind: Any) -> bool:
 
 def _named_type_of(field: GraphQLField | None) -> Any:
     return get_named_type(field.type) if field is not None else None
-
-
-def _is_integer(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-__all__ = ["Rows"]

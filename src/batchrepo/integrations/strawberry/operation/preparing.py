@@ -10,7 +10,7 @@ from weakref import WeakSet
 from graphql import GraphQLObjectType
 
 from batchrepo.integrations.strawberry.operation.scopes import subscribing
-from batchrepo.integrations.strawberry.query.planning import DEFINITION
+from batchrepo.integrations.strawberry.query.selections import DEFINITION
 from batchrepo.integrations.strawberry.roots.fields import RootField
 from batchrepo.integrations.strawberry.types.fields import RepositoryField
 from batchrepo.integrations.strawberry.types.nodes import IdField

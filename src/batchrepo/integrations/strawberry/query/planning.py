@@ -226,6 +226,3 @@ class ConnectionSelection:
                     for flag in FLAGS
                     if flag in self.flags or field_named(page_info, f"{flag}_page") in asked
                 )
-
-
-__all__ = ["DEFINITION", "ConnectionSelection", "Planning", "local_fields", "slot_of", "type_of"]

@@ -24,6 +24,7 @@ from batchrepo.integrations.strawberry.types.connections import (
     page_arguments,
 )
 from batchrepo.integrations.strawberry.types.inputs import selection_arguments
+from batchrepo.plan.pages import is_integer
 from batchrepo.repository.planned import Planned
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ class ManyField(SeveralField):
             )
         super().check()
         limit = self.options["limit"]
-        if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 1):
+        if limit is not None and (not is_integer(limit) or limit < 1):
             raise DeclarationError(
                 f"{self.where}: limit= expects a number of rows, 1 or more; got {limit!r:.100}."
             )

@@ -14,10 +14,10 @@ from batchrepo.integrations.strawberry.query.planning import type_of
 from batchrepo.integrations.strawberry.query.selections import DEFINITION
 from batchrepo.integrations.strawberry.roots.fields import RootField
 from batchrepo.integrations.strawberry.types.fields import RepositoryField
-from batchrepo.integrations.strawberry.types.fitting import why_hidden
 from batchrepo.integrations.strawberry.types.inputs import check_inputs
 from batchrepo.integrations.strawberry.types.members import Related, Value, repository_type_of
 from batchrepo.integrations.strawberry.types.shapes import shape_of
+from batchrepo.plan.fitting import why_hidden
 from batchrepo.plan.read import FlatField
 
 if TYPE_CHECKING:

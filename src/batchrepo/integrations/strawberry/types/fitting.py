@@ -19,7 +19,7 @@ from batchrepo.errors import DeclarationError
 from batchrepo.integrations.strawberry.types.members import Related, Value, repository_type_of
 from batchrepo.integrations.strawberry.types.scalars import BigInt, Duration, annotation_of_value, is_of_texts
 from batchrepo.integrations.strawberry.types.shapes import shape_of
-from batchrepo.plan.fitting import why_none
+from batchrepo.plan.fitting import why_hidden, why_none
 from batchrepo.plan.read import AggregateField, ColumnField, FlatField
 
 if TYPE_CHECKING:
@@ -177,11 +177,6 @@ def _why_missing(member: Related) -> str | None:
     if member.where:
         return "where= may leave nothing"
     return why_none(relation) if relation.nullable else None
-
-
-def why_hidden(relation: RelationInfo) -> str:
-    """When a to-one relation is None although its row exists."""
-    return f"{relation} is None where row criteria hide the {relation.target.name}"
 
 
 def _may_hide(repository: Any) -> bool:
