@@ -57,9 +57,12 @@ def target_records(
     return written
 
 
-def write(all_records: Sequence[dict[str, Any]], path: Path = RESULTS) -> None:
-    """Write the records as a JSON array, a record a line."""
-    lines = ",\n".join(json.dumps(record) for record in all_records)
+def write(measured: Sequence[dict[str, Any]], path: Path = RESULTS) -> None:
+    """Write the records as a JSON array, a record a line; those of workloads that did not run stay."""
+    ran = {record["workload"] for record in measured}
+    known = json.loads(path.read_text()) if path.exists() else []
+    kept = [record for record in known if record["workload"] not in ran]
+    lines = ",\n".join(json.dumps(record) for record in (*kept, *measured))
     path.write_text(f"[\n{lines}\n]\n")
 
 

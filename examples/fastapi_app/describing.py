@@ -20,7 +20,7 @@ Everything here reads the [Chinook](https://github.com/lerocha/chinook-database)
 is shown, never on how much of it.
 
 **Pages.** A list has `first` (how many) and `after` (a cursor). Follow the `Link` header, or pass `end_cursor` as `after`.
-Page 1,000 is as fast as page 1. `total=exact` counts the rows of all pages, for one statement more.
+Page 1,000 costs little more than page 1. `total=exact` counts the rows of all pages, for one statement more.
 
 **Filters.** `title=Outbreak` is equal, `title__icontains=rock` has an operator behind two underscores. Beside each other all
 must hold; `filter={"or":[...]}` has groups.

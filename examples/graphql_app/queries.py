@@ -46,7 +46,7 @@ PAGES = (
     Example(
         "A page, and how many rows there are",
         "The total is counted because it is selected; without it this is one statement. Give `endCursor` as `after` for the next "
-        "page: page 1,000 is as fast as page 1.",
+        "page: page 1,000 costs little more than page 1.",
         """query Albums($first: Int!, $after: String) {
   albums(first: $first, after: $after) {
     totalCount

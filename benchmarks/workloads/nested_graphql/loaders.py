@@ -20,6 +20,7 @@ from benchmarks.data import Dataset
 from benchmarks.engines import reading_engine
 from benchmarks.workload import Request, Stack
 from benchmarks.workloads.nested_graphql.document import CACHES, ask
+from benchmarks.workloads.nested_graphql.floor import Author, Tag
 from benchmarks.workloads.nested_list import core, orm
 
 PARENT = core.COMMENTS.selected_columns[0].label("parent_id")
@@ -48,18 +49,6 @@ class Loaders:
 
 
 Info = strawberry.Info[Loaders, None]
-
-
-@strawberry.type
-class Author:
-    id: int
-    name: str
-
-
-@strawberry.type
-class Tag:
-    id: int
-    name: str
 
 
 @strawberry.type

@@ -122,7 +122,7 @@ def check_numbered(number: Any, size: Any, total: Any, bounds: PageBounds) -> in
     if (number - 1) * size > bounds.max_offset:
         raise InvalidArgument(
             f"Page {number} of {size} rows each leaves out more than {bounds.max_offset} rows (max_offset), which the "
-            f"database would read for nothing. Use page(first=..., after=cursor), which is as fast at any depth."
+            f"database would read for nothing. Use page(first=..., after=cursor), which stays fast at any depth."
         )
     if total not in (None, "exact"):
         raise InvalidArgument(f'total= of a page by number expects "exact" or None; got {shown(total)}.')

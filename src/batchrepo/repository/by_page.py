@@ -87,7 +87,7 @@ class ReadsByPage(RepositoryParts[E]):
         include: Sequence[Any] = (),
         strategy: str | None = None,
     ) -> Any:
-        """A page of the rows that meet all conditions: as fast at row 1,000,000 as at the first one.
+        """A page of the rows that meet all conditions: nearly as fast at row 1,000,000 as at the first one.
 
         One statement, and one more where a total is asked for.
 

@@ -86,7 +86,7 @@ def list_endpoint(of: Readable, view: type[BaseModel]) -> Endpoint:
         "",
         f"list_{of.plural}",
         f"List {_words(of.plural)}",
-        "A page is found by its cursor, as fast at the end of the list as at its start.",
+        "A page is found by its cursor, nearly as fast at the end of the list as at its start.",
         Page[view],  # type: ignore[valid-type]
         [
             *page_parameters(*of.sizes),
