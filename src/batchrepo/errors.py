@@ -14,7 +14,12 @@
     │   ├── ScopeClosed             the scope was used after its end
     │   ├── NestedScope             a scope with another context was opened inside a scope
     │   ├── MissingContext          row criteria need a context that the scope was not given
-    │   └── UnsavedChanges          an entity was changed where nothing would save it
+    │   ├── UnsavedChanges          an entity was changed where nothing would save it
+    │   └── TransactionError        a transaction was used by the wrong task, or after its end
+    ├── WriteError                  something was not written; whatever was begun with it was taken back
+    │   ├── BulkError               rows of a bulk write were refused; it names them
+    │   ├── StaleRows               somebody else has changed the rows since they were read; it names them
+    │   └── ForbiddenWrite          a row would be, or was, outside of what the scope may see; it names the rows
     ├── LoadError
     │   ├── MissingRelated          a view needs a related row that is not there, or that criteria hide
     │   ├── LazyLoad                an attribute was touched that nobody loaded
@@ -32,8 +37,9 @@ SQLAlchemy's own ``DBAPIError`` family.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -138,6 +144,76 @@ class MissingContext(ScopeError):
 
 class UnsavedChanges(ScopeError):
     """An entity was changed outside a transaction, where nothing would save it."""
+
+
+RowErrorKind = Literal[
+    "unique",
+    "foreign_key",
+    "not_null",
+    "check",
+    "value",
+    "duplicate",
+    "forbidden",
+    "not_found",
+    "stale",
+    "other",
+]
+"""Why a row was refused: a constraint of the database; a value that its column does not take; a key that the input
+has twice; a row outside of what the scope may write; a key without a row; a version that is not the row's any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowError:
+    """One row that was refused.
+
+    Attributes:
+        index: its place in the input, counted from 0.
+        kind: why.
+        message: the same in words, for people.
+        key: its primary key, as far as the input has it; None otherwise.
+        constraint: the name of the constraint, where the database says it.
+        columns: the attributes that it is about, as far as they are known.
+    """
+
+    index: int
+    kind: RowErrorKind
+    message: str
+    key: Any = None
+    constraint: str | None = None
+    columns: tuple[str, ...] = ()
+
+
+class TransactionError(ScopeError):
+    """A transaction was used by another task than its own, after its end, or where there can be none."""
+
+
+class WriteError(BatchRepoError):
+    """Something was not written, and what was begun with it was taken back.
+
+    Attributes:
+        entity: the name of the entity class.
+        rows: the rows that were refused, in the order of the input; empty where it is not known which.
+    """
+
+    def __init__(self, message: str, entity: str = "", rows: Sequence[RowError] = ()) -> None:
+        self.entity = entity
+        self.rows = tuple(rows)
+        super().__init__(message)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (*self.args, self.entity, self.rows)
+
+
+class BulkError(WriteError):
+    """Rows of a bulk write were refused, and so nothing was written."""
+
+
+class StaleRows(WriteError):
+    """Rows have another version than the one that was read: somebody else has changed or deleted them."""
+
+
+class ForbiddenWrite(WriteError):
+    """A row is, or would become, one that the scope's row criteria hide."""
 
 
 class LoadError(BatchRepoError):
