@@ -90,7 +90,10 @@ class Naming(Generic[R]):
             return []  # a row with another value may be the one
         found: list[int] = []
         for at, row in enumerate(rows):
-            texts = [_as_postgres_writes(self.value(row, name)) for name in columns]
+            values = [self.value(row, name) for name in columns]
+            if refusal.kind == "foreign_key" and None in values:
+                continue  # it refers to nothing
+            texts = [_as_postgres_writes(value) for value in values]
             if None in texts:
                 return []  # it may be this one
             if ", ".join(text for text in texts if text is not None) == refusal.values:
@@ -205,6 +208,8 @@ def _is_unique(constraint: Any) -> bool:
 
 def _as_postgres_writes(value: Any) -> str | None:
     """A value as PostgreSQL writes it into an error, or None where that depends on settings or on the column."""
+    if value is None:
+        return "null"
     if isinstance(value, bool):
         return "t" if value else "f"
     return str(value) if type(value) in (int, str, UUID) else None

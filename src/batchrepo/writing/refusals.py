@@ -5,7 +5,8 @@
     async def write(part: Part[Row]) -> list[Any]:          # writes these rows, by whichever statements
         return await context.write(lambda writer: ...)
 
-    applied = await apply(Part.of(rows), write, context, entity, on_error="raise" | "collect", value=get)
+    applied = await apply(Part.of(rows), write, context, entity, on_error="raise" | "collect",
+                          value=value_in_tuple(batch.names))
     applied.results     # what `write` returned, for each part that was written, in the order of the input
     applied.written     # the parts, alongside
     applied.errors      # the rows that were refused; always empty with "raise"
@@ -100,6 +101,17 @@ class Applied(Generic[R, T]):
 def value_in_dict(row: Any, name: str) -> Any:
     """The value that a row, which is a dict by attribute names, has for an attribute."""
     return row.get(name, MISSING)
+
+
+def value_in_tuple(names: Sequence[str]) -> Callable[[Any, str], Any]:
+    """A getter for rows that are tuples of the values of these attributes."""
+    places = {name: place for place, name in enumerate(names)}
+
+    def value(row: Any, name: str) -> Any:
+        place = places.get(name)
+        return MISSING if place is None else row[place]
+
+    return value
 
 
 async def apply(
@@ -213,4 +225,4 @@ class _Applying(Generic[R, T]):
         return applied
 
 
-__all__ = ["MISSING", "Applied", "OnError", "Part", "apply", "value_in_dict"]
+__all__ = ["MISSING", "Applied", "OnError", "Part", "apply", "value_in_dict", "value_in_tuple"]
