@@ -39,7 +39,7 @@ from batchrepo.declare.operators import (
     startswith,
 )
 from batchrepo.declare.repository_info import Policy
-from batchrepo.declare.soft_delete import SoftDelete, soft_delete
+from batchrepo.declare.soft_delete import soft_delete
 from batchrepo.errors import (
     BatchContract,
     BatchRepoError,
@@ -115,7 +115,6 @@ __all__ = [
     "Scope",
     "ScopeClosed",
     "ScopeError",
-    "SoftDelete",
     "StatementBudgetExceeded",
     "StrategyRefused",
     "UnguardedStatement",
