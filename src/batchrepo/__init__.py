@@ -39,6 +39,7 @@ from batchrepo.declare.operators import (
     startswith,
 )
 from batchrepo.declare.repository_info import Policy
+from batchrepo.declare.soft_delete import SoftDelete, soft_delete
 from batchrepo.errors import (
     BatchContract,
     BatchRepoError,
@@ -114,6 +115,7 @@ __all__ = [
     "Scope",
     "ScopeClosed",
     "ScopeError",
+    "SoftDelete",
     "StatementBudgetExceeded",
     "StrategyRefused",
     "UnguardedStatement",
@@ -149,6 +151,7 @@ __all__ = [
     "parse_fields",
     "period",
     "predicate",
+    "soft_delete",
     "startswith",
     "top",
     "total",
