@@ -3,6 +3,7 @@
 import dataclasses
 import datetime as dt
 from collections.abc import AsyncIterator
+from itertools import repeat
 from types import MappingProxyType
 
 import pytest
@@ -234,7 +235,7 @@ async def _async(rows) -> AsyncIterator[int]:
 
 async def test_chunks():
     async def sizes(rows):
-        return [list(piece) async for piece in chunks(rows, 2)]
+        return [list(piece) async for piece in chunks(rows, repeat(2))]
 
     expected = [[1, 2], [3, 4], [5]]
     assert await sizes([1, 2, 3, 4, 5]) == expected

@@ -16,7 +16,7 @@ from batchrepo.mapping.entity import shown
 from batchrepo.writing.shapes import Shapes
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator, Iterator
 
     from batchrepo.writing.columns import WriteColumns
 
@@ -177,22 +177,26 @@ def check_source(rows: object, where: str) -> None:
         raise InvalidArgument(f"{where}: expected rows; got one {type(rows).__name__}. Put it into a list.")
 
 
-async def chunks(rows: RowSource, size: int) -> AsyncIterator[Sequence[Any]]:
-    """The rows in pieces of at most `size`; of an iterator no more than one piece is held."""
+async def chunks(rows: RowSource, sizes: Iterator[int]) -> AsyncGenerator[Sequence[Any], None]:
+    """The rows in pieces of at most these sizes; of an iterator no more than one piece is held."""
     if isinstance(rows, AsyncIterable):
         piece: list[Any] = []
+        size = next(sizes)
         async for row in rows:
             piece.append(row)
             if len(piece) >= size:
                 yield piece
-                piece = []
+                piece, size = [], next(sizes)
         if piece:
             yield piece
         return
     if isinstance(rows, list | tuple):
-        for start in range(0, len(rows), size):
-            yield rows if size >= len(rows) else rows[start : start + size]
+        start = 0
+        while start < len(rows):
+            size = next(sizes)
+            yield rows if not start and size >= len(rows) else rows[start : start + size]
+            start += size
         return
     iterator = iter(rows)
-    while piece := list(islice(iterator, size)):
+    while piece := list(islice(iterator, next(sizes))):
         yield piece
