@@ -132,10 +132,8 @@ def temporary_rows(name: str, update: RowUpdate, dialect: Dialect) -> str:
         f"{quote.format_column(column)} AS {kept}"
         for column, kept in zip(update.columns, names_in_rows(update), strict=True)
     )
-    return (
-        f"CREATE TEMPORARY TABLE {quote.quote(name)} ON COMMIT DROP AS "
-        f"SELECT {listed} FROM {quote.format_table(update.table)} WITH NO DATA"
-    )
+    select = f"SELECT {listed} FROM {quote.format_table(update.table)}"  # noqa: S608  quoted names
+    return f"CREATE TEMPORARY TABLE {quote.quote(name)} ON COMMIT DROP AS {select} WITH NO DATA"
 
 
 def names_in_rows(update: RowUpdate) -> list[str]:
