@@ -17,7 +17,6 @@ def delete_rows(
     table: sa.Table,
     where: Sequence[ColumnElement[bool]],
     marks: Mapping[sa.Column[Any], Any] | None,
-    returning: Sequence[sa.Column[Any]] = (),
 ) -> Delete | Update:
     """``DELETE``, or for rows that stay an ``UPDATE``.
 
@@ -25,8 +24,6 @@ def delete_rows(
         table: the table.
         where: which rows.
         marks: of a soft delete: what is written into the rows.
-        returning: columns that are asked back.
     """
     statement: Any = sa.delete(table) if marks is None else sa.update(table).values(dict(marks))
-    statement = statement.where(*where)
-    return statement.returning(*returning) if returning else statement  # type: ignore[no-any-return]
+    return statement.where(*where)  # type: ignore[no-any-return]
