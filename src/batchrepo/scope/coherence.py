@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from batchrepo.loading import BatchLoader
 from batchrepo.mapping import entity_info
-from batchrepo.sql.tables import tables_read, tables_written
+from batchrepo.sql.touched import tables_read, tables_written
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from batchrepo.changes import Change
     from batchrepo.mapping import RelationInfo
-    from batchrepo.sql.tables import Tables
+    from batchrepo.sql.touched import Tables
 
 
 class Stale:

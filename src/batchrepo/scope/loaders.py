@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from batchrepo.loading import Scheduler
     from batchrepo.mapping import ColumnInfo, EntityInfo, RelationInfo
     from batchrepo.scope.peers import Peers
-    from batchrepo.sql.tables import Tables
+    from batchrepo.sql.touched import Tables
     from batchrepo.strategies.context import EntityContext
     from batchrepo.strategies.deliver import Delivery
     from batchrepo.strategies.paging import Found

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from batchrepo.scope.loaders import Loaders
     from batchrepo.scope.peers import FetchMode, Peers
     from batchrepo.scope.scope import Scope
-    from batchrepo.sql.tables import Tables
+    from batchrepo.sql.touched import Tables
 
 
 def _same(key: Any) -> Any:
