@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from batchrepo.sql.keys import key_dialect
-from batchrepo.sql.own_table import plain
+from batchrepo.sql.tables import plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

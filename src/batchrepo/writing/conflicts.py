@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from batchrepo.errors import InvalidArgument
 from batchrepo.mapping.entity import attribute_owner, shown
-from batchrepo.sql.own_table import plain
+from batchrepo.sql.tables import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -22,7 +22,7 @@ from batchrepo.declare.soft_delete import SoftDelete
 from batchrepo.errors import ForbiddenWrite, RowError
 from batchrepo.mapping.entity import attribute_owner
 from batchrepo.sql.members import members
-from batchrepo.sql.own_table import discriminator, plain
+from batchrepo.sql.tables import discriminator, plain
 from batchrepo.writing.naming import refused
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from batchrepo.errors import BulkError, InvalidArgument, RowError
 from batchrepo.sql.delete import delete_rows
 from batchrepo.sql.key_checks import check_keys
 from batchrepo.sql.members import among
-from batchrepo.sql.own_table import why_not_deleted
+from batchrepo.sql.tables import why_not_deleted
 from batchrepo.writing.criteria import bounds, hidden_among
 from batchrepo.writing.intake import chunks, length_of
 from batchrepo.writing.naming import refused

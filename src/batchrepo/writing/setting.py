@@ -11,8 +11,8 @@ import sqlalchemy as sa
 from batchrepo.declare.elements import sql_of
 from batchrepo.errors import ForbiddenWrite, InvalidArgument
 from batchrepo.sql.guarding import guard, guard_all
-from batchrepo.sql.own_table import plain
 from batchrepo.sql.select import check_own_columns
+from batchrepo.sql.tables import plain
 from batchrepo.writing.criteria import bounds, stamps
 
 if TYPE_CHECKING:
