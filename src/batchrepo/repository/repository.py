@@ -11,10 +11,10 @@ from batchrepo.declare.orders import total_order
 from batchrepo.errors import DeclarationError, InvalidArgument
 from batchrepo.mapping.entity import shown
 from batchrepo.repository.by_condition import ReadsByCondition
-from batchrepo.repository.by_key import ReadsByKey
 from batchrepo.repository.by_page import ReadsByPage
 from batchrepo.repository.finding import Finder
 from batchrepo.repository.paging import Pager
+from batchrepo.repository.updates import UpdatesAndDeletes
 from batchrepo.sql.filter_values import FilterValues
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ V = TypeVar("V", bound=BaseModel)
 C = TypeVar("C")
 
 
-class Repository(ReadsByKey[E], ReadsByCondition[E], ReadsByPage[E]):
+class Repository(ReadsByCondition[E], ReadsByPage[E], UpdatesAndDeletes[E]):
     """Reads one entity. Subclass it with the entity: ``class AlbumRepository(Repository[Album])``.
 
     Every relationship of the mapper is batched without a declaration. A subclass may declare:
