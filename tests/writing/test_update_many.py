@@ -182,7 +182,7 @@ async def test_a_key_without_a_row_is_named_or_ignored(db):
     given = [{"id": n, "title": "x"} for n in (1, 7, 2, 9)]
     for way in ways(db):
         async with db.scope() as scope:
-            with pytest.raises(BulkError, match="row 1 .key 7.: Item has no row for its key") as caught:
+            with pytest.raises(BulkError, match=r"row 1 .key 7.: Item has no row for its key") as caught:
                 await Items(scope).update_many(given, method=way)
             assert [(row.index, row.kind, row.key) for row in caught.value.rows] == [
                 (1, "not_found", 7),
