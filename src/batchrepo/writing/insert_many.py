@@ -82,7 +82,8 @@ class Inserts:
         written.errors += applied.errors
         for part, keys in zip(applied.written, applied.results, strict=True):
             written.count += len(part)
-            written.keys.update(zip(part.indexes, keys, strict=False))
+            if keys:
+                written.keys.append((part.indexes, keys))
             known = tuple(keys) if keys else None
             context.changed(Change(self._entity.cls, "insert", known))
 

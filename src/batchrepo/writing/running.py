@@ -57,15 +57,26 @@ class Written:
 
     Attributes:
         count: rows written.
-        keys: primary keys by the place of the row in the input, where they are wanted.
+        keys: primary keys of rows and the places of these in the input, where they are wanted.
         errors: rows that were refused.
         methods: the ways that were taken.
     """
 
     count: int = 0
-    keys: dict[int, Any] = field(default_factory=dict)
+    keys: list[tuple[Sequence[int], Sequence[Any]]] = field(default_factory=list)
     errors: list[RowError] = field(default_factory=list)
     methods: list[str] = field(default_factory=list)
+
+    def by_place(self) -> dict[int, Any]:
+        """The keys by the places of their rows."""
+        return {index: key for indexes, keys in self.keys for index, key in zip(indexes, keys, strict=True)}
+
+    def in_order(self) -> Sequence[Any]:
+        """The keys in the order of the input."""
+        if len(self.keys) == 1:
+            return self.keys[0][1]
+        found = self.by_place()
+        return [found[index] for index in sorted(found)]
 
 
 class ChunkWriter(Protocol):
@@ -178,7 +189,7 @@ class BulkRun:
         self._count += written.count
         self._methods.update(dict.fromkeys(written.methods))
         if self._options.wants_rows and written.keys:
-            keys = [written.keys[index] for index in sorted(written.keys)]
+            keys = written.in_order()
             self._rows += keys if self._views is None else await self._views(keys)
 
     def _refuse(self, errors: Sequence[RowError]) -> None:

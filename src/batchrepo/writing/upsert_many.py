@@ -14,7 +14,7 @@ from batchrepo.writing.duplicates import Duplicates
 from batchrepo.writing.filling import fill
 from batchrepo.writing.insert_many import Inserts
 from batchrepo.writing.inserting import remember_refused
-from batchrepo.writing.intake import Batch, key_of
+from batchrepo.writing.intake import Batch, key_of, keys_of
 from batchrepo.writing.naming import refused
 from batchrepo.writing.refusals import Part, apply, value_in_tuple
 from batchrepo.writing.running import Written
@@ -79,10 +79,10 @@ class Upserts:
                 await self._batch(part, context, written)
                 if written.errors and self._options.on_error == "raise":
                     return written
-        if self._options.wants_rows:
-            written.keys.update(
-                (index, written.keys[stands]) for index, stands in same.items() if stands in written.keys
-            )
+        if same and self._options.wants_rows:
+            known = written.by_place()
+            places = [index for index, stands in same.items() if stands in known]
+            written.keys.append((places, [known[same[index]] for index in places]))
         return written
 
     async def _batch(self, batch: Batch, context: WriteContext, written: Written) -> None:
@@ -177,7 +177,8 @@ class Upserts:
         written.errors += applied.errors
         for part, (count, keys) in zip(applied.written, applied.results, strict=True):
             written.count += count
-            written.keys.update(zip(part.indexes, keys, strict=False))
+            if keys:
+                written.keys.append((part.indexes, keys))
             known = tuple(keys) if keys else None
             for operation in ("insert", "update") if upserter.conflict.updates else ("insert",):
                 context.changed(Change(self._entity.cls, operation, known))
@@ -186,7 +187,7 @@ class Upserts:
         """The primary keys of the rows, whether they were there before or not."""
         key_names = self._entity.key_names
         if self._terms.target.is_key and set(key_names) <= set(names):
-            return [key_of(self._columns, names, row) for row in part.rows]
+            return keys_of(self._columns, names, part.rows)
         wanted = [column.column for column in self._columns.key]
         found = await self._located(names, part, wanted, context)
         return [
@@ -280,6 +281,6 @@ class Upserts:
 
 def _merge(written: Written, more: Written) -> None:
     written.count += more.count
-    written.keys.update(more.keys)
+    written.keys += more.keys
     written.errors += more.errors
     written.methods += more.methods
