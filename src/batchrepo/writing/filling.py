@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from batchrepo.errors import RowError
 from batchrepo.writing.allocating import allocating
-from batchrepo.writing.allocating import allocating
 from batchrepo.writing.columns import PYTHON
 from batchrepo.writing.intake import Batch, key_of
 
