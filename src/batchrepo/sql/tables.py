@@ -18,8 +18,8 @@ def plain(condition: Any) -> Any:
     return clause._deannotate()
 
 
-def why_no_table(entity: EntityInfo) -> str | None:
-    """Why the rows of an entity cannot be written with statements on one table; None where they can."""
+def why_not_deleted(entity: EntityInfo) -> str | None:
+    """Why the rows of an entity cannot be deleted with a statement on one table; None where they can."""
     mapper = entity.mapper
     if not isinstance(mapper.local_table, sa.Table):
         return f"{entity.name} is mapped to a query, not to a table"
@@ -36,24 +36,10 @@ def why_no_table(entity: EntityInfo) -> str | None:
     return None
 
 
-def table_of_entity(entity: EntityInfo) -> sa.Table:
-    """The table of an entity for which `why_no_table` gives no reason."""
-    table = entity.mapper.local_table
-    assert isinstance(table, sa.Table)
-    return table
-
-
-def column_in_table(entity: EntityInfo, name: str) -> sa.Column[Any]:
-    """The column of a table that an attribute stands for."""
-    column = entity.mapper.column_attrs[name].columns[0]
-    assert isinstance(column, sa.Column)
-    return column
-
-
 def discriminator(entity: EntityInfo) -> tuple[ColumnElement[bool], ...]:
     """The condition that tells the rows of a single-table subclass from the others of its table."""
     mapper = entity.mapper
     if not mapper.single or mapper.polymorphic_on is None:
         return ()
-    kinds = [below.polymorphic_identity for below in mapper.self_and_descendants]
-    return (plain(mapper.polymorphic_on).in_(kinds),)
+    kind = plain(mapper.polymorphic_on)
+    return (sa.or_(*(kind == below.polymorphic_identity for below in mapper.self_and_descendants)),)

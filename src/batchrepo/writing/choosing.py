@@ -16,17 +16,25 @@ if TYPE_CHECKING:
     from batchrepo.writing.columns import WriteColumn, WriteColumns
 
 Method = Literal[
-    "copy", "temporary_table", "unnest", "executemany", "multivalues", "values", "insertmanyvalues"
+    "copy",
+    "temporary_table",
+    "unnest",
+    "executemany",
+    "multivalues",
+    "values",
+    "insertmanyvalues",
+    "one_by_one",
 ]
 """A way to write rows:
 
 - ``copy``: PostgreSQL's COPY, straight into the table; keys that are asked back are drawn from their sequence before.
-- ``temporary_table``: COPY into a temporary table, from there with INSERT ... SELECT ... ON CONFLICT.
-- ``unnest``: one INSERT ... SELECT, with an array for each column.
+- ``temporary_table``: COPY into a temporary table, from there with INSERT ... SELECT ... ON CONFLICT, or UPDATE ... FROM.
+- ``unnest``: one INSERT ... SELECT or UPDATE ... FROM, with an array for each column.
 - ``executemany``: the driver's own, of one prepared statement.
 - ``multivalues``: INSERT with several rows in VALUES and RETURNING.
 - ``values``: one INSERT of one row.
 - ``insertmanyvalues``: SQLAlchemy's own execution, which takes everything.
+- ``one_by_one``: the same for updates, a statement for each row.
 """
 
 COPY_FROM = 300
@@ -160,7 +168,7 @@ def why_not(method: Method, request: Request, dialect: Dialect) -> str | None:
     if not _of_database(method, dialect):
         return f"{dialect.name} has no such way"
     match method:
-        case "insertmanyvalues":
+        case "insertmanyvalues" | "one_by_one":
             return None
         case "values":
             return None if request.rows == 1 else "there is more than one row"
@@ -241,7 +249,7 @@ def _why(method: Method, request: Request) -> str:
             return "the driver's way to get keys back, under its limit of parameters"
         case "executemany":
             return "one prepared statement, run by the driver for all rows"
-        case "insertmanyvalues":
+        case "insertmanyvalues" | "one_by_one":
             return "SQLAlchemy's own execution takes everything"
 
 

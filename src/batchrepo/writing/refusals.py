@@ -13,7 +13,8 @@
 
 `write` may be called again with parts of the rows, each time inside a savepoint, so it must do nothing else than
 write. Errors of the database are turned into a `RowError` here. A `WriteError` that `write` itself raises with rows
-(forbidden, stale, not found) passes through, or is collected, as it is.
+(forbidden, stale, not found) passes through, or is collected, as it is. Where rows can only be told after what was
+written is taken back, it raises `TakeBack`.
 
 **Which row** it is, is told by the line of a COPY; by the values in the error, where they are those of rows beyond
 doubt; otherwise by trying: a half that can be written stays written while the other is looked at, so that rows
@@ -98,6 +99,14 @@ class Applied(Generic[R, T]):
     errors: list[RowError] = field(default_factory=list)
 
 
+class TakeBack(Exception):
+    """Raised by `write`: take back what it has written, and raise what `explain` then finds."""
+
+    def __init__(self, explain: Callable[[], Awaitable[WriteError]]) -> None:
+        self.explain = explain
+        super().__init__()
+
+
 def value_in_dict(row: Any, name: str) -> Any:
     """The value that a row, which is a dict by attribute names, has for an attribute."""
     return row.get(name, MISSING)
@@ -145,6 +154,8 @@ async def apply(
         return Applied([part], [await applying.all_or_none(part)])
     try:
         return Applied([part], [await write(part)])
+    except TakeBack as asked:
+        raise await asked.explain() from None
     except StatementError as error:
         raise applying.naming.error_for(part.rows, part.indexes, error) from error
 
@@ -156,8 +167,11 @@ class _Applying(Generic[R, T]):
     naming: Naming[R]
 
     async def in_savepoint(self, part: Part[R]) -> T:
-        async with self.context.savepoint():
-            return await self.write(part)
+        try:
+            async with self.context.savepoint():
+                return await self.write(part)
+        except TakeBack as asked:
+            raise await asked.explain() from None
 
     async def all_or_none(self, part: Part[R]) -> T:
         try:
@@ -225,4 +239,4 @@ class _Applying(Generic[R, T]):
         return applied
 
 
-__all__ = ["MISSING", "Applied", "OnError", "Part", "apply", "value_in_dict", "value_in_tuple"]
+__all__ = ["MISSING", "Applied", "OnError", "Part", "TakeBack", "apply", "value_in_dict", "value_in_tuple"]

@@ -14,7 +14,7 @@ from batchrepo.writing.naming import refused
 from batchrepo.writing.results import BulkProgress, BulkResult
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 
     from batchrepo.errors import RowError
     from batchrepo.events import EventLog
@@ -70,6 +70,17 @@ class Written:
     def by_place(self) -> dict[int, Any]:
         """The keys by the places of their rows."""
         return {index: key for indexes, keys in self.keys for index, key in zip(indexes, keys, strict=True)}
+
+    def repeat(self, same: Mapping[int, int]) -> None:
+        """Rows that others stand for have the keys of those.
+
+        Args:
+            same: by the place of a row, the place of the one that stands for it.
+        """
+        if same:
+            known = self.by_place()
+            places = [index for index, stands in same.items() if stands in known]
+            self.keys.append((places, [known[same[index]] for index in places]))
 
     def in_order(self) -> Sequence[Any]:
         """The keys in the order of the input."""

@@ -79,10 +79,8 @@ class Upserts:
                 await self._batch(part, context, written)
                 if written.errors and self._options.on_error == "raise":
                     return written
-        if same and self._options.wants_rows:
-            known = written.by_place()
-            places = [index for index, stands in same.items() if stands in known]
-            written.keys.append((places, [known[same[index]] for index in places]))
+        if self._options.wants_rows:
+            written.repeat(same)
         return written
 
     async def _batch(self, batch: Batch, context: WriteContext, written: Written) -> None:
