@@ -127,7 +127,6 @@ __all__ = [
     "Scope",
     "ScopeClosed",
     "ScopeError",
-    "SoftDelete",
     "StaleRows",
     "StatementBudgetExceeded",
     "StrategyRefused",
