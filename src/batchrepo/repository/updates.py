@@ -198,9 +198,7 @@ class UpdatesAndDeletes(ReadsByKey[E]):
         if len(keys) == 1 and _is_many(keys[0]):
             check_absent(absent, name)
             check_options(name, Options(on_error=on_error))
-            return await self._counted(
-                Deletes(columns, marks, absent, on_error).run(keys[0], self.scope)
-            )
+            return await self._counted(Deletes(columns, marks, absent, on_error).run(keys[0], self.scope))
         _check_where(keys, name)
         return await self._counted(delete_where(self.scope, columns, keys, marks))
 

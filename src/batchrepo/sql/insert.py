@@ -125,10 +125,11 @@ def copied_table(name: str, columns: Columns) -> sa.TableClause:
 
 
 def reserved_keys(table: sa.Table, column: sa.Column[Any], dialect: Dialect) -> sa.TextClause:
-    """Draw ``:count`` numbers for a column from its sequence; NULLs where the role may not use it, or there is none."""
+    """Draw ``:count`` numbers for a column from its sequence, as an array; it is empty where the role may not use it, or there is none."""
     owned = sa.text(
-        "SELECT CASE WHEN has_sequence_privilege(owned.name, 'USAGE') THEN nextval(owned.name::regclass) END "
-        "FROM (SELECT pg_get_serial_sequence(:table, :column) AS name) AS owned, generate_series(1, :count)"
+        "WITH owned AS MATERIALIZED (SELECT pg_get_serial_sequence(:table, :column)::regclass AS sequence), "
+        "mine AS MATERIALIZED (SELECT sequence FROM owned WHERE has_sequence_privilege(sequence, 'USAGE')) "
+        "SELECT array(SELECT nextval(mine.sequence) FROM mine, generate_series(1, :count))"
     )
     name = dialect.identifier_preparer.format_table(table)
     return owned.bindparams(sa.bindparam("count", type_=sa.Integer()), table=name, column=column.name)

@@ -33,6 +33,7 @@ class Wire:
         raw: why the driver cannot be given the values by itself; None where it can.
         no_array: why they cannot travel as an array.
         kinds: the Python types that the driver takes; empty where that is not known.
+        same: Python types whose values `process` leaves as they are; empty where that is not known.
     """
 
     process: Callable[[Any], Any] | None
@@ -40,6 +41,7 @@ class Wire:
     raw: str | None
     no_array: str | None
     kinds: tuple[type[Any], ...]
+    same: frozenset[type[Any]] = frozenset()
 
 
 class WireArray(UserDefinedType[Any]):
@@ -74,7 +76,27 @@ def _wire(kind: TypeEngine[Any], dialect: Dialect) -> Wire:
     raw = _why_not_raw(kind, bare, dialect)
     no_array = raw or ("this database has no arrays" if dialect.name != "postgresql" else _why_no_array(bare))
     array = None if no_array else WireArray(_array_item(bare, dialect))
-    return Wire(process, array, raw, no_array, _kinds(bare))
+    return Wire(_quick(process, kind), array, raw, no_array, _kinds(bare), _same(kind, dialect))
+
+
+def _same(kind: TypeEngine[Any], dialect: Dialect) -> frozenset[type[Any]]:
+    if type(kind) is sa.Boolean and dialect.supports_native_boolean:
+        return frozenset({bool, type(None)})
+    return frozenset()
+
+
+def _quick(process: Callable[[Any], Any] | None, kind: TypeEngine[Any]) -> Callable[[Any], Any] | None:
+    """A processor that is asked once for each member of an enum, and not for each row."""
+    members = kind.enum_class if type(kind) is sa.Enum else None
+    if process is None or members is None:
+        return process
+    known = {member: process(member) for member in members}
+
+    def quick(value: Any) -> Any:
+        found = known.get(value) if type(value) is members else None
+        return process(value) if found is None else found
+
+    return quick
 
 
 def _bare(kind: TypeEngine[Any], dialect: Dialect) -> TypeEngine[Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from batchrepo.errors import InvalidArgument, RowError
+from batchrepo.writing.allocating import allocating
 from batchrepo.writing.intake import Batch, key_of
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class Duplicates:
         self.same: dict[int, int] = {}
         """Of the latest chunk: by the place of a row that was left out, the place of the one that stands for it."""
 
+    @allocating
     def resolve(self, batches: Sequence[Batch]) -> tuple[list[Batch], list[RowError]]:
         """The rows of a chunk, each row of the table once.
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from batchrepo.errors import BulkError, RowError
 from batchrepo.sql.wire import wire_of
+from batchrepo.writing.allocating import allocating
 from batchrepo.writing.intake import key_of
 from batchrepo.writing.naming import refused
 
@@ -40,6 +41,7 @@ class Encoder:
         """The type of an array for each column; only where all of them may be arrays."""
         return [wire.array for wire in self._wires if wire.array is not None]
 
+    @allocating
     def rows(self, rows: Sequence[Row], indexes: Sequence[int]) -> Sequence[Row]:
         """The rows as tuples of what the driver takes.
 
@@ -50,6 +52,7 @@ class Encoder:
             return rows
         return list(zip(*self.arrays(rows, indexes), strict=True))
 
+    @allocating
     def arrays(self, rows: Sequence[Row], indexes: Sequence[int]) -> list[Sequence[Any]]:
         """The same, column by column.
 
@@ -60,7 +63,7 @@ class Encoder:
             return [[] for _ in self._names]
         arrays: list[Sequence[Any]] = []
         for wire, values in zip(self._wires, zip(*rows, strict=True), strict=True):
-            if wire.process is None:
+            if wire.process is None or (wire.same and wire.same.issuperset(map(type, values))):
                 arrays.append(list(values))
                 continue
             try:

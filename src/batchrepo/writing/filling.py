@@ -6,9 +6,11 @@ database fills are left out of the statement, so rows that leave out different o
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from batchrepo.errors import RowError
+from batchrepo.writing.allocating import allocating
 from batchrepo.writing.columns import PYTHON
 from batchrepo.writing.intake import Batch, key_of
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from batchrepo.writing.columns import WriteColumn, WriteColumns
 
 
+@allocating
 def fill(
     batch: Batch, columns: WriteColumns, *, explicit_none: bool = False
 ) -> tuple[list[Batch], list[RowError]]:
@@ -76,7 +79,7 @@ def _by_left_out(batch: Batch, columns: WriteColumns, explicit_none: bool) -> It
         fills = name in columns.stamps or column.default is not None
         if not fills or column.none_is_a_value or (explicit_none and column.nullable):
             continue
-        if all(row[place] is not None for row in rows):
+        if None not in map(itemgetter(place), rows):
             continue
         if name in columns.stamps or column.default in PYTHON:
             rows = _replaced(rows, place, column, columns)

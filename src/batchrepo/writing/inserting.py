@@ -16,9 +16,11 @@ from batchrepo.sql.insert import (
     reserved_keys,
     values_of,
 )
+from batchrepo.writing.allocating import allocating
 from batchrepo.writing.choosing import Request, choose
 from batchrepo.writing.copying import CopyRefused, copy_rows
 from batchrepo.writing.encoding import Encoder
+from batchrepo.writing.intake import keys_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -142,7 +144,7 @@ class Inserter:
             (missing,) = self._missing
             numbers = self._reserve(writer, missing.column, len(rows))
             names = [*names, missing.column]
-            rows = [(*row, number) for row, number in zip(rows, numbers, strict=True)]
+            rows = _beside(rows, numbers)
             keys = self._with_numbers(part.rows, numbers)
 
         def wrong(at: int, said: str) -> BulkError:
@@ -161,10 +163,10 @@ class Inserter:
 
     def _reserve(self, writer: Writer, column: sa.Column[Any], count: int) -> list[Any]:
         statement = reserved_keys(self._table, column, self._dialect)
-        numbers = writer.execute(statement, {"count": count}, cause=self._cause, keys=count).scalars().all()
-        if None in numbers:
+        numbers = writer.execute(statement, {"count": count}, cause=self._cause, keys=count).scalar_one()
+        if len(numbers) != count:
             raise CopyRefused(f"{column} has no sequence that this role may draw from")
-        return list(numbers)
+        return sorted(numbers)
 
     # --- SQLite ---------------------------------------------------------------------------------
 
@@ -200,11 +202,7 @@ class Inserter:
         """The keys that the rows have."""
         if self._missing or not self._keys:
             return []
-        places = [self._names.index(column.name) for column in self._columns.key]
-        if len(places) == 1:
-            (place,) = places
-            return [row[place] for row in rows]
-        return [tuple(row[place] for place in places) for row in rows]
+        return keys_of(self._columns, self._names, rows)
 
     def _with_numbers(self, rows: Sequence[Row], numbers: Sequence[Any]) -> list[Any]:
         """The keys, of which one column was missing."""
@@ -218,6 +216,11 @@ class Inserter:
             tuple(number if place is None else row[place] for place in places)
             for row, number in zip(rows, numbers, strict=True)
         ]
+
+
+@allocating
+def _beside(rows: Sequence[Row], values: Sequence[Any]) -> list[Row]:
+    return [(*row, value) for row, value in zip(rows, values, strict=True)]
 
 
 def schema_of(table: sa.Table, writer: Writer) -> str | None:

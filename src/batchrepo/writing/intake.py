@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
 from itertools import islice
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Literal
 
 from batchrepo.errors import InvalidArgument, RowError
 from batchrepo.mapping.entity import shown
+from batchrepo.writing.allocating import allocating
 from batchrepo.writing.shapes import Shapes
 
 if TYPE_CHECKING:
@@ -81,6 +83,7 @@ class Reader:
         self._shapes = Shapes(columns, self._where)
         self._names: frozenset[str] | None = None
 
+    @allocating
     def read(self, rows: Sequence[Any], start: int) -> Intake:
         """Read one chunk.
 
@@ -158,6 +161,11 @@ def key_of(columns: WriteColumns, names: Sequence[str], values: Sequence[Any]) -
     if None in key:
         return None
     return key if len(key) > 1 else key[0]
+
+
+def keys_of(columns: WriteColumns, names: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[Any]:
+    """The primary keys of rows that all have them."""
+    return list(map(itemgetter(*(names.index(column.name) for column in columns.key)), rows))
 
 
 def length_of(rows: object) -> int | None:

@@ -14,7 +14,7 @@ from batchrepo.writing.naming import refused
 from batchrepo.writing.results import BulkProgress, BulkResult
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 
     from batchrepo.errors import RowError
     from batchrepo.events import EventLog
@@ -47,7 +47,7 @@ class Options:
     missing: Missing = "error"
     on_error: OnError = "raise"
     commit_every: int | None = None
-    progress: Callable[[BulkProgress], None] | None = None
+    progress: Callable[[BulkProgress], object] | None = None
     method: str | None = None
 
 
@@ -57,15 +57,37 @@ class Written:
 
     Attributes:
         count: rows written.
-        keys: primary keys by the place of the row in the input, where they are wanted.
+        keys: primary keys of rows and the places of these in the input, where they are wanted.
         errors: rows that were refused.
         methods: the ways that were taken.
     """
 
     count: int = 0
-    keys: dict[int, Any] = field(default_factory=dict)
+    keys: list[tuple[Sequence[int], Sequence[Any]]] = field(default_factory=list)
     errors: list[RowError] = field(default_factory=list)
     methods: list[str] = field(default_factory=list)
+
+    def by_place(self) -> dict[int, Any]:
+        """The keys by the places of their rows."""
+        return {index: key for indexes, keys in self.keys for index, key in zip(indexes, keys, strict=True)}
+
+    def repeat(self, same: Mapping[int, int]) -> None:
+        """Rows that others stand for have the keys of those.
+
+        Args:
+            same: by the place of a row, the place of the one that stands for it.
+        """
+        if same:
+            known = self.by_place()
+            places = [index for index, stands in same.items() if stands in known]
+            self.keys.append((places, [known[same[index]] for index in places]))
+
+    def in_order(self) -> Sequence[Any]:
+        """The keys in the order of the input."""
+        if len(self.keys) == 1:
+            return self.keys[0][1]
+        found = self.by_place()
+        return [found[index] for index in sorted(found)]
 
 
 class ChunkWriter(Protocol):
@@ -178,7 +200,7 @@ class BulkRun:
         self._count += written.count
         self._methods.update(dict.fromkeys(written.methods))
         if self._options.wants_rows and written.keys:
-            keys = [written.keys[index] for index in sorted(written.keys)]
+            keys = written.in_order()
             self._rows += keys if self._views is None else await self._views(keys)
 
     def _refuse(self, errors: Sequence[RowError]) -> None:

@@ -113,9 +113,7 @@ class Updates:
             if batch.rows:
                 await self._update(batch, context, written)
         if self._options.wants_rows:
-            written.keys.update(
-                (index, written.keys[stands]) for index, stands in same.items() if stands in written.keys
-            )
+            written.repeat(same)
         return written
 
     # --- rows that cannot be written ------------------------------------------------------------
@@ -191,7 +189,7 @@ class Updates:
             }
             written.count += count
             if self._options.wants_rows:
-                written.keys.update(keys)
+                written.keys.append((list(keys), list(keys.values())))
             if count:
                 context.changed(Change(self._entity.cls, "update", tuple(keys.values()), plan.written))
 

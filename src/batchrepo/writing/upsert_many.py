@@ -14,7 +14,7 @@ from batchrepo.writing.duplicates import Duplicates
 from batchrepo.writing.filling import fill
 from batchrepo.writing.insert_many import Inserts
 from batchrepo.writing.inserting import remember_refused
-from batchrepo.writing.intake import Batch, key_of
+from batchrepo.writing.intake import Batch, key_of, keys_of
 from batchrepo.writing.naming import refused
 from batchrepo.writing.refusals import Part, apply, value_in_tuple
 from batchrepo.writing.running import Written
@@ -24,10 +24,10 @@ from batchrepo.writing.upserting import Upserter
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from batchrepo.writing.choosing import Method
+    from batchrepo.writing.choosing import Choice, Method
     from batchrepo.writing.columns import WriteColumns
     from batchrepo.writing.conflicts import Target
-    from batchrepo.writing.context import WriteContext
+    from batchrepo.writing.context import WriteContext, WritePlace
     from batchrepo.writing.duplicates import Policy
     from batchrepo.writing.running import Options
     from batchrepo.writing.shapes import Row
@@ -80,9 +80,7 @@ class Upserts:
                 if written.errors and self._options.on_error == "raise":
                     return written
         if self._options.wants_rows:
-            written.keys.update(
-                (index, written.keys[stands]) for index, stands in same.items() if stands in written.keys
-            )
+            written.repeat(same)
         return written
 
     async def _batch(self, batch: Batch, context: WriteContext, written: Written) -> None:
@@ -177,7 +175,8 @@ class Upserts:
         written.errors += applied.errors
         for part, (count, keys) in zip(applied.written, applied.results, strict=True):
             written.count += count
-            written.keys.update(zip(part.indexes, keys, strict=False))
+            if keys:
+                written.keys.append((part.indexes, keys))
             known = tuple(keys) if keys else None
             for operation in ("insert", "update") if upserter.conflict.updates else ("insert",):
                 context.changed(Change(self._entity.cls, operation, known))
@@ -186,7 +185,7 @@ class Upserts:
         """The primary keys of the rows, whether they were there before or not."""
         key_names = self._entity.key_names
         if self._terms.target.is_key and set(key_names) <= set(names):
-            return [key_of(self._columns, names, row) for row in part.rows]
+            return keys_of(self._columns, names, part.rows)
         wanted = [column.column for column in self._columns.key]
         found = await self._located(names, part, wanted, context)
         return [
@@ -262,7 +261,13 @@ class Upserts:
             ]
             raise refused(ForbiddenWrite, self._entity.name, errors, "are not this scope's to write")
 
-    def _upserter(self, names: tuple[str, ...], given: frozenset[str], context: WriteContext) -> Upserter:
+    def choice(self, names: tuple[str, ...], rows: int, context: WritePlace) -> Choice:
+        """The way for so many rows with these columns, and why."""
+        filled, _ = fill(Batch(names, [], []), self._columns, explicit_none=True)
+        known = filled[0].names if filled else names
+        return self._upserter(known, frozenset(names), context).choice(rows)
+
+    def _upserter(self, names: tuple[str, ...], given: frozenset[str], context: WritePlace) -> Upserter:
         found = self._upserters.get((names, given))
         if found is None:
             found = self._upserters[names, given] = Upserter(
@@ -280,6 +285,6 @@ class Upserts:
 
 def _merge(written: Written, more: Written) -> None:
     written.count += more.count
-    written.keys.update(more.keys)
+    written.keys += more.keys
     written.errors += more.errors
     written.methods += more.methods
