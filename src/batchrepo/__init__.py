@@ -40,6 +40,7 @@ from batchrepo.declare.operators import (
     startswith,
 )
 from batchrepo.declare.repository_info import Policy
+from batchrepo.declare.soft_delete import soft_delete
 from batchrepo.errors import (
     BatchContract,
     BatchRepoError,
@@ -167,6 +168,7 @@ __all__ = [
     "parse_fields",
     "period",
     "predicate",
+    "soft_delete",
     "startswith",
     "top",
     "total",
