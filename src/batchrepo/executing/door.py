@@ -47,13 +47,17 @@ class Work(Generic[T]):
     Attributes:
         statement: what the caller asked for; a session with several databases chooses by it.
         run: executes the statement on a connection and fetches its rows; synchronous, in a greenlet.
+        autoflush: whether a session that writes on the connection flushes first, as it does before its own queries.
     """
 
-    __slots__ = ("run", "statement")
+    __slots__ = ("autoflush", "run", "statement")
 
-    def __init__(self, statement: Executable, run: Callable[[Connection], T]) -> None:
+    def __init__(
+        self, statement: Executable, run: Callable[[Connection], T], *, autoflush: bool = True
+    ) -> None:
         self.statement = statement
         self.run = run
+        self.autoflush = autoflush
 
 
 class Call:
@@ -239,6 +243,8 @@ class Door(ABC):
         keys: int | None,
         connection: Connection,
     ) -> Rows:
+        # Before it runs: what is written meanwhile must know who is reading it.
+        note_read(statement)
         meter = self._meter
         meter.begin(cause)
         started = perf_counter()
@@ -254,7 +260,6 @@ class Door(ABC):
             meter.abandon()
             raise
         meter.end(cause, sql, keys, len(rows), perf_counter() - started)
-        _note_read(statement)
         return rows if type(rows) is list else list(rows)
 
     def _hydrate(
@@ -266,7 +271,7 @@ class Door(ABC):
         keys: int | None,
         connection: Connection,
     ) -> Rows:
-        _note_read(statement)
+        note_read(statement)
         with watch(connection, self._meter, cause, keys):
             if isinstance(session, ReadSession):
                 with lend(session, connection):
@@ -287,7 +292,7 @@ class Door(ABC):
         """Return what is still open. No call is inside any more."""
 
 
-def _note_read(statement: Executable) -> None:
+def note_read(statement: Any) -> None:
     """Tell the batch that is running what its values come from."""
     origin = current_origin.get()
     if origin is not None:
