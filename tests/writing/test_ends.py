@@ -11,7 +11,7 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, SAWarning
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from batchrepo import Database, ScopeClosed, TransactionError
+from batchrepo import Database, TransactionError
 from batchrepo.testing import rolled_back
 from tests.support.databases import EVERY_DRIVER, transactional_engine
 from tests.writing.shop import Album, AlbumRepository, Artist, ArtistRepository
@@ -34,14 +34,13 @@ async def usable(db: Database) -> None:
 
 @every
 async def test_a_savepoint_is_taken_back_without_a_flush_of_what_is_pending(db: Database):
-    async with db.scope() as scope:
-        async with scope.transaction():
-            scope.add(Album(title="kept", artist_id=1))
-            with pytest.raises(ValueError, match="mine"):
-                async with scope.transaction():
-                    scope.add(Album(title="Accept 1", artist_id=1))  # is there already
-                    raise ValueError("mine")
-            assert await AlbumRepository(scope).count() == 4
+    async with db.scope() as scope, scope.transaction():
+        scope.add(Album(title="kept", artist_id=1))
+        with pytest.raises(ValueError, match="mine"):
+            async with scope.transaction():
+                scope.add(Album(title="Accept 1", artist_id=1))  # is there already
+                raise ValueError("mine")
+        assert await AlbumRepository(scope).count() == 4
     assert (await titles(db))[3:] == ["kept"]
 
 
@@ -72,26 +71,25 @@ async def step_until(condition) -> None:
 @every
 async def test_a_savepoint_that_is_cancelled_while_it_is_released_stays(db: Database):
     seen = []
-    async with db.scope() as scope:
-        async with scope.transaction() as transaction:
-            transaction.after_commit(seen.append)
+    async with db.scope() as scope, scope.transaction() as transaction:
+        transaction.after_commit(seen.append)
 
-            task = asyncio.current_task()
-            assert task is not None
-            ending = transaction.door.end_nested
+        task = asyncio.current_task()
+        assert task is not None
+        ending = transaction.door.end_nested
 
-            async def cancelled_meanwhile(*args, **kwargs):
-                task.cancel()
-                return await ending(*args, **kwargs)
+        async def cancelled_meanwhile(*args, **kwargs):
+            task.cancel()
+            return await ending(*args, **kwargs)
 
-            transaction.door.end_nested = cancelled_meanwhile
-            with pytest.raises(asyncio.CancelledError):
-                async with scope.transaction():
-                    scope.add(Album(title="inner", artist_id=1))
-                    await scope.flush()
-            task.uncancel()
-            del transaction.door.end_nested
-            scope.add(Album(title="outer", artist_id=1))
+        transaction.door.end_nested = cancelled_meanwhile
+        with pytest.raises(asyncio.CancelledError):
+            async with scope.transaction():
+                scope.add(Album(title="inner", artist_id=1))
+                await scope.flush()
+        task.uncancel()
+        del transaction.door.end_nested
+        scope.add(Album(title="outer", artist_id=1))
     assert (await titles(db))[3:] == ["inner", "outer"]
     assert len(seen[0].changes[0].keys) == 2
     await usable(db)
@@ -197,15 +195,16 @@ async def test_a_constraint_that_fails_at_the_commit_rolls_back(db: Database):
     await usable(db)
 
 
-async def waits_for_lock(db: Database) -> None:
-    async with db.engine.connect() as connection:
-        while True:
+async def waits_for_lock(db: Database, task: asyncio.Task) -> None:
+    async with asyncio.timeout(10), db.engine.connect() as connection:
+        while not task.done():
             waiting = await connection.execute(
                 text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
             )
             if waiting.scalar_one():
                 return
             await connection.rollback()
+        await task
 
 
 @pytest_asyncio.fixture
@@ -225,7 +224,8 @@ async def slow_commit(db: Database):
             )
         )
         await holder.commit()
-        await holder.execute(text("SELECT pg_advisory_xact_lock(42)"))
+        await holder.execute(text("SELECT pg_advisory_lock(42)"))
+        await holder.commit()
         yield holder
 
 
@@ -245,7 +245,7 @@ async def test_cancelled_in_the_commit_the_commit_stands_and_everything_comes_ba
                 scope.add(Label(name="slow"))
 
         task = asyncio.create_task(write())
-        await waits_for_lock(db)
+        await waits_for_lock(db, task)
         for _ in range(cancellations):
             task.cancel()
             await asyncio.sleep(0)
@@ -253,7 +253,7 @@ async def test_cancelled_in_the_commit_the_commit_stands_and_everything_comes_ba
         if cancellations == 2:
             with pytest.raises(asyncio.CancelledError):
                 await task
-        await slow_commit.rollback()
+        await slow_commit.execute(text("SELECT pg_advisory_unlock(42)"))
         with suppress(asyncio.CancelledError):
             await task
         async with asyncio.timeout(5), scope.transaction():
@@ -358,7 +358,9 @@ async def test_cancelled_at_every_step(db: Database):
         if task.cancelled():
             pass
     found = await titles(db)
-    assert {title[1:] for title in found if title[0] == "a"} == {title[1:] for title in found if title[0] == "b"}
+    assert {title[1:] for title in found if title[0] == "a"} == {
+        title[1:] for title in found if title[0] == "b"
+    }
     await usable(db)
 
 
@@ -387,7 +389,9 @@ async def test_inside_rolled_back_transactions_are_savepoints(db: Database):
 
 
 @every
-async def test_a_joined_session_that_was_rolled_back_tells_of_later_commits_only(db: Database, database_url: str):
+async def test_a_joined_session_that_was_rolled_back_tells_of_later_commits_only(
+    db: Database, database_url: str
+):
     seen = []
     db.on_commit(seen.append)
     engine = transactional_engine(database_url)

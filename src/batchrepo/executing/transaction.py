@@ -111,7 +111,7 @@ class TransactionDoor(SessionWork, PinnedDoor):
                 that has gone has rolled back.
         """
         statement = self._statement
-        if not commit and statement is not None and self._owned:
+        if not commit and statement is not None and self._may_stop:
             statement.cancel()
         async with self._turn:
             self._over = True
@@ -212,8 +212,10 @@ class TransactionDoor(SessionWork, PinnedDoor):
         return self.dialect.name == "sqlite" and not self._read_only
 
     @property
-    def _owned(self) -> bool:
-        return self._engine is not None and self._shared is None
+    def _may_stop(self) -> bool:
+        # Of a connection to SQLite that is closed in the middle of a statement, Python may keep the transaction, and
+        # with it the writers' lock, until somebody collects garbage.
+        return super()._may_stop and self.dialect.name != "sqlite"
 
     async def _run(self, work: Work[T], call: Call) -> T:
         try:

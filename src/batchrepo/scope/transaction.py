@@ -239,9 +239,7 @@ class Transaction:
             await door.end(commit=commit)
             self.committed = commit
         finally:
-            outcome: Any = (
-                "committed" if self.committed else "dry run" if self.dry_run else "rolled back"
-            )
+            outcome: Any = "committed" if self.committed else "dry run" if self.dry_run else "rolled back"
             self._scope.events.emit(
                 TransactionEvent(outcome, len(self._changes), perf_counter() - self._started)
             )

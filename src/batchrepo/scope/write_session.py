@@ -29,7 +29,7 @@ class WriteSession(ScopeSession):
     """The synchronous half of a transaction's session."""
 
     read_only = False
-    ending = False
+    ending = True  # until it is open
     criteria: FlushCriteria | None = None
     shares = True
     door: TransactionDoor | None = None
@@ -115,6 +115,11 @@ class Opening:
         own = self.session.sync_session
         own.bind = connection
         return own
+
+    def opened(self) -> None:
+        """It is the transaction's block that ends it, from now on."""
+        own: Any = self.session.sync_session
+        own.ending = False
 
 
 def open_write_session(

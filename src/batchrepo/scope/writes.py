@@ -206,6 +206,7 @@ class ScopeWrites(ABC):
             nested = self._reading.connection is not None
             session = open_write_session(door, self._related, criteria, nested=nested)
             await door.open(session.joined_to)
+            session.opened()
             family.transaction = Transaction(self, door, session.session, dry_run=dry_run)  # type: ignore[arg-type]
             for scope in tuple(family.members):
                 scope._related.forget(None)

@@ -98,7 +98,9 @@ def led_by(changes: Iterable[Change]) -> dict[Any, frozenset[Any]]:
         if change.operation == "insert":
             continue
         tables = entity_info(change.entity).mapper.tables
-        _follow([table for table in tables if isinstance(table, sa.Table)], change.operation != "update", found)
+        _follow(
+            [table for table in tables if isinstance(table, sa.Table)], change.operation != "update", found
+        )
     return found
 
 
@@ -112,7 +114,10 @@ def _follow(tables: list[Any], deleted: bool, found: dict[Any, frozenset[Any]]) 
                     if found.get(other) != frozenset():
                         found[other] = frozenset()
                         _follow([other], True, found)
-                elif any((action or "").upper() in _ACTIONS for action in (key.onupdate, key.ondelete if deleted else None)):
+                elif any(
+                    (action or "").upper() in _ACTIONS
+                    for action in (key.onupdate, key.ondelete if deleted else None)
+                ):
                     columns = frozenset(key.columns)
                     known = found.get(other)
                     if known is None or (known and not columns <= known):
