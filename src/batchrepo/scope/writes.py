@@ -308,18 +308,18 @@ class ScopeWrites(ABC):
         if not left or transaction.scope.closed:
             return
         session = self._reading_session().sync_session
-        kept = []
         for entity in left:
-            key = instance_state(entity).key
+            state = instance_state(entity)
+            key = state.key
             if key is None:  # a new one, which the rollback has made transient
                 continue
             other = session.identity_map.get(key)
             if other is not None:
                 if not transaction.committed:
                     continue
-                session.expunge(other)
-            kept.append(entity)
-        session.add_all(kept)
+                session._expunge_states([instance_state(other)])
+            # Not add(), which takes along what it leads to: deleted entities, and those of other sessions.
+            session._update_impl(state)
 
     @abstractmethod
     def _reading_session(self) -> AsyncSession:
