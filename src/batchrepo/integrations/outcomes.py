@@ -7,8 +7,9 @@ sentence, since their messages tell how the application is built.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from batchrepo.errors import (
@@ -18,7 +19,12 @@ from batchrepo.errors import (
     MissingContext,
     NotFound,
     StatementBudgetExceeded,
+    WriteError,
 )
+from batchrepo.integrations.refusals import CODES, detail_of, is_to_try_again, of_database, status_of
+
+if TYPE_CHECKING:
+    from batchrepo.errors import RowError
 
 GENERAL = "The server could not answer this request."
 """What a client is told about an error that is none of its business."""
@@ -33,12 +39,14 @@ class Outcome:
         status: the HTTP status.
         detail: a sentence for people.
         retry_after: after how many seconds it is worth to ask again, or None.
+        rows: the rows that were refused, in the order of the input.
     """
 
     code: str
     status: int
     detail: str
     retry_after: int | None = None
+    rows: tuple[RowError, ...] = ()
 
     @property
     def expected(self) -> bool:
@@ -50,6 +58,14 @@ UNAVAILABLE = Outcome(
     "DATABASE_UNAVAILABLE", 503, "The database cannot be reached at the moment.", retry_after=5
 )
 """Five seconds: a pool has emptied by then, and a server that starts anew is often back."""
+
+CONFLICTING = Outcome(
+    "TRANSACTION_CONFLICT",
+    503,
+    "Somebody else was writing the same rows at the same time. Try again.",
+    retry_after=1,
+)
+"""A serialization failure, a deadlock, a lock that could not be had: nothing was written, and the next try may succeed."""
 
 
 def outcome_of(error: Exception) -> Outcome:
@@ -69,7 +85,18 @@ def outcome_of(error: Exception) -> Outcome:
         case DatabaseUnavailable() | PoolTimeout() | DBAPIError(connection_invalidated=True):
             # The last two come from sessions of the application's own; ours are translated where they occur.
             return UNAVAILABLE
+        case WriteError():
+            return _refused(error.rows, detail_of(error))
+        case DBAPIError() if is_to_try_again(error):
+            return CONFLICTING
+        case StatementError() if (row := of_database(error)) is not None:
+            return _refused((row,), row.message)
         case BatchTimeout():
             return Outcome("TIMEOUT", 504, "A source that the answer depends on took too long.")
         case _:
             return Outcome("INTERNAL", 500, GENERAL)
+
+
+def _refused(rows: tuple[RowError, ...], detail: str) -> Outcome:
+    status = status_of(rows)
+    return Outcome(CODES[status], status, detail, rows=rows)

@@ -10,7 +10,8 @@ from strawberry.exceptions import StrawberryException
 from strawberry.relay import GlobalIDValueError
 
 from batchrepo.errors import BatchRepoError, DeclarationError, InvalidCursor
-from batchrepo.integrations.outcomes import GENERAL, Outcome, outcome_of
+from batchrepo.integrations.outcomes import Outcome, outcome_of
+from batchrepo.integrations.problems import RefusedRow
 from batchrepo.integrations.strawberry.limits.limits import of_text
 
 if TYPE_CHECKING:
@@ -21,16 +22,14 @@ def typed(error: GraphQLError) -> GraphQLError:
     """The error as a client sees it.
 
     An error of batchrepo gets its code in ``extensions``, and the message that is meant for clients; one about
-    a cursor its ``reason`` too. One of SQLAlchemy is replaced, since its message holds the statement and its
+    a cursor its ``reason`` too, one about refused rows each of them as ``rows``. One of SQLAlchemy is replaced, since its message holds the statement and its
     parameters. One of Strawberry about a global id gets a code. Others stay.
     """
     match error.original_error:
         case InvalidCursor() as original:
             return _told(error, outcome_of(original), reason=original.reason)
-        case BatchRepoError() as original:
+        case (BatchRepoError() | SQLAlchemyError()) as original:
             return _told(error, outcome_of(original))
-        case SQLAlchemyError():
-            return _told(error, Outcome("INTERNAL", 500, GENERAL))
         case GlobalIDValueError():
             return _told(error, Outcome("INVALID_ARGUMENT", 400, error.message))
         case _:
@@ -55,6 +54,8 @@ def type_errors(result: Any, limits: Limits) -> None:
 
 
 def _told(error: GraphQLError, outcome: Outcome, **more: Any) -> GraphQLError:
+    if outcome.rows:
+        more["rows"] = [RefusedRow.of(row).model_dump(exclude_unset=True) for row in outcome.rows]
     return GraphQLError(
         outcome.detail,
         nodes=error.nodes,
