@@ -129,7 +129,6 @@ __all__ = [
     "Scope",
     "ScopeClosed",
     "ScopeError",
-    "SoftDelete",
     "StaleRows",
     "StatementBudgetExceeded",
     "StrategyRefused",

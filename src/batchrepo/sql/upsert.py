@@ -24,7 +24,6 @@ class OnConflict:
         target_where: the predicate of a partial index.
         update: the columns that take the values of the new row.
         set_to: columns that are set to something else.
-        version: a column that counts on with each update.
         unchanged: a column that must still have the new row's value, or nothing is updated.
         where: what else the existing row must meet.
     """
@@ -33,7 +32,6 @@ class OnConflict:
     target_where: ColumnElement[bool] | None
     update: tuple[sa.Column[Any], ...]
     set_to: Mapping[sa.Column[Any], Any]
-    version: sa.Column[Any] | None = None
     unchanged: sa.Column[Any] | None = None
     where: tuple[ColumnElement[bool], ...] = ()
 
@@ -53,8 +51,6 @@ def upsert(table: sa.Table, conflict: OnConflict, dialect: Dialect) -> Any:
     new = insert.excluded
     values: dict[Any, Any] = {column: new[column.key] for column in conflict.update}
     values |= conflict.set_to
-    if conflict.version is not None:
-        values[conflict.version] = conflict.version + 1
     where: Sequence[Any] = conflict.where
     if conflict.unchanged is not None:
         where = (*where, conflict.unchanged == new[conflict.unchanged.key])

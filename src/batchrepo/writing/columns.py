@@ -39,6 +39,7 @@ class WriteColumn:
         make: of a default that Python knows: gives the value for one row.
         on_update: what SQLAlchemy sets it to on UPDATE when nobody else does.
         make_on_update: of an ``onupdate`` that Python knows: gives the value.
+        updates_as_inserted: whether on UPDATE it gets a value of the same kind as on INSERT.
         refused: why no row may set it; None where rows may.
     """
 
@@ -48,6 +49,7 @@ class WriteColumn:
     make: Callable[[], Any] | None
     on_update: DefaultKind | None
     make_on_update: Callable[[], Any] | None
+    updates_as_inserted: bool
     refused: str | None
 
     @property
@@ -243,8 +245,19 @@ def _write_column(
     if on_update is None and column.server_onupdate is not None:
         on_update = "server"
     return WriteColumn(
-        name, column, default, make, on_update, make_on_update, _refused(f"{entity.name}.{name}", column)
+        name,
+        column,
+        default,
+        make,
+        on_update,
+        make_on_update,
+        column.default is not None and make_on_update is not None and _same(column.default, column.onupdate),
+        _refused(f"{entity.name}.{name}", column),
     )
+
+
+def _same(default: Any, on_update: Any) -> bool:
+    return bool(default.compare_argument(on_update._given_arg))
 
 
 def _refused(name: str, column: sa.Column[Any]) -> str | None:

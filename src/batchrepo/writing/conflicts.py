@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import sqlalchemy as sa
+from sqlalchemy.orm import QueryableAttribute
 
 from batchrepo.errors import InvalidArgument
 from batchrepo.mapping.entity import attribute_owner, shown
 from batchrepo.sql.tables import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from sqlalchemy.engine import Dialect
     from sqlalchemy.sql.elements import ColumnElement
 
     from batchrepo.writing.columns import WriteColumn, WriteColumns
 
-Update = Literal["all", "nothing"] | tuple[Any, ...]
+Columns = QueryableAttribute[Any] | Sequence[QueryableAttribute[Any]]
+"""One attribute of an entity, or several."""
+
+Updated = Literal["all", "nothing"] | Columns
 """What an upsert does with a row that is there: set what the input has, leave it, or set some columns."""
 
 

@@ -9,6 +9,7 @@ from batchrepo.writing.copying import CopyRefused
 from batchrepo.writing.criteria import check_written, needs_check
 from batchrepo.writing.filling import fill
 from batchrepo.writing.inserting import Inserter, remember_refused
+from batchrepo.writing.intake import Batch
 from batchrepo.writing.refusals import Part, apply, value_in_tuple
 from batchrepo.writing.running import Written
 from batchrepo.writing.stamping import stamped
@@ -16,9 +17,9 @@ from batchrepo.writing.stamping import stamped
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from batchrepo.writing.choosing import Choice
     from batchrepo.writing.columns import WriteColumns
-    from batchrepo.writing.context import WriteContext
-    from batchrepo.writing.intake import Batch
+    from batchrepo.writing.context import WriteContext, WritePlace
     from batchrepo.writing.running import Options
     from batchrepo.writing.shapes import Row
 
@@ -87,7 +88,13 @@ class Inserts:
             known = tuple(keys) if keys else None
             context.changed(Change(self._entity.cls, "insert", known))
 
-    def _inserter(self, names: tuple[str, ...], context: WriteContext) -> Inserter:
+    def choice(self, names: tuple[str, ...], rows: int, context: WritePlace) -> Choice:
+        """The way for so many rows with these columns, and why."""
+        filled, _ = fill(Batch(names, [], []), self._columns)
+        known = filled[0].names if filled else names
+        return self._inserter(known, context).choice(rows)
+
+    def _inserter(self, names: tuple[str, ...], context: WritePlace) -> Inserter:
         found = self._inserters.get(names)
         if found is None:
             wants = self._options.wants_rows or needs_check(self._entity, context.guards)

@@ -47,7 +47,7 @@ class Options:
     missing: Missing = "error"
     on_error: OnError = "raise"
     commit_every: int | None = None
-    progress: Callable[[BulkProgress], None] | None = None
+    progress: Callable[[BulkProgress], object] | None = None
     method: str | None = None
 
 

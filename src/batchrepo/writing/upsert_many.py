@@ -24,10 +24,10 @@ from batchrepo.writing.upserting import Upserter
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from batchrepo.writing.choosing import Method
+    from batchrepo.writing.choosing import Choice, Method
     from batchrepo.writing.columns import WriteColumns
     from batchrepo.writing.conflicts import Target
-    from batchrepo.writing.context import WriteContext
+    from batchrepo.writing.context import WriteContext, WritePlace
     from batchrepo.writing.duplicates import Policy
     from batchrepo.writing.running import Options
     from batchrepo.writing.shapes import Row
@@ -261,7 +261,13 @@ class Upserts:
             ]
             raise refused(ForbiddenWrite, self._entity.name, errors, "are not this scope's to write")
 
-    def _upserter(self, names: tuple[str, ...], given: frozenset[str], context: WriteContext) -> Upserter:
+    def choice(self, names: tuple[str, ...], rows: int, context: WritePlace) -> Choice:
+        """The way for so many rows with these columns, and why."""
+        filled, _ = fill(Batch(names, [], []), self._columns, explicit_none=True)
+        known = filled[0].names if filled else names
+        return self._upserter(known, frozenset(names), context).choice(rows)
+
+    def _upserter(self, names: tuple[str, ...], given: frozenset[str], context: WritePlace) -> Upserter:
         found = self._upserters.get((names, given))
         if found is None:
             found = self._upserters[names, given] = Upserter(

@@ -23,6 +23,8 @@ from batchrepo.writing.choosing import Request, choose
 from batchrepo.writing.copying import copy_rows
 from batchrepo.writing.encoding import Encoder
 from batchrepo.writing.inserting import refused_ways
+from batchrepo.writing.setting import on_update
+from batchrepo.writing.versions import Versions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -79,14 +81,19 @@ class Upserter:
         self._cause = f"upsert {columns.entity.name}"
         conditions, self._values_of_bounds = bounds
         changed = _changed(columns, given, target, updated)
+        # With a function that makes a value for each row, the value of the new row is it.
+        anew = [
+            column
+            for name, column in columns.columns.items()
+            if changed and column.updates_as_inserted and name in names and name not in given
+        ]
         version = columns.generated_version
         self.checks_version = bool(changed) and version is not None and version.name in given
         self.conflict = OnConflict(
             tuple(column.column for column in target.columns),
             target.where,
-            tuple(column.column for column in changed),
-            _set_to(columns, changed) if changed else {},
-            version.column if version is not None and changed and columns.counts_versions else None,
+            tuple(column.column for column in (*changed, *anew)),
+            _set_to(columns, (*changed, *anew)) if changed else {},
             version.column if self.checks_version and version is not None else None,
             conditions if changed else (),
         )
@@ -208,18 +215,10 @@ def _changed(
 
 def _set_to(columns: WriteColumns, changed: Sequence[WriteColumn]) -> dict[Any, Any]:
     """Columns that an update sets by itself, as SQLAlchemy's unit of work does."""
-    found: dict[Any, Any] = {}
+    found: dict[Any, Any] = Versions(columns, "unchecked").in_sql("upsert_many")
     for column in columns.columns.values():
-        if column in changed or column.on_update is None:
-            continue
-        clause: Any = column.column.onupdate
-        if column.on_update in ("sql", "sequence"):
-            found[column.column] = clause.next_value() if column.on_update == "sequence" else clause.arg
-        elif column.make_on_update is not None:
-            found[column.column] = sa.literal(column.make_on_update(), column.type)
-    version = columns.generated_version
-    if version is not None and not columns.counts_versions:
-        found[version.column] = sa.literal(columns.next_version(), version.type)
+        if column not in changed and column is not columns.version:
+            found |= on_update(column)
     return found
 
 
