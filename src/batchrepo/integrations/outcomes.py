@@ -18,10 +18,12 @@ from batchrepo.errors import (
     InvalidArgument,
     MissingContext,
     NotFound,
+    RowsLocked,
     StatementBudgetExceeded,
     WriteError,
 )
-from batchrepo.integrations.refusals import CODES, detail_of, is_to_try_again, of_database, status_of
+from batchrepo.executing import collision
+from batchrepo.integrations.refusals import CODES, STATUSES, detail_of, of_database, status_of
 
 if TYPE_CHECKING:
     from batchrepo.errors import RowError
@@ -70,6 +72,8 @@ CONFLICTING = Outcome(
 
 def outcome_of(error: Exception) -> Outcome:
     """What a client is told about this error."""
+    if isinstance(error, RowsLocked) or collision(error) is not None:
+        return CONFLICTING
     match error:
         case NotFound():
             return Outcome("NOT_FOUND", 404, str(error))
@@ -86,17 +90,14 @@ def outcome_of(error: Exception) -> Outcome:
             # The last two come from sessions of the application's own; ours are translated where they occur.
             return UNAVAILABLE
         case WriteError():
-            return _refused(error.rows, detail_of(error))
-        case DBAPIError() if is_to_try_again(error):
-            return CONFLICTING
+            return _refused(status_of(error), error.rows, detail_of(error))
         case StatementError() if (row := of_database(error)) is not None:
-            return _refused((row,), row.message)
+            return _refused(STATUSES[row.kind], (row,), row.message)
         case BatchTimeout():
             return Outcome("TIMEOUT", 504, "A source that the answer depends on took too long.")
         case _:
             return Outcome("INTERNAL", 500, GENERAL)
 
 
-def _refused(rows: tuple[RowError, ...], detail: str) -> Outcome:
-    status = status_of(rows)
+def _refused(status: int, rows: tuple[RowError, ...], detail: str) -> Outcome:
     return Outcome(CODES[status], status, detail, rows=rows)

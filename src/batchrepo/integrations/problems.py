@@ -64,7 +64,8 @@ class Problem(BaseModel):
     code: str = Field(description="What happened, for programs.")
     info: Any = Field(None, description="More about it, for programs, where the application says more.")
     errors: list[InvalidParameter | RefusedRow] | None = Field(
-        None, description="Each mistake, where there may be several: in the request, or rows that were refused."
+        None,
+        description="Each mistake, where there may be several: in the request, or rows that were refused.",
     )
 
     @property

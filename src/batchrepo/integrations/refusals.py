@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from sqlalchemy.exc import DBAPIError, StatementError
-
-from batchrepo.errors import RowError, WriteError
+from batchrepo.errors import ForbiddenWrite, RowError, StaleRows, WriteError
 from batchrepo.writing.driver_errors import read_refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
+
+    from sqlalchemy.exc import StatementError
 
     from batchrepo.errors import RowErrorKind
     from batchrepo.writing.driver_errors import DriverRefusal
@@ -46,13 +46,12 @@ _TEXTS: Mapping[RowErrorKind, str] = {
     "value": "A value does not fit into its column.",
 }
 
-_TO_TRY_AGAIN = frozenset({"40001", "40P01", "55P03"})
-"""SQLSTATE: could not serialize, deadlock, a lock that could not be had."""
 
-
-def status_of(rows: Iterable[RowError]) -> int:
+def status_of(error: WriteError) -> int:
     """The status of several refused rows: what they have in common, else 422; 409 where it is not known which they are."""
-    found = {STATUSES[row.kind] for row in rows}
+    if isinstance(error, StaleRows | ForbiddenWrite):
+        return 412 if isinstance(error, StaleRows) else 403
+    found = {STATUSES[row.kind] for row in error.rows}
     if not found:
         return 409
     return found.pop() if len(found) == 1 else 422
@@ -76,15 +75,3 @@ def of_database(error: StatementError) -> RowError | None:
     if refusal is None or text is None:
         return None
     return RowError(0, refusal.kind, text, constraint=refusal.constraint, columns=refusal.columns)
-
-
-def is_to_try_again(error: Exception) -> bool:
-    """Whether another transaction stood in the way, so that the same request may succeed a moment later."""
-    if not isinstance(error, DBAPIError) or error.orig is None:
-        return False
-    origin: Any = error.orig
-    told: Any = origin.__cause__ or origin  # asyncpg's own error stands behind the one of SQLAlchemy's adapter
-    if (state := getattr(told, "sqlstate", None)) is not None:
-        return state in _TO_TRY_AGAIN
-    name = getattr(origin, "sqlite_errorname", None) or ""
-    return name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))

@@ -89,7 +89,9 @@ class Bodies:
 
     def sent(self, body: BaseModel) -> dict[str, Any]:
         """Exactly what the client sent; null is None."""
-        return {name: self._plain(body, name) for name in type(body).model_fields if name in body.model_fields_set}
+        return {
+            name: self._plain(body, name) for name in type(body).model_fields if name in body.model_fields_set
+        }
 
     def _plain(self, body: BaseModel, name: str) -> Any:
         value = getattr(body, name)
@@ -111,9 +113,7 @@ class Bodies:
         return create_model(f"{self.update.__name__}Row", __base__=self.update, **fields)
 
 
-def read_bodies(
-    where: str, info: RepositoryInfo, key: Key, create: Any, update: Any
-) -> Bodies:
+def read_bodies(where: str, info: RepositoryInfo, key: Key, create: Any, update: Any) -> Bodies:
     """Check the models of a resource.
 
     Raises:
@@ -149,7 +149,9 @@ def _check(where: str, model: Any, columns: WriteColumns) -> None:
     if not (isinstance(model, type) and issubclass(model, BaseModel)):
         raise DeclarationError(f"{where} expects a Pydantic model, such as AlbumCreate; got {shown(model)}.")
     if model.model_config.get("extra") == "allow":
-        raise DeclarationError(f"{where}{model.__name__} takes any field (extra='allow'). Name those that it takes.")
+        raise DeclarationError(
+            f"{where}{model.__name__} takes any field (extra='allow'). Name those that it takes."
+        )
     for name in model.model_fields:
         try:
             columns.named(name, f"{where}{model.__name__}")
