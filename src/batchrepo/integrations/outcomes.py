@@ -74,6 +74,9 @@ def outcome_of(error: Exception) -> Outcome:
     """What a client is told about this error."""
     if isinstance(error, RowsLocked) or collision(error) is not None:
         return CONFLICTING
+    refused = _refused(error)
+    if refused is not None:
+        return refused
     match error:
         case NotFound():
             return Outcome("NOT_FOUND", 404, str(error))
@@ -89,15 +92,19 @@ def outcome_of(error: Exception) -> Outcome:
         case DatabaseUnavailable() | PoolTimeout() | DBAPIError(connection_invalidated=True):
             # The last two come from sessions of the application's own; ours are translated where they occur.
             return UNAVAILABLE
-        case WriteError():
-            return _refused(status_of(error), error.rows, detail_of(error))
-        case StatementError() if (row := of_database(error)) is not None:
-            return _refused(STATUSES[row.kind], (row,), row.message)
         case BatchTimeout():
             return Outcome("TIMEOUT", 504, "A source that the answer depends on took too long.")
         case _:
             return Outcome("INTERNAL", 500, GENERAL)
 
 
-def _refused(status: int, rows: tuple[RowError, ...], detail: str) -> Outcome:
-    return Outcome(CODES[status], status, detail, rows=rows)
+def _refused(error: Exception) -> Outcome | None:
+    """What a client is told where rows were refused."""
+    if isinstance(error, WriteError):
+        status = status_of(error)
+        return Outcome(CODES[status], status, detail_of(error), rows=error.rows)
+    row = of_database(error) if isinstance(error, StatementError) else None
+    if row is None:
+        return None
+    status = STATUSES[row.kind]
+    return Outcome(CODES[status], status, row.message, rows=(row,))

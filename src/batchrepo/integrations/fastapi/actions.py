@@ -92,7 +92,7 @@ class Action:
     parameters: Sequence[Parameter]
     answer: Callable[[Asked], Awaitable[Reply]]
     status: int = 200
-    responses: Mapping[int, Any] = field(default_factory=dict)
+    responses: Mapping[int | str, dict[str, Any]] = field(default_factory=dict)
     problems: Sequence[int] = ()
 
 

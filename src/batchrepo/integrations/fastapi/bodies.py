@@ -13,16 +13,17 @@ from pydantic_core import to_jsonable_python
 from batchrepo.declare.criteria import Match
 from batchrepo.declare.filter_values import example_of
 from batchrepo.errors import DeclarationError, InvalidArgument
+from batchrepo.integrations.fastapi.parameters import injected
 from batchrepo.mapping.entity import attribute_owner, shown
-from batchrepo.writing.columns import WriteColumns, write_columns
+from batchrepo.writing.columns import write_columns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from inspect import Parameter
 
     from batchrepo.declare.repository_info import RepositoryInfo
-
-from batchrepo.integrations.fastapi.parameters import Key, injected
+    from batchrepo.integrations.fastapi.parameters import Key
+    from batchrepo.writing.columns import WriteColumns
 
 BODY = "body"
 """The argument of an endpoint that is the body of the request."""
@@ -167,9 +168,9 @@ def one_body(model: type[BaseModel]) -> Parameter:
 def many_bodies(model: type[BaseModel], most: int) -> Parameter:
     """A request body of several rows; those that the model refuses come as `InvalidRow`."""
     example = _example(model)
-    row = Annotated[model, WrapValidator(_kept)]
+    row: Any = Annotated[model, WrapValidator(_kept)]  # type: ignore[valid-type]
     marker = Body(min_length=1, max_length=most, **_examples(None if example is None else [example]))
-    return injected(BODY, Annotated[list[row], marker])  # type: ignore[valid-type]
+    return injected(BODY, Annotated[list[row], marker])
 
 
 def _examples(example: Any) -> Mapping[str, Any]:

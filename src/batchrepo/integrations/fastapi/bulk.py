@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from fastapi.exceptions import RequestValidationError
@@ -16,6 +17,7 @@ from batchrepo.writing.naming import refused
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
+    from contextlib import AbstractAsyncContextManager
 
     from batchrepo.integrations.fastapi.actions import Asked
     from batchrepo.integrations.fastapi.writing import Writable
@@ -48,7 +50,7 @@ def create_many_action(to: Writable) -> Action:
     async def answer(asked: Asked) -> Reply:
         upsert = bool(asked.given.get(UPSERT))
         rows = _Rows(asked, bodies.sent if upsert else bodies.new)
-        async with asked.rows.scope.transaction(dry_run=asked.dry_run):
+        async with _tried(asked):
             if upsert:
                 return rows.reply(
                     await asked.rows.upsert_many(
@@ -85,7 +87,7 @@ def update_many_action(to: Writable) -> Action:
     async def answer(asked: Asked) -> Reply:
         rows = _Rows(asked, bodies.sent, above={*key, *((version,) if version else ())})
         versioned = version is not None and any(row.get(version) is not None for row in rows.good)
-        async with asked.rows.scope.transaction(dry_run=asked.dry_run):
+        async with _tried(asked):
             return rows.reply(
                 await asked.rows.update_many(
                     rows.good,
@@ -118,7 +120,7 @@ def delete_many_action(to: Writable) -> Action:
     async def answer(asked: Asked) -> Reply:
         keys = to.key.read_many(asked.given)
         rows = _Rows(asked, keys=keys)
-        async with asked.rows.scope.transaction(dry_run=asked.dry_run):
+        async with _tried(asked):
             found = await asked.rows.delete_many(keys, absent="error", on_error=rows.on_error)
         refused = {error.index for error in found.errors}
         # A key that is there twice is one row.
@@ -135,6 +137,11 @@ def delete_many_action(to: Writable) -> Action:
         answer,
         (404,),
     )
+
+
+def _tried(asked: Asked) -> AbstractAsyncContextManager[Any]:
+    """The transaction of a try. Otherwise a bulk write has one of its own, which needs no savepoint inside."""
+    return asked.rows.scope.transaction(dry_run=True) if asked.dry_run else nullcontext()
 
 
 class _Rows:

@@ -139,7 +139,7 @@ class Key:
     def type(self) -> Any:
         """Its type in JSON: of several columns a list of their values."""
         kinds = tuple(self.types.values())
-        return kinds[0] if len(kinds) == 1 else tuple[kinds]
+        return kinds[0] if len(kinds) == 1 else tuple[kinds]  # type: ignore[valid-type]
 
     def url(self, key: Any) -> str:
         """The part of a path that names the row with this key."""

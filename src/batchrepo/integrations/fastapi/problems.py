@@ -60,8 +60,9 @@ async def answer_error(request: Request | WebSocket, error: Exception) -> Respon
 
 
 async def answer_database_error(request: Request | WebSocket, error: Exception) -> Response:
-    """The response for an error of SQLAlchemy that is no fault of the server: a row that the database refuses, or another
-    transaction in the way. Others are raised again, as any error that nobody expected.
+    """The response for an error of SQLAlchemy that is no fault of the server; others are raised again.
+
+    It is a row that the database refuses, or another transaction in the way.
     """
     general = request.app.exception_handlers.get(Exception) or request.app.exception_handlers.get(500)
     if isinstance(request, WebSocket) or outcome_of(error).status == 500 or general is not answer_unexpected:
