@@ -82,7 +82,8 @@ class Sample(Base):
     word: Mapped[str | None] = mapped_column(sa.Enum("yes", "no", name="word"))
     doc: Mapped[Any] = mapped_column(sa.JSON, nullable=True)
     binary_doc: Mapped[Any] = mapped_column(
-        sa.JSON(none_as_null=True).with_variant(postgresql.JSONB(none_as_null=True), "postgresql"), nullable=True
+        sa.JSON(none_as_null=True).with_variant(postgresql.JSONB(none_as_null=True), "postgresql"),
+        nullable=True,
     )
     moment: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
     backwards: Mapped[str | None] = mapped_column(Reversed)
@@ -92,7 +93,7 @@ SAMPLE: list[dict[str, Any]] = [
     {
         "small": 32_767,
         "big": 2**63 - 1,
-        "text": 'é 漢字 🎵\ttab\nline \\N "quoted", \'single\' {brace}',
+        "text": "é 漢字 🎵\ttab\nline \\N \"quoted\", 'single' {brace}",
         "short": "",
         "fixed": "ab",
         "flag": True,
@@ -179,7 +180,9 @@ class Contextual(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str]
-    slug: Mapped[str] = mapped_column(default=lambda context: context.get_current_parameters()["name"].lower())
+    slug: Mapped[str] = mapped_column(
+        default=lambda context: context.get_current_parameters()["name"].lower()
+    )
 
 
 class Keyed(Base):
@@ -373,7 +376,9 @@ async def opened(url: str, **options: Any) -> AsyncIterator[Database]:
         assert db.engine.sync_engine.pool.checkedout() == 0, "a connection was not returned"
 
 
-async def everything(db: Database, entity: type[Any], *, without: tuple[str, ...] = ()) -> list[dict[str, Any]]:
+async def everything(
+    db: Database, entity: type[Any], *, without: tuple[str, ...] = ()
+) -> list[dict[str, Any]]:
     """The rows of a table as SQLAlchemy reads them, in the order of their keys."""
     table: Any = entity.__table__
     statement = sa.select(*(column for column in table.c if column.key not in without))

@@ -54,7 +54,7 @@ async def test_every_type_and_every_way_to_insert(database_url):
 
 async def test_keys_and_every_type(database_url):
     async with opened(database_url) as db:
-        for method in (["multivalues"] if db.engine.dialect.name == "sqlite" else ["copy", "unnest"]):
+        for method in ["multivalues"] if db.engine.dialect.name == "sqlite" else ["copy", "unnest"]:
             async with db.scope() as scope:
                 result = await SampleRepository(scope).insert_many(SAMPLE, method=method, returning="keys")
                 found = await SampleRepository(scope).get_many(result.rows)
@@ -86,9 +86,7 @@ KEYS = {
     keytypes.Day: [dt.date(1, 1, 1), dt.date(2024, 2, 29)],
 }
 
-CONTRACT = tuple(
-    types.new_class(f"{entity.__name__}Repository", (Repository[entity],)) for entity in KEYS
-)
+CONTRACT = tuple(types.new_class(f"{entity.__name__}Repository", (Repository[entity],)) for entity in KEYS)
 
 
 async def test_keys_of_every_type(database_url):
