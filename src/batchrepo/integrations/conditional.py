@@ -1,5 +1,6 @@
-"""Conditional requests (RFC 9110, section 13): an answer that the client has already is not sent again, and what
-somebody else has changed meanwhile is not overwritten.
+"""Conditional requests (RFC 9110, section 13).
+
+An answer that the client has already is not sent again, and what somebody else has changed meanwhile is not overwritten.
 """
 
 from __future__ import annotations

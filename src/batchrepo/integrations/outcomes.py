@@ -72,11 +72,9 @@ CONFLICTING = Outcome(
 
 def outcome_of(error: Exception) -> Outcome:
     """What a client is told about this error."""
-    if isinstance(error, RowsLocked) or collision(error) is not None:
-        return CONFLICTING
-    refused = _refused(error)
-    if refused is not None:
-        return refused
+    known = _of_write(error)
+    if known is not None:
+        return known
     match error:
         case NotFound():
             return Outcome("NOT_FOUND", 404, str(error))
@@ -98,8 +96,10 @@ def outcome_of(error: Exception) -> Outcome:
             return Outcome("INTERNAL", 500, GENERAL)
 
 
-def _refused(error: Exception) -> Outcome | None:
-    """What a client is told where rows were refused."""
+def _of_write(error: Exception) -> Outcome | None:
+    """What a client is told where rows were refused, or another transaction was in the way."""
+    if isinstance(error, RowsLocked) or collision(error) is not None:
+        return CONFLICTING
     if isinstance(error, WriteError):
         status = status_of(error)
         return Outcome(CODES[status], status, detail_of(error), rows=error.rows)

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, FastAPI, Header
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import CheckConstraint, ForeignKey, String
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from batchrepo import Database, Repository, count, match, predicate
@@ -274,12 +275,14 @@ def application(database: Database, *more: APIRouter) -> FastAPI:
 async def fill(database: Database) -> None:
     async with database.engine.begin() as connection:
         await connection.run_sync(Base.metadata.create_all)
-    async with database.scope() as scope, scope.transaction():
-        scope.add(
-            Label(name="rock", records=[Record(ref=f"r{n}", title=f"Record {n}") for n in (1, 2, 3)]),
-            Label(name="jazz"),
-            *(Counter(value=n) for n in (1, 2)),
-            *(Paper(tenant=who, text=f"{who} {n}") for who in "ab" for n in (1, 2)),
-            Country(code="CH", name="Switzerland"),
-            *(Seat(row=1, number=n) for n in (1, 2)),
+    async with AsyncSession(database.engine) as session, session.begin():
+        session.add_all(
+            [
+                Label(name="rock", records=[Record(ref=f"r{n}", title=f"Record {n}") for n in (1, 2, 3)]),
+                Label(name="jazz"),
+                *(Counter(value=n) for n in (1, 2)),
+                *(Paper(tenant=who, text=f"{who} {n}") for who in "ab" for n in (1, 2)),
+                Country(code="CH", name="Switzerland"),
+                *(Seat(row=1, number=n) for n in (1, 2)),
+            ]
         )

@@ -13,7 +13,6 @@ from batchrepo.integrations.fastapi.openapi import problems
 from batchrepo.integrations.fastapi.parameters import query
 from batchrepo.integrations.fastapi.provide import repository_on
 from batchrepo.integrations.fastapi.strict import check_query
-from batchrepo.scope import Scope
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from fastapi import APIRouter
 
     from batchrepo.repository import Repository
+    from batchrepo.scope import Scope
 
 DRY_RUN = "dry_run"
 """The parameter with which everything is done, and taken back."""

@@ -168,7 +168,7 @@ def one_body(model: type[BaseModel]) -> Parameter:
 def many_bodies(model: type[BaseModel], most: int) -> Parameter:
     """A request body of several rows; those that the model refuses come as `InvalidRow`."""
     example = _example(model)
-    row: Any = Annotated[model, WrapValidator(_kept)]  # type: ignore[valid-type]
+    row: Any = Annotated[model, WrapValidator(_kept)]
     marker = Body(min_length=1, max_length=most, **_examples(None if example is None else [example]))
     return injected(BODY, Annotated[list[row], marker])
 

@@ -16,8 +16,9 @@ from batchrepo.integrations.problems import RefusedRow
 from batchrepo.writing.naming import refused
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
+    from inspect import Parameter
 
     from batchrepo.integrations.fastapi.actions import Asked
     from batchrepo.integrations.fastapi.writing import Writable
@@ -43,8 +44,7 @@ class BulkAnswer(BaseModel, Generic[K]):
 
 def create_many_action(to: Writable) -> Action:
     """Many new rows; or rows that may be there already."""
-    bodies, words = to.bodies, to.of.plural.replace("_", " ")
-    create = bodies.create
+    bodies, create = to.bodies, to.bodies.create
     assert create is not None
 
     async def answer(asked: Asked) -> Reply:
@@ -65,7 +65,7 @@ def create_many_action(to: Writable) -> Action:
                 await asked.rows.insert_many(rows.good, returning="keys", on_error=rows.on_error)
             )
 
-    parameters = [many_bodies(create, to.bulk_size), _on_error_parameter(), *to.options]
+    parameters = [many_bodies(create, to.bulk_size)]
     told = ""
     if to.upsert_on is not None:
         by = ", ".join(_names(to.upsert_on))
@@ -73,14 +73,12 @@ def create_many_action(to: Writable) -> Action:
             query(UPSERT, bool, f"Change rows that are there already, by the same {by}.", examples=[True])
         )
         told = " With `upsert` rows that are there already are changed, in what was sent of them."
-    return _action(
-        to, "POST", f"create_many_{to.of.plural}", f"Create many {words}", told, parameters, answer
-    )
+    return _action(to, "POST", "create", told, parameters, answer)
 
 
 def update_many_action(to: Writable) -> Action:
     """New values of many rows."""
-    bodies, words = to.bodies, to.of.plural.replace("_", " ")
+    bodies = to.bodies
     model = bodies.changed_row(to.require_if_match)
     key, version = bodies.columns.entity.key_names, bodies.version
 
@@ -98,45 +96,27 @@ def update_many_action(to: Writable) -> Action:
                 )
             )
 
-    told = (
-        "" if version is None else f" Rows that say their {version} are refused where it is another by now."
-    )
-    return _action(
-        to,
-        "PATCH",
-        f"update_many_{to.of.plural}",
-        f"Change many {words}",
-        f" Each row has its key, and what is to be changed of it.{told}",
-        [many_bodies(model, to.bulk_size), _on_error_parameter(), *to.options],
-        answer,
-        (404, 412) if version is not None else (404,),
-    )
+    told = " Each row has its key, and what is to be changed of it."
+    if version is not None:
+        told += f" Rows that say their {version} are refused where it is another by now."
+    stale = () if version is None else (412,)
+    return _action(to, "PATCH", "update", told, [many_bodies(model, to.bulk_size)], answer, 404, *stale)
 
 
 def delete_many_action(to: Writable) -> Action:
     """Many rows that go."""
-    words = to.of.plural.replace("_", " ")
 
     async def answer(asked: Asked) -> Reply:
         keys = to.key.read_many(asked.given)
-        rows = _Rows(asked, keys=keys)
+        rows = _Rows(asked, size=len(keys))
         async with _tried(asked):
             found = await asked.rows.delete_many(keys, absent="error", on_error=rows.on_error)
-        refused = {error.index for error in found.errors}
+        refused = {keys[error.index] for error in found.errors}
         # A key that is there twice is one row.
-        gone = [key for at, key in enumerate(keys) if at not in refused]
-        return rows.told(found.count, gone, found.errors)
+        gone = {at: key for at, key in enumerate(keys) if key not in refused}
+        return rows.told(found.count, gone, [RefusedRow.of(error) for error in found.errors])
 
-    return _action(
-        to,
-        "DELETE",
-        f"delete_many_{to.of.plural}",
-        f"Delete many {words}",
-        "",
-        [*to.key.repeated(to.bulk_size), _on_error_parameter(), *to.options],
-        answer,
-        (404,),
-    )
+    return _action(to, "DELETE", "delete", "", to.key.repeated(to.bulk_size), answer, 404)
 
 
 def _tried(asked: Asked) -> AbstractAsyncContextManager[Any]:
@@ -151,7 +131,7 @@ class _Rows:
         asked: the request.
         read: the values of a row, from its model.
         above: names that are not to be set; a row with nothing else is wrong.
-        keys: the keys of a request that has no rows.
+        size: how many rows there are, where the request has keys only.
 
     Raises:
         RequestValidationError: rows are wrong, and that fails the request.
@@ -164,13 +144,13 @@ class _Rows:
         read: Callable[[BaseModel], dict[str, Any]] | None = None,
         *,
         above: set[str] | None = None,
-        keys: Sequence[Any] = (),
+        size: int = 0,
     ) -> None:
         self.on_error: Literal["raise", "collect"] = asked.given[ON_ERROR] or "raise"
         self.good: list[dict[str, Any]] = []
-        self._places: list[int] = list(range(len(keys)))
+        self._places: list[int] = []
         self._errors: list[RowError] = []
-        self._size = len(keys)
+        self._size = size
         if read is not None:
             self._read(asked, read, above or set())
 
@@ -198,58 +178,56 @@ class _Rows:
             raise refused(BulkError, asked.rows.entity_class.__name__, self._errors)
 
     def reply(self, found: BulkResult[Any]) -> Reply:
-        """What became of them."""
-        return self.told(found.count, found.rows, found.errors)
+        """What became of the rows that were to be written, and of the others."""
+        refused = {error.index for error in found.errors}
+        written = [place for at, place in enumerate(self._places) if at not in refused]
+        errors = [
+            *(RefusedRow.of(error) for error in self._errors),
+            *(RefusedRow.of(error, self._places[error.index]) for error in found.errors),
+        ]
+        return self.told(found.count, dict(zip(written, found.rows, strict=True)), errors)
 
-    def told(self, count: int, keys: Sequence[Any], errors: Sequence[RowError]) -> Reply:
-        """What became of them.
+    def told(self, count: int, keys: Mapping[int, Any], errors: list[RefusedRow]) -> Reply:
+        """The answer.
 
         Args:
-            count: how many were written.
-            keys: of those, in their order.
+            count: how many rows were written.
+            keys: of those, by their places in the request.
             errors: the others.
         """
-        refused = {error.index for error in errors}
-        written = [place for at, place in enumerate(self._places) if at not in refused]
-        by_place = dict(zip(written, keys, strict=True))
-        every = [
-            *(RefusedRow.of(error, error.index) for error in self._errors),
-            *(RefusedRow.of(error, self._places[error.index]) for error in errors),
-        ]
         answer = BulkAnswer[Any](
             count=count,
-            keys=[by_place.get(place) for place in range(self._size)],
-            errors=sorted(every, key=lambda row: row.index),
+            keys=[keys.get(place) for place in range(self._size)],
+            errors=sorted(errors, key=lambda row: row.index),
         )
-        return Reply(answer.model_dump_json(exclude_unset=True).encode(), status=207 if every else None)
+        return Reply(answer.model_dump_json(exclude_unset=True).encode(), status=207 if errors else None)
 
 
 def _action(
     to: Writable,
     method: str,
-    name: str,
-    summary: str,
+    verb: str,
     told: str,
-    parameters: list[Any],
+    parameters: Sequence[Parameter],
     answer: Callable[[Asked], Awaitable[Reply]],
-    statuses: tuple[int, ...] = (),
+    *statuses: int,
 ) -> Action:
     model = BulkAnswer[to.key.type]  # type: ignore[name-defined]
     return Action(
         method,
         PATH,
-        name,
-        summary,
+        f"{verb}_many_{to.of.plural}",
+        f"{verb.capitalize()} many {to.of.plural.replace('_', ' ')}",
         f"All of them, or with `on_error=collect` those that can be.{told}",
         model,
-        parameters,
+        [*parameters, _on_error_parameter(), *to.options],
         answer,
         responses={207: {"description": "Some were refused; `errors` says which, and why.", "model": model}},
         problems=to.problems(*statuses),
     )
 
 
-def _on_error_parameter() -> Any:
+def _on_error_parameter() -> Parameter:
     return query(
         ON_ERROR,
         Literal["raise", "collect"],
