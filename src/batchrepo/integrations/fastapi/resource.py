@@ -29,6 +29,7 @@ from batchrepo.integrations.fastapi.reading import (
 )
 from batchrepo.integrations.fastapi.writing import Writable, create_action, delete_action, update_action
 from batchrepo.mapping.entity import attribute_owner, shown
+from batchrepo.plan.pages import is_integer
 from batchrepo.repository import Repository
 from batchrepo.writing.columns import write_columns
 from batchrepo.writing.conflicts import target_of
@@ -171,8 +172,10 @@ def resource(
     info = _info_of(repository)
     entity = info.entity
     where = f"resource({repository.__name__}, ...)"
-    asked = _operations(where, operations, create, update)
+    asked = _operations(where, operations, create, update, upsert_on)
     _check_arguments(where, view, list_view, prefix, totals)
+    if not is_integer(bulk_size) or bulk_size < 1:
+        raise DeclarationError(f"{where}: bulk_size= expects a number of 1 or more; got {bulk_size!r:.100}.")
     shared = Readable(info, *(names or _names(entity, prefix)), totals)
     shown_in_list = list_view or view
     endpoints: list[Endpoint] = []
@@ -233,11 +236,11 @@ def _actions(to: Writable, asked: Collection[str]) -> list[Action]:
     return actions
 
 
-def _operations(where: str, given: Any, create: Any, update: Any) -> set[str]:
+def _operations(where: str, given: Any, create: Any, update: Any, upsert_on: Any) -> set[str]:
     """Which operations there are."""
     models = {"create": create, "update": update}
     if given is None:
-        return {*READING, *(name for name, model in models.items() if model is not None)}
+        given = (*READING, *(name for name, model in models.items() if model is not None))
     if isinstance(given, str) or not set(given) <= set(OPERATIONS):
         raise DeclarationError(
             f"{where}: operations= expects some of {', '.join(OPERATIONS)}; got {given!r}."
@@ -252,6 +255,10 @@ def _operations(where: str, given: Any, create: Any, update: Any) -> set[str]:
             raise DeclarationError(
                 f"{where}: {name}= is given, but operations= has neither {name!r} nor 'bulk'."
             )
+    if upsert_on is not None and (create is None or "bulk" not in asked):
+        raise DeclarationError(
+            f"{where}: upsert_on= is for create= and 'bulk' in operations=, which are not both there."
+        )
     if "bulk" in asked and create is update is None and "delete" not in asked:
         raise DeclarationError(
             f"{where}: operations= has 'bulk': of what? Give create= or update=, or add 'delete'."
