@@ -221,7 +221,7 @@ class Database:
         self._listeners.append(listener)
         return end
 
-    def on_commit(self, callback: Callable[[Changes], Awaitable[None] | None]) -> Callable[[], None]:
+    def on_commit(self, callback: Callable[[Changes], object]) -> Callable[[], None]:
         """Call a function after each commit of a scope, before the code that wrote goes on: for caches, an outbox, audit.
 
         What it raises is reported, as an event and in the log, and undoes nothing.
@@ -239,7 +239,7 @@ class Database:
             raise InvalidArgument(f"on_commit() expects a function of the Changes; got {shown(callback)}.")
         registered = self._reading.on_commit
 
-        def called(changes: Changes) -> Awaitable[None] | None:
+        def called(changes: Changes) -> object:
             return callback(changes)
 
         called.__qualname__ = getattr(callback, "__qualname__", repr(callback))

@@ -33,10 +33,11 @@ from batchrepo.strategies.registered import strategies
 from batchrepo.strategies.related_pages import RelatedPages
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+    from batchrepo.changes import Changes
     from batchrepo.declare.computed import Top
     from batchrepo.declare.orders import OrderTerm
     from batchrepo.declare.repository_info import Catalog, RepositoryInfo
@@ -110,7 +111,7 @@ class Reading:
         self.read_connections = read_connections
         self.catalog = catalog
         self.cursors = cursors
-        self.on_commit: list[Any] = []
+        self.on_commit: list[Callable[[Changes], object]] = []
         self.plans = PlanCache(catalog)
         self.strategies = {strategy.name: strategy for strategy in strategies()}
         self.planner = Planner(tuple(self.strategies.values()), catalog)
