@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from batchrepo.executing.direct import DriverPath
 from batchrepo.executing.door import Door, Rows
 from batchrepo.executing.engines import PoolOptions, describe, make_engine, read_engine, writer_engine
 from batchrepo.executing.health import Health, check
@@ -12,6 +13,7 @@ from batchrepo.executing.session import ReadSession, lent
 
 __all__ = [
     "Door",
+    "DriverPath",
     "Health",
     "JoinedDoor",
     "PinnedDoor",

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
 
     from batchrepo.events import EventLog
+    from batchrepo.executing.direct import DriverPath
 
 T = TypeVar("T")
 
@@ -43,6 +44,8 @@ class PooledDoor(Door):
         read_connections: how many connections the scope may use at once. A SQLite database in memory has
             one, which all scopes share.
         max_statements: how many statements the scope may run, or None.
+        driver_path: what scopes know together of the statements that need no execution by SQLAlchemy; None where
+            it is to execute all.
 
     Raises:
         InvalidArgument: ``read_connections`` is less than 1.
@@ -55,8 +58,9 @@ class PooledDoor(Door):
         *,
         read_connections: int = 4,
         max_statements: int | None = None,
+        driver_path: DriverPath | None = None,
     ) -> None:
-        super().__init__(engine.dialect, events, max_statements)
+        super().__init__(engine.dialect, events, max_statements, driver_path)
         if read_connections < 1:
             msg = f"read_connections must be 1 or more, got {read_connections}."
             raise InvalidArgument(msg)
@@ -87,7 +91,8 @@ class PooledDoor(Door):
             return await self._shared.run(work.run)
         connection = await self._take()
         try:
-            return await greenlet_spawn(work.run, connection)
+            sending = None if work.send is None else work.send(connection)
+            return await (greenlet_spawn(work.run, connection) if sending is None else sending)
         finally:
             # From here on there is nothing to abort; closing waits until the connection is back.
             call.abortable = False
