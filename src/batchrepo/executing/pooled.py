@@ -140,8 +140,9 @@ class PooledDoor(Door):
     async def _return(self, connections: list[Connection]) -> None:
         """Close connections, to the end although the caller may be cancelled."""
         if all(map(_goes_back_at_once, connections)):
-            # Nobody can be cancelled where nothing is waited for: a task to shield it costs more than the rest.
-            await _close(connections)
+            # Nobody can be cancelled where nothing is waited for: a task to shield it, and a greenlet to wait in,
+            # cost more than the rest.
+            _close_each(connections)
         else:
             await finish(_close(connections), self._returning)
 
@@ -181,6 +182,9 @@ async def _close(connections: list[Connection]) -> None:
 
 
 def _close_each(connections: list[Connection]) -> None:
+    if len(connections) == 1:
+        connections[0].close()
+        return
     with ExitStack() as every:  # an error with one does not keep the others
         for connection in connections:
             every.callback(connection.close)
@@ -197,6 +201,8 @@ def _goes_back_at_once(connection: Connection) -> bool:
         return False
     ours = 0 if pings_after(pool) is None else 1
     if len(pool.dispatch.checkin) > ours or pool.dispatch.reset:
+        return False
+    if connection.in_transaction() and connection.dispatch.rollback:
         return False
     driver: Any = connection.connection.dbapi_connection
     return getattr(driver, "_transaction", driver) is None
