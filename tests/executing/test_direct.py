@@ -42,7 +42,7 @@ from tests.executing.models import AUTHORS, Author, Base, fill
 asyncpg_only = on("asyncpg")
 
 
-def one() -> sa.Select[Any]:
+def one() -> sa.Select[int, str]:
     return select(Author.id, Author.name).where(Author.id == bindparam("id"))
 
 
@@ -326,6 +326,7 @@ async def test_a_table_that_changes_between_executions(engine: AsyncEngine, log:
     door = door_of(engine, log)
     directly = await _after_ddl(door, engine, ddl)
     assert paths(log)[2]
+    await engine.dispose()  # new connections, which have prepared nothing
     assert directly == await _after_ddl(PooledDoor(engine, EventLog()), engine, ddl)
     await door.aclose()
 

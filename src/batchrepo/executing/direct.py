@@ -158,6 +158,7 @@ class KeptStatement:
         """
         adapter: Any = connection.connection.dbapi_connection
         dialect: Any = connection.dialect
+        records: Sequence[Any] = ()
         try:
             async with adapter._execute_mutex:
                 try:
