@@ -51,7 +51,7 @@ class Database:
         secret: signs the cursors of pages, so that nobody can make one up: a text or bytes, the same in every
             process. Of a list the first one signs and all are accepted, so that a secret can be replaced.
         driver_path: with asyncpg, statements that are run again go to the driver as they were compiled, which costs
-            less than half; rows and errors are the same. Where SQLAlchemy has more to do (listeners to statements,
+            less; rows and errors are the same. Where SQLAlchemy has more to do (listeners to statements,
             logging, execution options, a transaction) it executes them in any case; False: always.
         pool: settings of the engine that replace those chosen for the dialect, by keyword.
 

@@ -513,3 +513,19 @@ async def test_other_drivers_wait_for_their_connections(engine: AsyncEngine, log
     await door.rows(ONE, {"id": 1}, cause="Author")
     assert not _comes_out_at_once(engine.sync_engine)
     await door.aclose()
+
+
+@on("asyncpg")
+async def test_a_connection_without_a_place_in_the_pool_is_closed(
+    url: str, engine: AsyncEngine, log: EventLog, caplog: pytest.LogCaptureFixture
+) -> None:
+    small = make_engine(url, pool_size=1, max_overflow=2)
+    door = PooledDoor(small, log, read_connections=3)
+    async with door.hold():
+        await asyncio.gather(*(door.rows(ONE, {"id": n}, cause="Author") for n in range(6)))
+        assert in_use(small) == 3
+    assert (in_use(small), small.sync_engine.pool.checkedin()) == (0, 1)  # type: ignore[attr-defined]
+    # The pool logs what goes wrong while it closes one, and goes on.
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+    await door.aclose()
+    await small.dispose()

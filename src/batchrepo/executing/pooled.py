@@ -142,7 +142,7 @@ class PooledDoor(Door):
 
     async def _return(self, connections: list[Connection]) -> None:
         """Close connections, to the end although the caller may be cancelled."""
-        if all(map(_goes_back_at_once, connections)):
+        if _has_places(connections) and all(map(_goes_back_at_once, connections)):
             # Nobody can be cancelled where nothing is waited for: a task to shield it, and a greenlet to wait in,
             # cost more than the rest.
             _close_each(connections)
@@ -193,14 +193,22 @@ def _close_each(connections: list[Connection]) -> None:
             every.callback(connection.close)
 
 
+def _has_places(connections: list[Connection]) -> bool:
+    """Whether the pool keeps all of these connections; one without a place is closed, which takes a while."""
+    pool = connections[0].engine.pool
+    return isinstance(pool, QueuePool) and (
+        not pool.size() or pool.size() - pool.checkedin() >= len(connections)
+    )
+
+
 def _goes_back_at_once(connection: Connection) -> bool:
-    """Whether a connection goes into the pool without a word to the server: no transaction to end, and a place free.
+    """Whether a connection goes into the pool without a word to the server, if there is a place: it ends no transaction.
 
     Only asyncpg's connections say so; the other drivers ask the server, or their thread, in any case. Listeners of
     others may do anything.
     """
     pool = connection.engine.pool
-    if connection.invalidated or not isinstance(pool, QueuePool) or pool._pool.full():
+    if connection.invalidated or not isinstance(pool, QueuePool):
         return False
     ours = 0 if pings_after(pool) is None else 1
     if len(pool.dispatch.checkin) > ours or pool.dispatch.reset:
