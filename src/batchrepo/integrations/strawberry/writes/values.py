@@ -1,0 +1,58 @@
+"""What a client has sent in an input, as the row that is written."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import strawberry
+from strawberry.relay import GlobalID
+
+from batchrepo.integrations.strawberry.roots.by_key import parsed
+from batchrepo.integrations.strawberry.types.scalars import plain_text
+from batchrepo.integrations.strawberry.writes.ids import key_of_node
+from batchrepo.integrations.strawberry.writes.inputs import input_kind
+from batchrepo.mapping.keys import key_values
+
+if TYPE_CHECKING:
+    from batchrepo.integrations.strawberry.query.selections import ResolveInfo
+    from batchrepo.integrations.strawberry.writes.inputs import Setting
+
+
+def sent(data: object, info: strawberry.Info[Any, Any]) -> dict[str, Any]:
+    """What a client has sent in an input, by the attributes of the entity: a row for ``insert_many`` and the like.
+
+    What was not sent is not in it; null is None; the global id of a node is the key that it stands for.
+
+    Args:
+        data: an instance of a class with ``@create_input`` or ``@update_input``.
+        info: the resolver's ``info``.
+
+    Raises:
+        InvalidArgument: a global id is one of another type, or damaged.
+    """
+    return row_of(data, info._raw_info)
+
+
+def row_of(data: object, info: ResolveInfo) -> dict[str, Any]:
+    """As `sent`, for graphql-core's info."""
+    kind = input_kind(type(data), "sent()")
+    row: dict[str, Any] = {}
+    for name, setting in kind.settings.items():
+        value = getattr(data, name)
+        if value is not strawberry.UNSET:
+            row.update(_set(setting, name, value, info))
+    return row
+
+
+def _set(setting: Setting, name: str, value: Any, info: ResolveInfo) -> dict[str, Any]:
+    if value is None:
+        return dict.fromkeys(setting.names)
+    if setting.node is not None:
+        node = setting.node
+        key = value
+        if isinstance(value, GlobalID):
+            key = key_of_node(info.schema, value, node, name)
+        return dict(zip(setting.names, key_values(node.name, node.key, key), strict=True))
+    (attribute,) = setting.names
+    assert setting.column is not None
+    return {attribute: parsed(setting.column, name, plain_text(value))}
