@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from batchrepo.executing.border import collision, sqlstate
 from batchrepo.executing.door import Door, Rows
-from batchrepo.executing.engines import PoolOptions, describe, make_engine, read_engine, writer_engine
+from batchrepo.executing.engines import PoolOptions, describe, make_engine, read_engine
 from batchrepo.executing.health import Health, check
 from batchrepo.executing.joined import JoinedDoor
 from batchrepo.executing.pinned import PinnedDoor
@@ -25,9 +26,10 @@ __all__ = [
     "TransactionDoor",
     "Writer",
     "check",
+    "collision",
     "describe",
     "lent",
     "make_engine",
     "read_engine",
-    "writer_engine",
+    "sqlstate",
 ]

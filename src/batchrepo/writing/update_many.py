@@ -362,3 +362,13 @@ class Updates:
 
 
 _STALE = "are not as they were read"
+
+
+def check_absent(absent: object, name: str) -> None:
+    """Check ``absent=``; `name` is the call's.
+
+    Raises:
+        InvalidArgument: it is none of the two.
+    """
+    if absent not in ("error", "ignore"):
+        raise InvalidArgument(f'{name}: absent= expects "error" or "ignore"; got {absent!r:.100}.')
