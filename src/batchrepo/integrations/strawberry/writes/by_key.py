@@ -144,7 +144,7 @@ class DeleteField(WriteField):
         key = self.key.read(given, info)
         # Wholly, since what it leads to cannot be found afterwards.
         (found,) = await self.objects(info, [key], deep=True)
-        await self.repository(running(info.field_name).scope).delete_many([key])
+        await self.repository(running(info.field_name).scope).delete_many([key], absent="error")
         return found
 
 

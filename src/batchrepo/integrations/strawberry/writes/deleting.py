@@ -85,7 +85,9 @@ class DeleteManyField(WriteField):
         ]
         collects = self.payload is Deleted
         repository: Any = self.repository(running(info.field_name).scope)
-        result = await repository.delete_many(keys, on_error="collect" if collects else "raise")
+        result = await repository.delete_many(
+            keys, absent="error", on_error="collect" if collects else "raise"
+        )
         if not collects:
             return result.count
         return Outcome(result.count, refusals(result.errors, str))

@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from graphql import get_named_type
 from strawberry.annotation import StrawberryAnnotation
 from strawberry.types.arguments import StrawberryArgument
 from strawberry.types.base import StrawberryOptional
@@ -155,10 +156,13 @@ class WriteField(RootField):
         if self.input is None:
             return attribute
         python_name = self.input.field_for(attribute)
-        kind = info.schema.get_type(self.input.cls.__strawberry_definition__.name)
-        for name, field in getattr(kind, "fields", {}).items():
-            if field.extensions[DEFINITION].python_name == python_name:
-                return str(name)
+        definition = self.input.cls.__strawberry_definition__
+        for argument in info.parent_type.fields[info.field_name].args.values():
+            kind: Any = get_named_type(argument.type)
+            if (kind.extensions or {}).get(DEFINITION) is definition:
+                for name, field in kind.fields.items():
+                    if field.extensions[DEFINITION].python_name == python_name:
+                        return str(name)
         return attribute
 
     def _told(self, error: WriteError, info: ResolveInfo) -> WriteError:

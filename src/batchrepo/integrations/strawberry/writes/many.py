@@ -6,7 +6,7 @@ refused are named; with a list nothing is written, and the field is an error.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from strawberry.annotation import StrawberryAnnotation
 from strawberry.types.arguments import StrawberryArgument
@@ -29,6 +29,8 @@ class ManyRowsField(WriteField):
 
     expected = "a list or a Written"
     counted = "rows"
+    missing: ClassVar[str] = "default"
+    """What happens to what a row leaves out."""
 
     def check(self) -> None:
         """As `RootField.check`."""
@@ -65,7 +67,7 @@ class ManyRowsField(WriteField):
         reads = bool(self._selected(info)[1])
         options: dict[str, Any] = {
             "returning": "keys" if reads else None,
-            "missing": "default",
+            "missing": self.missing,
             "on_error": "collect" if collects else "raise",
         }
         result = await self._many(self.repository(running(info.field_name).scope), rows, options)
@@ -104,6 +106,7 @@ class UpdateManyField(ManyRowsField):
     """A field that updates rows by their keys."""
 
     what = "update_many"
+    missing = "keep"
 
     def _check_input(self, given: InputKind) -> None:
         if given.creates or not given.has_key:
