@@ -7,7 +7,15 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Literal
 
-from batchrepo.events import BatchEvent, LiftedEvent, RoundEvent, StatementEvent
+from batchrepo.events import (
+    BatchEvent,
+    CallbackFailed,
+    LiftedEvent,
+    RetryEvent,
+    RoundEvent,
+    StatementEvent,
+    TransactionEvent,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Iterator, Sequence
@@ -72,7 +80,10 @@ class _Round:
             yield from child.statements()
 
 
-_Step = StatementEvent | LiftedEvent | _Round
+_Remark = LiftedEvent | TransactionEvent | RetryEvent | CallbackFailed
+"""What is one line of a report."""
+
+_Step = StatementEvent | _Remark | _Round
 
 
 class Report:
@@ -192,7 +203,7 @@ def _tree(events: Iterable[object]) -> list[_Step]:
         elif isinstance(event, StatementEvent):
             batch = batch_of(event.origin)
             (steps if batch is None else batch.statements).append(event)
-        elif isinstance(event, LiftedEvent):
+        elif isinstance(event, _Remark):
             steps.append(event)
     return steps
 
@@ -272,7 +283,7 @@ def _shape(step: _Step) -> Hashable:
     """What makes two steps look alike."""
     if isinstance(step, StatementEvent):
         return (step.cause, step.origin is None, step.sql)
-    if isinstance(step, LiftedEvent):
+    if isinstance(step, _Remark):
         return step
     return (step.event.batches, step.event.reason, id(step) if step.children else None)
 
@@ -293,8 +304,8 @@ def _step_lines(step: _Step, indent: str) -> Iterator[str]:
     if isinstance(step, StatementEvent):
         yield from _statement_lines(step, indent)
         return
-    if isinstance(step, LiftedEvent):
-        yield f"{indent}without {', '.join(step.criteria)}: {step.reason}"
+    if isinstance(step, _Remark):
+        yield f"{indent}{_remark(step)}"
         return
     what = "round" if step.event.depth == 0 else "sub-round"
     yield f"{indent}{what} {step.event.number}, {step.event.reason}"
@@ -303,6 +314,18 @@ def _step_lines(step: _Step, indent: str) -> Iterator[str]:
         for statement in batch.statements:
             yield from _statement_lines(statement, f"{indent}    ")
     yield from _lines(step.children, f"{indent}  ")
+
+
+def _remark(step: _Remark) -> str:
+    match step:
+        case LiftedEvent():
+            return f"without {', '.join(step.criteria)}: {step.reason}"
+        case TransactionEvent():
+            return f"{step.outcome}: {_count(step.changes, 'change')}, {_ms(step.seconds)}"
+        case RetryEvent():
+            return f"attempt {step.attempt} collided, next one in {_ms(step.seconds)}: {step.reason}"
+        case CallbackFailed():
+            return f"after the commit {step.callback} failed: {step.error!r}"
 
 
 def _batch_line(batch: _Batch) -> str:
@@ -343,7 +366,7 @@ def _step_dict(step: _Step, sql: bool) -> dict[str, Any]:
         return _statement_dict(step, sql)
     if isinstance(step, LiftedEvent):
         return {"without": list(step.criteria), "reason": step.reason}
-    return _round_dict(step, sql)
+    return {"remark": _remark(step)} if isinstance(step, _Remark) else _round_dict(step, sql)
 
 
 def _statement_dict(event: StatementEvent, sql: bool) -> dict[str, Any]:

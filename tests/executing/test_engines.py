@@ -8,7 +8,7 @@ import dataclasses
 from pathlib import Path
 
 import pytest
-from sqlalchemy import URL, event, select, text
+from sqlalchemy import URL, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, NullPool, StaticPool
 
@@ -20,7 +20,6 @@ from batchrepo.executing import (
     describe,
     make_engine,
     read_engine,
-    writer_engine,
 )
 from tests.executing.conftest import on
 from tests.executing.models import Author
@@ -244,58 +243,6 @@ async def test_read_engine_shares_the_users_pool(url: str) -> None:
         await session.rollback()
         assert (await session.scalars(select(Author.id))).all() == [1]
     await users.dispose()
-
-
-async def test_two_writers_never_find_the_file_locked(sqlite_url: str) -> None:
-    """Read, think, write in one transaction, from two engines (two processes, as it were): no update is lost."""
-    engines = [writer_engine(sqlite_url) for _ in range(2)]
-    reader = make_engine(sqlite_url)
-    async with engines[0].begin() as connection:
-        await connection.execute(text("CREATE TABLE t (n INTEGER)"))
-        await connection.execute(text("INSERT INTO t VALUES (0)"))
-
-    async def add_one(engine: AsyncEngine) -> None:
-        async with engine.begin() as connection:
-            n = await connection.scalar(text("SELECT n FROM t"))
-            await connection.execute(text("UPDATE t SET n = :n"), {"n": n + 1})
-
-    await asyncio.gather(*(add_one(engine) for engine in engines * 25))
-
-    async with reader.connect() as connection:
-        assert await connection.scalar(text("SELECT n FROM t")) == 50
-    for engine in (*engines, reader):
-        await engine.dispose()
-
-
-async def test_a_writers_rollback_undoes(sqlite_url: str) -> None:
-    engine = writer_engine(sqlite_url, pool_size=9)
-    begun: list[str] = []
-    event.listen(engine.sync_engine, "before_cursor_execute", lambda c, cursor, sql, *_: begun.append(sql))
-    async with engine.begin() as connection:
-        await connection.execute(text("CREATE TABLE t (n INTEGER)"))
-    async with engine.connect() as connection:
-        await connection.execute(text("INSERT INTO t VALUES (0)"))
-        await connection.rollback()
-        assert (await connection.execute(text("SELECT * FROM t"))).all() == []
-    assert describe(engine) == "sqlite+aiosqlite, pool 1+0"
-    assert begun.count("BEGIN IMMEDIATE") == 3
-    await engine.dispose()
-
-
-async def test_a_writer_on_postgresql_is_transactional(postgres_url: str) -> None:
-    engine = writer_engine(postgres_url)
-    async with engine.connect() as connection:
-        await connection.execute(text("CREATE TABLE t (n INTEGER)"))
-        await connection.rollback()
-        assert await connection.scalar(text("SELECT to_regclass('t')")) is None
-    assert "pool 10+10" in describe(engine)
-    await engine.dispose()
-
-
-@pytest.mark.parametrize("url", IN_MEMORY)
-def test_a_second_engine_on_a_database_in_memory_is_refused(url: str) -> None:
-    with pytest.raises(DeclarationError, match="Write through the engine that reads, or use a file"):
-        writer_engine(url)
 
 
 def test_options_have_no_default_but_none() -> None:

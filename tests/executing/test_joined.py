@@ -12,10 +12,11 @@ from sqlalchemy.orm import selectinload
 
 from batchrepo.errors import DatabaseUnavailable, InvalidArgument, ScopeClosed
 from batchrepo.events import EventLog
-from batchrepo.executing import JoinedDoor, ReadSession, writer_engine
+from batchrepo.executing import JoinedDoor, ReadSession
 from tests.executing.conftest import POOLED, POSTGRESQL, in_use, on
 from tests.executing.gate import Gate
 from tests.executing.models import AUTHORS, BOOKS_EACH, Author, Base, Book
+from tests.support.databases import transactional_engine
 
 ONE = select(Author.id, Author.name).where(Author.id == bindparam("id"))
 
@@ -156,7 +157,7 @@ async def test_a_session_in_somebodys_rolled_back_connection(
 
     On SQLite this needs an engine that sends BEGIN itself: the driver sends none before a savepoint.
     """
-    outer_engine = writer_engine(url)
+    outer_engine = transactional_engine(url)
     async with outer_engine.connect() as connection:
         outer = await connection.begin()
         async with AsyncSession(connection, join_transaction_mode="create_savepoint") as session:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import ClassVar
 
 from pydantic import BaseModel
 from sqlalchemy import Column, ForeignKey, Table, UniqueConstraint, func
@@ -77,7 +78,7 @@ class Counter(Base):
     value: Mapped[int] = mapped_column(default=0)
     version: Mapped[int] = mapped_column(default=1)
 
-    __mapper_args__ = {"version_id_col": version}
+    __mapper_args__: ClassVar = {"version_id_col": version}
 
 
 class ArtistRepository(Repository[Artist]):

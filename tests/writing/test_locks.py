@@ -40,7 +40,7 @@ async def test_a_lock_reads_the_row_anew_in_one_statement(db: Database):
 async def test_locks_need_a_transaction_and_entities(db: Database):
     async with db.scope() as scope:
         albums = AlbumRepository(scope)
-        with pytest.raises(TransactionError, match="async with scope.transaction"):
+        with pytest.raises(TransactionError, match=r"async with scope\.transaction"):
             await albums.get(1, for_update=True)
         async with scope.transaction():
             with pytest.raises(InvalidArgument, match="skip_locked"):

@@ -5,43 +5,26 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from sqlalchemy import delete, event, func, select, text, update
+from sqlalchemy import delete, func, select, text, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from batchrepo import Database, InvalidArgument, LazyLoad, StaleRows, TransactionError, UnsavedChanges
 from batchrepo.testing.counting import statement_counter
-from tests.support.databases import EVERY_DRIVER
+from tests.support.databases import EVERY_DRIVER, transactional_engine
 from tests.writing.shop import (
     Album,
     AlbumRepository,
     AlbumView,
     Artist,
     ArtistRepository,
-    Counter,
     CounterRepository,
     Label,
     Track,
     TrackRepository,
 )
 
-pytestmark = pytest.mark.parametrize("database_url", EVERY_DRIVER, indirect=True)
-
-
-def writer(db: Database) -> AsyncEngine:
-    """An application's own engine: transactions as SQLAlchemy makes them, on SQLite as its documentation says."""
-    engine = create_async_engine(db.engine.url)
-    if engine.dialect.name == "sqlite":
-
-        @event.listens_for(engine.sync_engine, "connect")
-        def _leave_transactions_to_us(connection, _):
-            connection.isolation_level = None
-
-        @event.listens_for(engine.sync_engine, "begin")
-        def _begin(connection):
-            connection.exec_driver_sql("BEGIN")
-
-    return engine
+every = pytest.mark.parametrize("database_url", EVERY_DRIVER, indirect=True)
 
 
 async def titles(db: Database) -> list[str]:
@@ -49,6 +32,7 @@ async def titles(db: Database) -> list[str]:
         return await scope.fetch(select(Album.title).order_by(Album.id))
 
 
+@every
 async def test_changes_of_entities_are_committed_once(db: Database):
     with statement_counter(db) as seen:
         async with db.scope() as scope, scope.transaction():
@@ -58,20 +42,26 @@ async def test_changes_of_entities_are_committed_once(db: Database):
     assert (await titles(db))[0] == "Restless and Wild"
 
 
+@every
 async def test_what_is_pending_has_keys_after_a_flush_and_nothing_is_committed(db: Database):
-    with pytest.raises(RuntimeError, match="not today"):
+    async def write() -> None:
         async with db.scope() as scope, scope.transaction():
             artist = Artist(
                 name="AC/DC", albums=[Album(title="Let There Be Rock", tracks=[Track(name="Go Down")])]
             )
             scope.add(artist)
             await scope.flush()
-            assert artist.id and artist.albums[0].tracks[0].id
+            assert artist.id
+            assert artist.albums[0].tracks[0].id
             assert artist.albums[0].stock == 7, "the server's default is known"
             raise RuntimeError("not today")
+
+    with pytest.raises(RuntimeError, match="not today"):
+        await write()
     assert len(await titles(db)) == 3
 
 
+@every
 async def test_new_entities_are_inserted_by_class_not_one_by_one(db: Database):
     with statement_counter(db) as seen:
         async with db.scope() as scope, scope.transaction():
@@ -80,6 +70,7 @@ async def test_new_entities_are_inserted_by_class_not_one_by_one(db: Database):
     assert seen.count == (11 if db.engine.dialect.name == "sqlite" else 2), seen
 
 
+@every
 async def test_a_relation_that_was_loaded_is_read_again_after_it_changed(db: Database):
     async with db.scope() as scope, scope.transaction():
         albums = AlbumRepository(scope)
@@ -94,6 +85,7 @@ async def test_a_relation_that_was_loaded_is_read_again_after_it_changed(db: Dat
         assert len(view.tracks) == 3
 
 
+@every
 async def test_links_of_a_many_to_many_relation_too(db: Database):
     async with db.scope() as scope, scope.transaction():
         album = await AlbumRepository(scope).get(1)
@@ -104,6 +96,7 @@ async def test_links_of_a_many_to_many_relation_too(db: Database):
         assert len(views) == 2
 
 
+@every
 async def test_a_change_of_one_entity_leaves_what_was_loaded_of_others(db: Database):
     async with db.scope() as scope, scope.transaction():
         albums = await AlbumRepository(scope).find()
@@ -118,38 +111,50 @@ async def test_a_change_of_one_entity_leaves_what_was_loaded_of_others(db: Datab
         assert sum("SELECT" in text for text in seen.statements) == 1, "the artists, for all albums at once"
 
 
+@every
 async def test_a_rollback_takes_back_what_loaders_know(db: Database):
     async with db.scope() as scope:
-        with pytest.raises(RuntimeError):
+
+        async def attempt_1() -> None:
             async with scope.transaction():
                 artists = ArtistRepository(scope)
                 artist = await artists.get(1)
                 scope.add(Album(title="new", artist_id=1))
                 assert await scope.related(artist, ArtistRepository.album_count) == 3
                 raise RuntimeError
+
+        with pytest.raises(RuntimeError):
+            await attempt_1()
         artist = await ArtistRepository(scope).get(1)
         assert await scope.related(artist, ArtistRepository.album_count) == 2
 
 
+@every
 async def test_a_savepoint_can_fail_alone(db: Database):
     async with db.scope() as scope, scope.transaction() as transaction:
         artist = await ArtistRepository(scope).get(1)
         scope.add(Album(title="kept", artist_id=1))
         called = []
-        with pytest.raises(IntegrityError):
+
+        async def attempt_2() -> None:
             async with scope.transaction() as inner:
                 inner.after_commit(called.append)
                 scope.add(Album(title="Accept 1", artist_id=1))
                 await scope.flush()
+
+        with pytest.raises(IntegrityError):
+            await attempt_2()
         assert await scope.related(artist, ArtistRepository.album_count) == 3
         async with scope.transaction():
             scope.add(Album(title="inner", artist_id=1))
         transaction.after_commit(called.append)
     assert (await titles(db))[3:] == ["kept", "inner"]
     assert [change.operation for change in called[0].changes] == ["insert"]
-    assert len(called) == 1 and len(called[0].changes[0].keys) == 2, "not the one that was taken back"
+    assert len(called) == 1, "not the one that was taken back"
+    assert len(called[0].changes[0].keys) == 2
 
 
+@every
 async def test_after_a_commit_functions_run_before_the_block_is_left_and_undo_nothing(db: Database):
     happened = []
 
@@ -169,11 +174,15 @@ async def test_after_a_commit_functions_run_before_the_block_is_left_and_undo_no
         assert happened == [1, (Album,)]
         assert [event.callback for event in scope.events.events if type(event).__name__ == "CallbackFailed"]
         end()
-        with pytest.raises(RuntimeError):
+
+        async def attempt_3() -> None:
             async with scope.transaction() as transaction:
                 transaction.after_commit(later)
                 scope.add(Album(title="never", artist_id=1))
                 raise RuntimeError
+
+        with pytest.raises(RuntimeError):
+            await attempt_3()
         async with scope.transaction(dry_run=True) as transaction:
             transaction.after_commit(later)
             scope.add(Album(title="dry", artist_id=1))
@@ -181,6 +190,7 @@ async def test_after_a_commit_functions_run_before_the_block_is_left_and_undo_no
     assert (await titles(db))[3:] == ["new"]
 
 
+@every
 async def test_a_dry_run_finds_what_would_fail(db: Database):
     async with db.scope() as scope:
         with pytest.raises(IntegrityError):
@@ -188,6 +198,7 @@ async def test_a_dry_run_finds_what_would_fail(db: Database):
                 scope.add(Album(title="Accept 1", artist_id=1))
 
 
+@every
 async def test_entities_go_on_after_the_commit(db: Database):
     async with db.scope() as scope:
         before = await AlbumRepository(scope).get(1)
@@ -206,6 +217,7 @@ async def test_entities_go_on_after_the_commit(db: Database):
     assert (await titles(db))[0] == "nobody saves this"
 
 
+@every
 async def test_columns_that_a_flush_expired_are_read_in_one_statement(db: Database):
     async with db.scope() as scope, scope.transaction():
         albums = await AlbumRepository(scope).find()
@@ -217,14 +229,17 @@ async def test_columns_that_a_flush_expired_are_read_in_one_statement(db: Databa
         assert all(album.touched_at for album in albums)
 
 
+@every
 async def test_concurrent_reads_inside_share_the_connection(db: Database):
     async with db.scope() as scope, scope.transaction():
         scope.add(Album(title="new", artist_id=1))
         albums = AlbumRepository(scope)
         found = await asyncio.gather(*(albums.get(key) for key in (1, 2, 3)), albums.count(), albums.find())
-    assert found[3] == 4 and len(found[4]) == 4
+    assert found[3] == 4
+    assert len(found[4]) == 4
 
 
+@every
 async def test_another_task_waits_for_its_own_transaction(db: Database):
     order = []
     async with db.scope() as scope:
@@ -241,6 +256,7 @@ async def test_another_task_waits_for_its_own_transaction(db: Database):
     assert order == ["a begins", "a has ended", "b begins", "b has ended"]
 
 
+@every
 async def test_a_child_task_may_read_and_not_make_savepoints(db: Database):
     async with db.scope() as scope, scope.transaction():
 
@@ -252,6 +268,7 @@ async def test_a_child_task_may_read_and_not_make_savepoints(db: Database):
             await asyncio.gather(nested())
 
 
+@every
 async def test_cancelled_in_the_middle_it_rolls_back_and_gives_its_connection_back(db: Database):
     reached = asyncio.Event()
 
@@ -271,13 +288,16 @@ async def test_cancelled_in_the_middle_it_rolls_back_and_gives_its_connection_ba
     assert len(await titles(db)) == 3
 
 
+@every
 async def test_what_sqlalchemy_would_lose_is_kept(db: Database):
     """A value that another task sets while a flush is under way."""
     async with db.scope() as scope, scope.transaction():
         album = await AlbumRepository(scope).get(1)
         album.title = "first"
         flushing = asyncio.ensure_future(scope.flush())
-        while not scope.session.sync_session._flushing:
+        for _ in range(1000):
+            if scope.session.sync_session._flushing:
+                break
             await asyncio.sleep(0)
         album.title = "second"
         album.price = 99
@@ -287,6 +307,7 @@ async def test_what_sqlalchemy_would_lose_is_kept(db: Database):
         assert (album.title, album.price) == ("second", 99)
 
 
+@every
 async def test_only_the_block_commits(db: Database):
     async with db.scope() as scope:
         async with scope.transaction():
@@ -301,6 +322,7 @@ async def test_only_the_block_commits(db: Database):
             scope.transaction()
 
 
+@every
 async def test_transactions_of_two_scopes_do_not_get_in_each_others_way(db: Database):
     if db.engine.dialect.name == "sqlite":
         async with db.scope() as first, first.transaction(), db.scope() as second:
@@ -316,6 +338,7 @@ async def test_transactions_of_two_scopes_do_not_get_in_each_others_way(db: Data
     assert sorted((await titles(db))[3:]) == ["a", "b"]
 
 
+@every
 async def test_settings_belong_to_the_outer_one(db: Database):
     async with db.scope() as scope, scope.transaction():
         with pytest.raises(InvalidArgument, match="outer"):
@@ -323,6 +346,7 @@ async def test_settings_belong_to_the_outer_one(db: Database):
                 pass
 
 
+@every
 async def test_a_read_only_transaction_writes_nothing(db: Database):
     async with db.scope() as scope:
         with pytest.raises(Exception, match=r"(?i)read-?only"):
@@ -333,6 +357,7 @@ async def test_a_read_only_transaction_writes_nothing(db: Database):
     assert (await titles(db))[3:] == ["y"]
 
 
+@every
 async def test_deleting_cascades(db: Database):
     async with db.scope() as scope:
         tracks = await TrackRepository(scope).count()
@@ -347,6 +372,7 @@ async def test_deleting_cascades(db: Database):
         assert await AlbumRepository(scope).get_or_none(1) is None
 
 
+@every
 async def test_a_statement_of_ones_own_is_noticed(db: Database):
     async with db.scope() as scope, scope.transaction() as transaction:
         albums = AlbumRepository(scope)
@@ -360,6 +386,7 @@ async def test_a_statement_of_ones_own_is_noticed(db: Database):
         assert transaction.changes.anything
 
 
+@every
 async def test_what_is_expired_says_how_to_read_it(db: Database):
     async with db.scope() as scope, scope.transaction():
         album = await AlbumRepository(scope).get(1)
@@ -369,10 +396,11 @@ async def test_what_is_expired_says_how_to_read_it(db: Database):
         assert await album.awaitable_attrs.title == "Accept 1"
 
 
+@every
 async def test_a_joined_scope_makes_savepoints_in_the_users_transaction(db: Database):
     seen = []
     db.on_commit(seen.append)
-    transactional = writer(db)
+    transactional = transactional_engine(db.engine.url)
     async with AsyncSession(transactional, expire_on_commit=False) as session, session.begin():
         async with db.scope(session=session) as scope:
             with pytest.raises(IntegrityError):
@@ -387,9 +415,11 @@ async def test_a_joined_scope_makes_savepoints_in_the_users_transaction(db: Data
     assert (await titles(db))[3:] == ["kept"]
 
 
+@every
 async def test_a_lost_update_is_noticed_and_the_row_is_named(db: Database):
     async with db.scope() as slow:
-        with pytest.raises(StaleRows, match="Counter 1 was read with version 1 and has 2 now") as raised:
+
+        async def attempt_4() -> None:
             async with slow.transaction():
                 mine = await CounterRepository(slow).get(1)
                 if (
@@ -400,9 +430,13 @@ async def test_a_lost_update_is_noticed_and_the_row_is_named(db: Database):
                     async with db.scope() as fast, fast.transaction():
                         (await CounterRepository(fast).get(1)).value = 5
                 mine.value = 6
+
+        with pytest.raises(StaleRows, match="Counter 1 was read with version 1 and has 2 now") as raised:
+            await attempt_4()
         assert [(row.key, row.kind) for row in raised.value.rows] == [(1, "stale")]
 
 
+@every
 async def test_numbers_of_statements(db: Database):
     """Reading in a transaction costs what it costs outside."""
     async with db.scope() as scope:
@@ -414,3 +448,29 @@ async def test_numbers_of_statements(db: Database):
     assert within.count == outside.count
     async with db.scope() as scope:
         assert await scope.fetch(select(func.count()).select_from(Album)) == [3]
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_two_writers_never_find_a_file_locked(db: Database, database_url: str):
+    """Read, think, write in one transaction, from two Databases (two processes, as it were): no update is lost."""
+    async with Database(database_url, repositories=[CounterRepository]) as other:
+
+        async def add_one(to: Database) -> None:
+            async with to.scope() as scope, scope.transaction():
+                (await CounterRepository(scope).get(1)).value += 1
+
+        await asyncio.gather(*(add_one(to) for to in (db, other) * 15))
+    async with db.scope() as scope:
+        assert (await CounterRepository(scope).get(1)).value == 30
+
+
+@every
+async def test_the_report_says_how_transactions_ended(db: Database):
+    async with db.scope() as scope:
+        async with scope.transaction():
+            (await AlbumRepository(scope).get(1)).title = "new"
+        async with scope.transaction(dry_run=True):
+            (await AlbumRepository(scope).get(1)).title = "newer"
+    assert "committed: 1 change" in str(scope.report())
+    assert "dry run: 1 change" in str(scope.report())
+    assert {"remark"} in [set(step) for step in scope.report().to_dict()["steps"]]

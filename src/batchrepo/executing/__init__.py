@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from batchrepo.executing.border import collision, sqlstate
 from batchrepo.executing.door import Door, Rows
-from batchrepo.executing.engines import PoolOptions, describe, make_engine, read_engine, writer_engine
+from batchrepo.executing.engines import PoolOptions, describe, make_engine, read_engine
 from batchrepo.executing.health import Health, check
 from batchrepo.executing.joined import JoinedDoor
 from batchrepo.executing.pinned import PinnedDoor
@@ -32,5 +32,4 @@ __all__ = [
     "make_engine",
     "read_engine",
     "sqlstate",
-    "writer_engine",
 ]

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import event
-from sqlalchemy.engine import URL, Connection, make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import QueuePool, StaticPool
@@ -161,44 +161,6 @@ def make_engine(url: str | URL, options: PoolOptions | None = None, **overrides:
     return engine
 
 
-def writer_engine(url: str | URL, options: PoolOptions | None = None, **overrides: Any) -> AsyncEngine:
-    """An engine for writing transactions.
-
-    A SQLite file has one writer at a time, so this engine has one connection, for which tasks queue, and
-    each of its transactions starts with BEGIN IMMEDIATE: it waits for other processes at its start, and
-    never fails with "database is locked" between its first read and its first write. Elsewhere it is an
-    ordinary transactional engine with the preset of the database.
-
-    Args:
-        url: as for ``make_engine``.
-        options: as for ``make_engine``; the size of the pool is fixed for SQLite.
-        **overrides: as for ``make_engine``.
-
-    Raises:
-        DeclarationError: as ``make_engine``; or the database is SQLite in memory, which a second engine
-            cannot see.
-    """
-    parsed = _checked_url(url)
-    chosen = _chosen(parsed, options, overrides)
-    if parsed.get_backend_name() == "sqlite" and is_memory(parsed):
-        msg = (
-            f"{parsed} is in memory: it belongs to the one connection of its engine, and a second engine would "
-            f"have an empty database. Write through the engine that reads, or use a file."
-        )
-        raise DeclarationError(msg)
-    if parsed.get_backend_name() != "sqlite":
-        return create_async_engine(parsed, **_engine_arguments(parsed, chosen))
-    chosen = dataclasses.replace(chosen, pool_size=1, max_overflow=0)
-    engine = create_async_engine(parsed, **_engine_arguments(parsed, chosen))
-    _set_pragmas(engine, parsed, chosen, own_transactions=True)
-
-    @event.listens_for(engine.sync_engine, "begin")
-    def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-    return engine
-
-
 def read_engine(engine: AsyncEngine) -> AsyncEngine:
     """The reading side of an engine that the user made: same pool, statements autocommitted."""
     return engine.execution_options(isolation_level="AUTOCOMMIT")
@@ -313,9 +275,7 @@ def _engine_arguments(url: URL, options: PoolOptions) -> dict[str, Any]:
     return {**arguments, "connect_args": connect_args, **options.engine_args}
 
 
-def _set_pragmas(
-    engine: AsyncEngine, url: URL, options: PoolOptions, *, own_transactions: bool = False
-) -> None:
+def _set_pragmas(engine: AsyncEngine, url: URL, options: PoolOptions) -> None:
     """Set the pragmas on every new connection of a SQLite engine."""
     if url.get_backend_name() != "sqlite":
         return
@@ -332,9 +292,6 @@ def _set_pragmas(
 
     @event.listens_for(engine.sync_engine, "connect")
     def _connected(connection: Any, _record: object) -> None:
-        if own_transactions:
-            # The driver sends no BEGIN of its own: ours are the only ones.
-            connection.isolation_level = None
         cursor = connection.cursor()
         for pragma in pragmas:
             cursor.execute(pragma)

@@ -122,7 +122,7 @@ def version_name(entity: EntityInfo) -> str:
     """The attribute that holds the version of an entity that has one."""
     column = entity.mapper.version_id_col
     assert column is not None
-    return entity.mapper.get_property_by_column(column).key  # type: ignore[arg-type]
+    return entity.mapper.get_property_by_column(column).key
 
 
 def _versions_now(connection: Any, entity: EntityInfo, keys: Sequence[Any]) -> dict[Any, Any]:
