@@ -77,6 +77,11 @@ class Transaction:
         self.ended = False
 
     @property
+    def scope(self) -> Scope:
+        """The scope that opened it."""
+        return self._scope
+
+    @property
     def changes(self) -> Changes:
         """What it has written so far; flush first to have what is pending."""
         return Changes(_merged(self._changes), self._scope.context, self._anything)
