@@ -114,6 +114,8 @@ def said(row: RowError) -> str:
     """What a client is told about a refused row: without the words of the database."""
     if row.kind == "other":
         return "The database refused it."
+    if row.kind == "duplicate":
+        return row.message.partition(" Pass ")[0]  # what the application could do is no business of clients
     what, colon, _ = row.message.partition(": ")
     fits = row.kind == "value" and colon and what == "A value does not fit into its column"
     return f"{what}." if fits else row.message

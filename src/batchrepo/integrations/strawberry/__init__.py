@@ -48,7 +48,7 @@ from batchrepo.integrations.strawberry.writes.declaring import (  # noqa: E402
 )
 from batchrepo.integrations.strawberry.writes.inputs import create_input, update_input  # noqa: E402
 from batchrepo.integrations.strawberry.writes.payloads import Deleted, Refusal, Written  # noqa: E402
-from batchrepo.integrations.strawberry.writes.values import sent  # noqa: E402
+from batchrepo.integrations.strawberry.writes.values import key_of, sent  # noqa: E402
 
 __all__ = [
     "BigInt",
@@ -69,6 +69,7 @@ __all__ = [
     "delete",
     "delete_many",
     "field",
+    "key_of",
     "many",
     "mutation",
     "one",

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Any
 import strawberry
 from strawberry.relay import GlobalID
 
+from batchrepo.errors import InvalidArgument
 from batchrepo.integrations.strawberry.roots.by_key import parsed
+from batchrepo.integrations.strawberry.types.members import repository_type_of
 from batchrepo.integrations.strawberry.types.scalars import plain_text
 from batchrepo.integrations.strawberry.writes.ids import key_of_node
 from batchrepo.integrations.strawberry.writes.inputs import input_kind
+from batchrepo.mapping.entity import shown
 from batchrepo.mapping.keys import key_values
 
 if TYPE_CHECKING:
@@ -56,3 +59,22 @@ def _set(setting: Setting, name: str, value: Any, info: ResolveInfo) -> dict[str
     (attribute,) = setting.names
     assert setting.column is not None
     return {attribute: parsed(setting.column, name, plain_text(value))}
+
+
+def key_of(cls: type[Any], given: GlobalID, info: strawberry.Info[Any, Any]) -> Any:
+    """The primary key that a global id stands for, in a resolver of one's own.
+
+    Whether there is such a row is not looked at.
+
+    Args:
+        cls: a class with ``@repository_type``, whose row is meant.
+        given: the id.
+        info: the resolver's ``info``.
+
+    Raises:
+        InvalidArgument: the id is one of another type, or damaged; or the class is no repository type.
+    """
+    kind = repository_type_of(cls)
+    if kind is None:
+        raise InvalidArgument(f"key_of() expects a class with @repository_type(...); got {shown(cls)}.")
+    return key_of_node(info._raw_info.schema, given, kind.entity, info.field_name)
