@@ -11,6 +11,7 @@ from sqlalchemy.exc import DBAPIError
 
 from batchrepo.errors import RowErrorKind
 from batchrepo.integrations.outcomes import outcome_of
+from batchrepo.integrations.refusals import said
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,7 +52,7 @@ class RefusedRow(BaseModel):
         """
         more = {} if row.constraint is None else {"constraint": row.constraint}
         place = row.index if index is None else index
-        return cls(index=place, kind=row.kind, message=row.message, columns=list(row.columns), **more)
+        return cls(index=place, kind=row.kind, message=said(row), columns=list(row.columns), **more)
 
 
 class Problem(BaseModel):

@@ -7,6 +7,8 @@ They are sorted by key, so that two updates of the same rows lock them in the sa
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
+from operator import itemgetter, le
 from typing import TYPE_CHECKING, Any, Literal
 
 import sqlalchemy as sa
@@ -126,8 +128,7 @@ class Updates:
     def _without_key(self, batch: Batch) -> list[RowError]:
         names = self._entity.key_names
         if set(names) <= set(batch.names):
-            places = [batch.names.index(name) for name in names]
-            lacking = [at for at, row in enumerate(batch.rows) if any(row[place] is None for place in places)]
+            lacking = sorted({at for name in names for at in _nones(batch.values(name))})
         else:
             lacking = list(range(len(batch)))
         what = f"It does not say its key, {', '.join(names)}, by which the row to update is found."
@@ -187,17 +188,14 @@ class Updates:
         )
         written.errors += applied.errors
         for some, (count, absent) in zip(applied.written, applied.results, strict=True):
-            keys = {
-                index: key
-                for index, key in zip(some.indexes, self._keys(some), strict=True)
-                if index not in absent
-            }
+            kept = some.without(absent) if absent else some
+            keys = self._keys(kept)
             written.count += count
             if self._options.wants_rows:
-                places = sorted(keys)
-                written.keys.append((places, [keys[place] for place in places]))
+                ordered = sorted(zip(kept.indexes, keys, strict=True), key=itemgetter(0))
+                written.keys.append(([at for at, _ in ordered], [key for _, key in ordered]))
             if count:
-                context.changed(Change(self._entity.cls, "update", tuple(keys.values()), plan.written))
+                context.changed(Change(self._entity.cls, "update", tuple(keys), plan.written))
 
     async def _write(
         self, part: Part[Row], plan: _Plan, method: Method, context: WriteContext
@@ -290,8 +288,25 @@ class Updates:
     @allocating
     def _part(self, batch: Batch, plan: _Plan) -> Part[Row]:
         """The rows as the statement takes them, sorted by key."""
+        width = len(self._columns.key)
+        if plan.names == batch.names:
+            rows: Sequence[Row] = batch.rows
+        else:
+            rows = list(zip(*self._columns_of(batch, plan), strict=True))
+        key: Any = itemgetter(0) if width == 1 else itemgetter(*range(width))
+        keys = list(map(key, rows))
+        try:
+            if all(map(le, keys, islice(keys, 1, None))):
+                return Part(rows, batch.indexes)
+            order = sorted(range(len(rows)), key=keys.__getitem__)
+        except TypeError:  # of a type that has no order in Python
+            return Part(rows, batch.indexes)
+        return Part([rows[at] for at in order], [batch.indexes[at] for at in order])
+
+    def _columns_of(self, batch: Batch, plan: _Plan) -> list[Sequence[Any]]:
+        """What the statement takes, column by column."""
         tested = len(plan.update.key) + len(plan.update.compared)
-        given = [batch.values(name) for name in plan.names[:tested]]
+        given: list[Sequence[Any]] = [batch.values(name) for name in plan.names[:tested]]
         version = self._versions.column
         for name in plan.names[tested:]:
             column = self._columns.columns[name]
@@ -303,13 +318,7 @@ class Updates:
             else:
                 assert column.make_on_update is not None
                 given.append([column.make_on_update() for _ in range(len(batch))])
-        rows = list(zip(*given, strict=True))
-        width = len(self._columns.key)
-        try:
-            order = sorted(range(len(rows)), key=lambda at: rows[at][:width])
-        except TypeError:  # of a type that has no order in Python
-            return Part(rows, batch.indexes)
-        return Part([rows[at] for at in order], [batch.indexes[at] for at in order])
+        return given
 
     def _plan(self, names: tuple[str, ...], context: WritePlace) -> _Plan:
         found = self._plans.get(names)
@@ -366,6 +375,11 @@ class Updates:
 
     def _set_by_sql(self, made: Mapping[Any, Any]) -> set[str]:
         return {name for name, column in self._columns.columns.items() if column.column in made}
+
+
+def _nones(values: Sequence[Any]) -> list[int]:
+    """The places without a value."""
+    return [at for at, value in enumerate(values) if value is None] if None in values else []
 
 
 _STALE = "are not as they were read"

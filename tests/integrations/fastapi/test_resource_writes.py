@@ -66,8 +66,8 @@ async def test_location_holds_below_a_prefix_and_for_odd_keys(http):
     ("change", "status", "code", "kind", "columns"),
     [
         ({"ref": "r1"}, 409, "CONFLICT", "unique", ["ref"]),
-        ({"price": -1}, 422, "INVALID_ROW", "check", []),
-        ({"price": 2**40}, 422, "INVALID_ROW", "value", None),
+        ({"price": -1}, 422, "INVALID", "check", []),
+        ({"price": 2**40}, 422, "INVALID", "value", None),
     ],
 )
 async def test_a_row_that_the_database_refuses(db, http, change, status, code, kind, columns):
@@ -138,7 +138,7 @@ async def test_nothing_sent_changes_nothing(http):
 
 
 async def test_null_where_there_must_be_a_value(http):
-    (row,) = await refused(await http.patch("/records/1", json={"title": None}), 422, "INVALID_ROW")
+    (row,) = await refused(await http.patch("/records/1", json={"title": None}), 422, "INVALID")
     assert (row["kind"], row["columns"]) == ("not_null", ["title"])
 
 
