@@ -40,7 +40,7 @@ from batchrepo.declare.operators import (
     startswith,
 )
 from batchrepo.declare.repository_info import Policy
-from batchrepo.declare.soft_delete import SoftDelete, soft_delete
+from batchrepo.declare.soft_delete import soft_delete
 from batchrepo.errors import (
     BatchContract,
     BatchRepoError,
