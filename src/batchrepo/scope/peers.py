@@ -121,6 +121,10 @@ class Peers:
         """Whether a statement with the scope's row criteria gave the entity."""
         return state in self._groups and state not in self._unchecked
 
+    def uncheck(self, state: InstanceState[Any]) -> None:
+        """The entity may not meet the row criteria any more: it is read again before it is given to anybody."""
+        self._unchecked.add(state)
+
     def companions(self, state: InstanceState[Any], what: Any) -> Sequence[InstanceState[Any]]:
         """The living peers for which `what` has not been loaded yet. Asking marks it as loaded."""
         group = self._groups.get(state)

@@ -15,6 +15,7 @@ from batchrepo.executing import JoinedDoor, PinnedDoor, PooledDoor
 from batchrepo.loading import Scheduler
 from batchrepo.report import Report
 from batchrepo.scope.coherence import Stale
+from batchrepo.scope.family import Family
 from batchrepo.scope.lazy import join_session, open_session
 from batchrepo.scope.loaders import Loaders
 from batchrepo.scope.peers import FetchMode, Peers
@@ -74,6 +75,7 @@ class Scope(ScopeReads, ScopeWrites):
         max_statements: int | None,
         events: EventLog,
         manual: bool,
+        family: Family | None = None,
     ) -> None:
         self.context = context
         self.resources = resources
@@ -92,9 +94,8 @@ class Scope(ScopeReads, ScopeWrites):
         self._stop_listening: tuple[Callable[[], None], ...] = ()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stale = Stale()
-        self._transaction: Transaction | None = None
+        self._family = family or Family()
         self._joined_transaction: Transaction | None = None
-        self._transaction_turn = asyncio.Lock()
         self._state = "new"
 
     # --- life -----------------------------------------------------------------------------------
@@ -120,6 +121,7 @@ class Scope(ScopeReads, ScopeWrites):
                 note_writes(self._joined, self._related),
                 *((check_references(self._joined, self._related),) if self.guards.criteria else ()),
             )
+        self._family.members.add(self)
         self._state = "open"
         return self
 
@@ -136,8 +138,10 @@ class Scope(ScopeReads, ScopeWrites):
             _current.set(self._open_parent())
         own = self._own_sessions()
         unsaved = [change for session in own for change in unsaved_changes(session.sync_session)]
-        if self._transaction is not None:
-            await self._transaction.roll_back()
+        transaction = self._family.transaction
+        if transaction is not None and transaction.scope is self:
+            await transaction.roll_back()
+        self._family.members.discard(self)
         try:
             await self._scheduler.aclose()
         finally:
@@ -222,7 +226,11 @@ class Scope(ScopeReads, ScopeWrites):
         if self._snapshot:
             return PinnedDoor(engine, self.events, snapshot=True, max_statements=budget)
         return PooledDoor(
-            engine, self.events, read_connections=self._reading.read_connections, max_statements=budget
+            engine,
+            self.events,
+            read_connections=self._reading.read_connections,
+            max_statements=budget,
+            driver_path=self._reading.driver_path,
         )
 
     def _open_session(self) -> AsyncSession:
@@ -236,7 +244,8 @@ class Scope(ScopeReads, ScopeWrites):
 
     def owns(self, session: Session | None) -> bool:
         """Whether a session is this scope's own, so that nobody else reads into it."""
-        if self._transaction is not None and self._transaction.session.sync_session is session:
+        transaction = self._family.transaction
+        if transaction is not None and transaction.session.sync_session is session:
             return True
         return session is not None and any(own.sync_session is session for own in self._own_sessions())
 
@@ -251,7 +260,8 @@ class Scope(ScopeReads, ScopeWrites):
     def door(self) -> Any:
         """The way to the database: that of the open transaction, if there is one."""
         self.check_open()
-        return self._door if self._transaction is None else self._transaction.door
+        transaction = self._family.transaction
+        return self._door if transaction is None else transaction.door
 
     @property
     def session(self) -> AsyncSession:
@@ -262,8 +272,8 @@ class Scope(ScopeReads, ScopeWrites):
         self.check_open()
         if self._joined is not None:
             return self._joined
-        if self._transaction is not None:
-            return self._transaction.session
+        if self._family.transaction is not None:
+            return self._family.transaction.session
         return self._reading_session()
 
     def _reading_session(self) -> AsyncSession:
@@ -331,6 +341,7 @@ class Scope(ScopeReads, ScopeWrites):
             max_statements=self._max_statements,
             events=self.events,
             manual=self._manual,
+            family=self._family,
         )
 
     def report(self) -> Report:

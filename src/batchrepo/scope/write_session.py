@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
     from sqlalchemy.orm import Session
 
+    from batchrepo.scope.flush_criteria import FlushCriteria
     from batchrepo.scope.lazy import LazyLoads
 
 
@@ -25,6 +26,7 @@ class WriteSession(ScopeSession):
 
     read_only = False
     ending = False
+    criteria: FlushCriteria | None = None
     _underway: Flushing | None = None
 
     def flush(self, objects: Any = None) -> None:
@@ -74,7 +76,7 @@ class Opening:
         session: the session.
     """
 
-    def __init__(self, lazy_loads: LazyLoads, *, nested: bool) -> None:
+    def __init__(self, lazy_loads: LazyLoads, criteria: FlushCriteria | None, *, nested: bool) -> None:
         self.session = AsyncSession(
             sync_session_class=WriteSession,
             autoflush=True,
@@ -84,6 +86,7 @@ class Opening:
         )
         own: Any = self.session.sync_session
         own.lazy_loads = lazy_loads
+        own.criteria = criteria
 
     def joined_to(self, connection: Connection) -> Session:
         """The session, on a connection whose transaction has begun."""
@@ -92,14 +95,21 @@ class Opening:
         return own
 
 
-def open_write_session(lazy_loads: LazyLoads, *, nested: bool) -> Opening:
+def open_write_session(lazy_loads: LazyLoads, criteria: FlushCriteria | None, *, nested: bool) -> Opening:
     """A session for a transaction.
 
     Args:
         lazy_loads: answers lazy loads, and is told what is written.
+        criteria: checks what is written, where there are any.
         nested: whether the connection is in a transaction of somebody else's.
     """
-    return Opening(lazy_loads, nested=nested)
+    return Opening(lazy_loads, criteria, nested=nested)
+
+
+@event.listens_for(WriteSession, "before_flush")
+def _before_flush(session: Session, *_: object) -> None:
+    if isinstance(session, WriteSession) and session.criteria is not None:
+        session.criteria.before(session)
 
 
 @event.listens_for(WriteSession, "after_flush")
@@ -107,4 +117,6 @@ def _after_flush(session: Session, flush_context: Any) -> None:
     if isinstance(session, WriteSession) and session.lazy_loads is not None:
         if session._underway is not None:
             session._underway.written(flush_context)
+            if session.criteria is not None:
+                session.criteria.after(session, session._underway.states)
         session.lazy_loads.wrote(changes_of_flush(flush_context))

@@ -16,19 +16,22 @@ from batchrepo.executing import TransactionDoor
 from batchrepo.executing.border import finish
 from batchrepo.mapping import entity_info
 from batchrepo.scope.coherence import Stale, expire_written
+from batchrepo.scope.flush_criteria import FlushCriteria
 from batchrepo.scope.transaction import Transaction, TransactionBlock, is_inside
-from batchrepo.scope.write_session import open_write_session
+from batchrepo.scope.write_session import WriteSession, open_write_session
 
 if TYPE_CHECKING:
-    import asyncio
-    from collections.abc import AsyncIterator, Iterable, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 
     from sqlalchemy.ext.asyncio import AsyncSession
 
+    from batchrepo.changes import Changes
     from batchrepo.declare.criteria import Guards
     from batchrepo.events import EventLog
     from batchrepo.executing import Isolation
     from batchrepo.mapping import RelationInfo
+    from batchrepo.scope.family import Family
+    from batchrepo.scope.peers import Peers
     from batchrepo.scope.related import Related
     from batchrepo.strategies.reading import Reading
 
@@ -41,15 +44,15 @@ class ScopeWrites(ABC):
     guards: Guards
     events: EventLog
     _related: Related
+    _peers: Peers
     _reading: Reading
     _joined: AsyncSession | None
     _snapshot: bool
     _max_statements: int | None
     _door: Any
     _stale: Stale
-    _transaction: Transaction | None
+    _family: Family
     _joined_transaction: Transaction | None
-    _transaction_turn: asyncio.Lock
 
     @abstractmethod
     def check_open(self) -> None:
@@ -108,9 +111,14 @@ class ScopeWrites(ABC):
             if other is not None and other is not session and other in self._sync_sessions():
                 other.expunge(entity)
             session.add(entity)
+            if isinstance(session, WriteSession) and session.criteria is not None:
+                session.criteria.admit(instance_state(entity), self.guards)
 
     async def delete(self, *entities: Any) -> None:
         """Delete entities with the next flush, and what their relationships cascade to.
+
+        Where their repository declares ``soft_delete(...)`` they are marked instead, without their relations, and are
+        not found any more.
 
         Raises:
             TransactionError: there is no open transaction.
@@ -122,6 +130,11 @@ class ScopeWrites(ABC):
             if other is not None and other is not session and other in self._sync_sessions():
                 other.expunge(entity)
                 session.add(entity)
+            soft = self._reading.catalog.soft_delete(entity_info(type(entity)))
+            if soft is not None:
+                setattr(entity, soft.column, soft.value())
+                self._peers.uncheck(instance_state(entity))
+                continue
             # What it cascades to may have to be read.
             await greenlet_spawn(session.delete, entity)
 
@@ -149,7 +162,9 @@ class ScopeWrites(ABC):
     @property
     def in_transaction(self) -> bool:
         """Whether the running task is inside a transaction of this scope (or the scope in one of the user's)."""
-        return self._joined is not None or (self._transaction is not None and is_inside(self._transaction))
+        return self._joined is not None or (
+            self._family.transaction is not None and is_inside(self._family.transaction)
+        )
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[Transaction]:
@@ -168,16 +183,17 @@ class ScopeWrites(ABC):
     @property
     def open_transaction(self) -> Transaction | None:
         """The transaction that is open in this scope, whoever opened it; in a joined scope that of the session."""
-        return self._transaction or self._joined_transaction
+        return self._family.transaction or self._joined_transaction
 
     @property
-    def on_commit(self) -> Sequence[Any]:
+    def on_commit(self) -> Sequence[Callable[[Changes], object]]:
         """What the application wants to run after each commit."""
         return self._reading.on_commit
 
     async def begin(self, isolation: Isolation | None, read_only: bool, dry_run: bool) -> Transaction:
         """Open a transaction, when those of other tasks have ended."""
-        await self._transaction_turn.acquire()
+        family = self._family
+        await family.turn.acquire()
         try:
             source = self._reading.connection or self._reading.engine
             door = TransactionDoor(
@@ -187,55 +203,65 @@ class ScopeWrites(ABC):
                 read_only=read_only,
                 max_statements=self._max_statements,
             )
-            session = open_write_session(self._related, nested=self._reading.connection is not None)
+            criteria = FlushCriteria(self, family) if self.guards.criteria else None
+            nested = self._reading.connection is not None
+            session = open_write_session(self._related, criteria, nested=nested)
             await door.open(session.joined_to)
-            self._transaction = Transaction(self, door, session.session, dry_run=dry_run)  # type: ignore[arg-type]
-            self._related.forget(None)
+            family.transaction = Transaction(self, door, session.session, dry_run=dry_run)  # type: ignore[arg-type]
+            for scope in tuple(family.members):
+                scope._related.forget(None)
         except BaseException:
-            self._transaction_turn.release()
+            family.turn.release()
             raise
-        return self._transaction
+        return family.transaction
 
     async def end(self, transaction: Transaction, *, commit: bool) -> None:
         """Commit or roll back, and let the scope read outside of it again."""
         try:
             if commit:
                 await transaction.flush_all()
-            self._transaction = None
+            self._family.transaction = None
             if commit:
                 await transaction.commit()
             else:
                 await transaction.roll_back()
         except BaseException:
-            self._transaction = None
+            self._family.transaction = None
             if not transaction.ended:
                 await transaction.roll_back()
             raise
         finally:
             if transaction.committed:
                 # Entities that are being read at this moment may have values from before it.
-                await finish(self._door.quiet())
+                for scope in tuple(self._family.members):
+                    await finish(scope._door.quiet())
             self._after(transaction)
             self._adopt(transaction)
-            self._transaction_turn.release()
+            self._family.turn.release()
 
     def wrote(self, changes: Sequence[Change]) -> None:
         """A session wrote rows: what may have come from them is read again. No changes: any rows may have been."""
-        self._related.forget(self._stale.note(changes))
+        self._forget(changes)
         if self.open_transaction is not None:
             self.open_transaction.note(changes)
 
     def wrote_beside(self, changes: Sequence[Change]) -> None:
         """Rows were written by a statement that the sessions know nothing of: their entities forget them, too."""
-        for session in self._sync_sessions():
-            expire_written(session, changes)
+        for scope in tuple(self._family.members):
+            for session in scope._sync_sessions():
+                expire_written(session, changes)
         self.wrote(changes)
 
     def undone(self, changes: Sequence[Change]) -> None:
         """Changes were taken back; what was read after them is read again. None: any may have been."""
-        for session in self._sync_sessions():
-            expire_written(session, changes)
-        self._related.forget(self._stale.note(changes))
+        for scope in tuple(self._family.members):
+            for session in scope._sync_sessions():
+                expire_written(session, changes)
+        self._forget(changes)
+
+    def _forget(self, changes: Sequence[Change]) -> None:
+        for scope in tuple(self._family.members):
+            scope._related.forget(scope._stale.note(changes))
 
     def is_stale(self, relation: RelationInfo) -> bool:
         """Whether what an entity has for a relation may be older than a write of this scope."""
@@ -249,13 +275,11 @@ class ScopeWrites(ABC):
 
     def _after(self, transaction: Transaction) -> None:
         """Reads that ran beside the end may have seen what was before it."""
-        changes = transaction.changes
-        if changes:
-            written = () if changes.anything else changes.changes
-            for session in self._sync_sessions():
-                if session is not transaction.session.sync_session:
-                    expire_written(session, written)
-        self._related.forget(None)
+        changes = transaction.changes.changes
+        for scope in tuple(self._family.members):
+            for session in scope._sync_sessions():
+                expire_written(session, changes)
+            scope._related.forget(None)
 
     def _adopt(self, transaction: Transaction) -> None:
         """Entities of a transaction live on in the scope, so that what they lead to can still be loaded."""
@@ -287,16 +311,17 @@ class ScopeWrites(ABC):
         self.check_open()
         if self._joined is not None:
             return self._joined
-        if self._transaction is None:
+        transaction = self._family.transaction
+        if transaction is None:
             raise TransactionError(
                 f"scope.{call} needs an open transaction: async with scope.transaction(): ... Nothing would commit it."
             )
-        return self._transaction.session
+        return transaction.session
 
     def _sync_sessions(self) -> Iterable[Any]:
         sessions = [session.sync_session for session in self._own_sessions()]
-        if self._transaction is not None:
-            sessions.append(self._transaction.session.sync_session)
+        if self._family.transaction is not None:
+            sessions.append(self._family.transaction.session.sync_session)
         if self._joined is not None:
             sessions.append(self._joined.sync_session)
         return sessions

@@ -1,7 +1,7 @@
 """Row criteria, writing side: no row may be written that the scope does not see, nor become one.
 
 - ``match`` stamps: a row that says nothing of the column gets the context's value; a row that says something else
-  is refused (`stamp`, `stamp_rows`).
+  is refused (`stamp_rows`).
 - Statements that change rows which exist have all criteria in their WHERE (`bounds`).
 - ``predicate`` is checked after the write and inside its transaction: the rows written must meet it, or all is taken
   back (`needs_check`, `check_written`). A ``match`` on what is no column of the table is checked likewise.
@@ -12,82 +12,26 @@ rows and forbids none, so it bounds what is written and is not checked afterward
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
 from batchrepo.declare.criteria import Match
 from batchrepo.declare.soft_delete import SoftDelete
+from batchrepo.declare.stamps import Stamp, stamped_name, stamps
 from batchrepo.errors import ForbiddenWrite, RowError
-from batchrepo.mapping.entity import attribute_owner
 from batchrepo.sql.members import members
 from batchrepo.sql.tables import discriminator, plain
 from batchrepo.writing.naming import refused
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, MutableMapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from sqlalchemy.sql.elements import ColumnElement
 
     from batchrepo.declare.criteria import Guards
     from batchrepo.mapping import EntityInfo
     from batchrepo.writing.context import WriteContext
-
-
-@dataclass(frozen=True, slots=True)
-class Stamp:
-    """What ``match`` says of one column of every row that is written.
-
-    Attributes:
-        name: the attribute's name.
-        value: which every row must have.
-    """
-
-    name: str
-    value: Any
-
-    def refusal(self, entity: EntityInfo, given: Any) -> str:
-        """Why another value is refused, for people."""
-        return f"{entity.name}.{self.name} is {given!r:.100}, but this scope writes rows with {self.value!r:.100} only."
-
-
-def stamps(entity: EntityInfo, guards: Guards) -> tuple[Stamp, ...]:
-    """The columns that every row written in a scope must have one value in.
-
-    Raises:
-        MissingContext: the scope's context does not have a value.
-    """
-    values = guards.values([entity])
-    return tuple(
-        Stamp(name, values[criterion.parameter])
-        for criterion in guards.of(entity)
-        if isinstance(criterion, Match) and (name := _stamped(entity, criterion)) is not None
-    )
-
-
-def stamp(entity: EntityInfo, values: MutableMapping[str, Any], guards: Guards) -> tuple[Stamp, ...]:
-    """Put the context's values into a new row where it has none.
-
-    Args:
-        entity: of the row.
-        values: of the row, by attribute name; None is no value.
-        guards: the row criteria.
-
-    Returns:
-        The stamps that the row contradicts: it may not be written.
-
-    Raises:
-        MissingContext: the scope's context does not have a value.
-    """
-    against: list[Stamp] = []
-    for each in stamps(entity, guards):
-        given = values.get(each.name)
-        if given is None:
-            values[each.name] = each.value
-        elif given != each.value:
-            against.append(each)
-    return tuple(against)
 
 
 def stamp_rows(
@@ -239,22 +183,13 @@ async def hidden_among(
     return [at for at in range(len(keys)) if at not in seen]
 
 
-def _stamped(entity: EntityInfo, criterion: Match) -> str | None:
-    """The attribute that a ``match`` stamps, or None where it is no column of the table."""
-    _, name = attribute_owner(criterion.attribute)
-    if name in entity.mapper.synonyms:
-        name = entity.mapper.synonyms[name].name
-    column = entity.columns.get(name)
-    return name if column is not None and column.is_table_column else None
-
-
 def _checked(entity: EntityInfo, guards: Guards) -> tuple[ColumnElement[bool], ...]:
     """The criteria that a row written must be checked for."""
     return tuple(
         plain(condition)
         for criterion, condition in zip(guards.of(entity), guards.conditions(entity), strict=True)
         if not isinstance(criterion, SoftDelete)
-        and not (isinstance(criterion, Match) and _stamped(entity, criterion) is not None)
+        and not (isinstance(criterion, Match) and stamped_name(entity, criterion) is not None)
     )
 
 

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from batchrepo.declare.elements import sql_of
+from batchrepo.declare.stamps import stamps
 from batchrepo.errors import ForbiddenWrite, InvalidArgument
 from batchrepo.sql.guarding import guard, guard_all
 from batchrepo.sql.select import check_own_columns
 from batchrepo.sql.tables import plain
-from batchrepo.writing.criteria import bounds, stamps
+from batchrepo.writing.criteria import bounds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
