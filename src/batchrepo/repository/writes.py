@@ -17,6 +17,7 @@ from batchrepo.writing.duplicates import check_policy
 from batchrepo.writing.insert_many import Inserts
 from batchrepo.writing.intake import length_of
 from batchrepo.writing.running import LIST_CHUNK, BulkRun, Options, check_options
+from batchrepo.writing.update_many import Updates, UpdateTerms
 from batchrepo.writing.upsert_many import Terms, Upserts
 
 if TYPE_CHECKING:
@@ -187,7 +188,7 @@ class Writes(ReadsByKey[E]):
 
     def explain_write(
         self,
-        operation: Literal["insert", "upsert"],
+        operation: Literal["insert", "upsert", "update", "delete"],
         rows: int = 2,
         *,
         columns: Sequence[QueryableAttribute[Any] | str] | None = None,
@@ -200,7 +201,7 @@ class Writes(ReadsByKey[E]):
         """Which way a bulk write would go, and why; nothing is run.
 
         Args:
-            operation: ``"insert"`` or ``"upsert"``.
+            operation: what is done with the rows.
             rows: how many rows.
             columns: that the rows have. Default: all that the database does not fill by itself.
             on: as for `upsert_many`.
@@ -212,20 +213,26 @@ class Writes(ReadsByKey[E]):
         Raises:
             InvalidArgument: the way that is asked for is not possible.
         """
-        if operation not in ("insert", "upsert"):
+        if operation not in ("insert", "upsert", "update", "delete"):
             raise InvalidArgument(
-                f"explain_write: no operation {operation!r:.100}. It explains insert and upsert."
+                f"explain_write: no operation {operation!r:.100}. It explains insert, upsert, update and delete."
             )
+        if operation == "delete":
+            return f"delete of {rows} rows of {self._entity.name}: one statement, its keys one parameter"
         call = self._call(f"{operation}_many", returning, "error", "raise", None, None, method)
-        names = _names(call.columns, columns, keyed=operation == "upsert" and on is None)
-        place = _Place(self.scope.guards, self.scope.reading.engine.dialect)
-        choice = (
-            Inserts(call.columns, call.options).choice(names, rows, place)
-            if operation == "insert"
-            else Upserts(
-                call.columns, call.options, self._terms(call, on, where, update, "error"), several=False
-            ).choice(names, rows, place)
+        names = _names(
+            call.columns, columns, keyed=operation == "update" or (operation == "upsert" and on is None)
         )
+        place = _Place(self.scope.guards, self.scope.reading.engine.dialect)
+        chooser: Inserts | Upserts | Updates
+        if operation == "insert":
+            chooser = Inserts(call.columns, call.options)
+        elif operation == "upsert":
+            terms = self._terms(call, on, where, update, "error")
+            chooser = Upserts(call.columns, call.options, terms, several=False)
+        else:
+            chooser = Updates(call.columns, call.options, UpdateTerms(), several=False)
+        choice = chooser.choice(names, rows, place)
         return f"{operation} of {rows} rows of {self._entity.name} ({', '.join(names)})\n{choice}"
 
     def _terms(self, call: _Call, on: Any, where: Any, update: Any, duplicates: Any) -> Terms:

@@ -127,6 +127,7 @@ class BulkRun:
         self._scope = scope
         self._events = events
         self._where = where
+        self._columns = columns
         self._entity = columns.entity.name
         self._options = options
         self._writer = writer
@@ -187,7 +188,8 @@ class BulkRun:
             )
         async with AsyncExitStack() as stack:
             context = await stack.enter_async_context(self._scope.writing())
-            if inside and not (total == 1 and first == 1):
+            one = total == 1 and first == 1 and not context.guards.of(self._columns.entity)
+            if inside and not one:
                 await stack.enter_async_context(context.savepoint())
             yield context
 

@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from batchrepo.errors import WriteError
-    from batchrepo.writing.choosing import Method
+    from batchrepo.writing.choosing import Choice, Method
     from batchrepo.writing.columns import WriteColumns
-    from batchrepo.writing.context import WriteContext
+    from batchrepo.writing.context import WriteContext, WritePlace
     from batchrepo.writing.duplicates import Policy
     from batchrepo.writing.running import Options
     from batchrepo.writing.shapes import Row
@@ -304,13 +304,17 @@ class Updates:
             return Part(rows, batch.indexes)
         return Part([rows[at] for at in order], [batch.indexes[at] for at in order])
 
-    def _plan(self, names: tuple[str, ...], context: WriteContext) -> _Plan:
+    def choice(self, names: tuple[str, ...], rows: int, context: WritePlace) -> Choice:
+        """The way for so many rows with these columns, and why."""
+        return self._plan(names, context).updater.choice(rows)
+
+    def _plan(self, names: tuple[str, ...], context: WritePlace) -> _Plan:
         found = self._plans.get(names)
         if found is None:
             found = self._plans[names] = self._new_plan(names, context)
         return found
 
-    def _new_plan(self, names: tuple[str, ...], context: WriteContext) -> _Plan:
+    def _new_plan(self, names: tuple[str, ...], context: WritePlace) -> _Plan:
         columns, versions = self._columns.columns, self._versions
         key = self._entity.key_names
         version = versions.column.name if versions.column is not None else None
