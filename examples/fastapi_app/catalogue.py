@@ -68,7 +68,10 @@ class Taken(BaseModel):
 @router.post(
     "/catalogue",
     summary="Take in a catalogue file",
-    responses={207: {"description": "Some lines were refused.", "model": Taken}, **problems(400, 413, 422, 503)},
+    responses={
+        207: {"description": "Some lines were refused.", "model": Taken},
+        **problems(400, 413, 422, 503),
+    },
     openapi_extra={
         "requestBody": {
             "required": True,

@@ -161,7 +161,9 @@ async def test_albums_and_playlists(store, http):
 
 
 async def test_a_try_leaves_nothing_behind(store, http):
-    counts = [select(func.count()).select_from(each) for each in (Invoice, InvoiceLine, Album, Playlist, Customer)]
+    counts = [
+        select(func.count()).select_from(each) for each in (Invoice, InvoiceLine, Album, Playlist, Customer)
+    ]
     before = [await scalar(store, count) for count in counts]
     for path, body, status in (
         ("/orders", ORDER, 201),
@@ -173,7 +175,9 @@ async def test_a_try_leaves_nothing_behind(store, http):
         answer = await http.post(f"{path}?dry_run=true", json=body)
         assert (answer.status_code, "Location" in answer.headers) == (status, False), answer.text
     assert [await scalar(store, count) for count in counts] == before
-    assert await scalar(store, select(func.max(Track.unit_price)).where(Track.genre_id == 1)) == Decimal("0.99")
+    assert await scalar(store, select(func.max(Track.unit_price)).where(Track.genre_id == 1)) == Decimal(
+        "0.99"
+    )
 
 
 async def test_the_page_tries_every_write(store, http):

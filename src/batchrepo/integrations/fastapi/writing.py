@@ -80,9 +80,8 @@ class Writable:
         version = self.bodies.version
         number = f' or its {version}, such as `"1"`,' if version is not None else ""
         must = " It must be there." if self.require_if_match else ""
-        return header_parameter(
-            "If-Match", f"The `ETag` of the whole row{number} as it was read: {told}.{must}"
-        )
+        about = f"The `ETag` of the whole row{number} as it was read: {told}.{must}"
+        return header_parameter("If-Match", about, examples=["*" if version is None else '"1"'])
 
 
 def create_action(to: Writable) -> Action:
