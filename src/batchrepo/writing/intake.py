@@ -165,7 +165,7 @@ def key_of(columns: WriteColumns, names: Sequence[str], values: Sequence[Any]) -
     key = tuple(given.get(column.name) for column in columns.key)
     if None in key:
         return None
-    return key if len(key) > 1 else key[0]
+    return key if len(columns.key) > 1 else next(iter(key))
 
 
 def keys_of(columns: WriteColumns, names: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[Any]:
