@@ -27,6 +27,7 @@ from batchrepo.writing.intake import Batch
 from batchrepo.writing.naming import refused
 from batchrepo.writing.refusals import Part, TakeBack, apply, value_in_tuple
 from batchrepo.writing.running import Written
+from batchrepo.writing.setting import on_update
 from batchrepo.writing.updating import Updater
 from batchrepo.writing.versions import Versions
 
@@ -109,6 +110,7 @@ class Updates:
         ready: list[Batch] = []
         for batch in resolved:
             known = self._take_out(batch, self._without_version(batch), written)
+            known = self._take_out(known, self._of_other_class(known), written)
             ready.append(self._take_out(known, self._moved_away(known, context), written))
         if written.errors and self._options.on_error == "raise":
             return written
@@ -138,6 +140,27 @@ class Updates:
         return [
             self._versions.refusal(batch.indexes[at], key_in(self._entity, batch.names, batch.rows[at]))
             for at in self._versions.lacking(batch)
+        ]
+
+    def _of_other_class(self, batch: Batch) -> list[RowError]:
+        """Rows that would become rows of a class that is none of the entity's."""
+        known = self._columns.identities
+        column = self._entity.mapper.polymorphic_on
+        if known is None or column is None:
+            return []
+        name = self._entity.mapper.get_property_by_column(column).key
+        if name not in batch.names:
+            return []
+        return [
+            RowError(
+                index,
+                "value",
+                f"{self._entity.name}.{name} would become {kind!r:.100}, which is the mark of another class.",
+                key_in(self._entity, batch.names, row),
+                columns=(name,),
+            )
+            for index, row, kind in zip(batch.indexes, batch.rows, batch.values(name), strict=True)
+            if kind not in known
         ]
 
     def _moved_away(self, batch: Batch, context: WriteContext) -> list[RowError]:
@@ -348,9 +371,8 @@ class Updates:
                 changed.append(name)
             elif column.on_update == "context":
                 contextual = name  # SQLAlchemy adds it to the statement by itself
-            elif column.on_update in ("sql", "sequence"):
-                clause: Any = column.column.onupdate
-                made[column.column] = clause.next_value() if column.on_update == "sequence" else clause.arg
+            else:
+                made |= on_update(column)
         if version is not None and versions.moved:
             if versions.counted or (not versions.compared):
                 made |= versions.in_sql("update_many")
