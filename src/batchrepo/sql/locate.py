@@ -98,6 +98,5 @@ def locate_all(
         sa.func.array_agg(aggregate_order_by(column, table.ordinal), type_=sa.ARRAY(column.type))
         for column in wanted
     ]
-    select: Any = sa.select
-    statement: sa.Select[Any] = select(*arrays).where(*conditions)
+    statement: Any = sa.select(*arrays).where(*conditions)
     return statement, table.encode
