@@ -67,6 +67,7 @@ def main() -> None:
 
 
 def _run(console: Console, workload: Workload, dataset: Dataset, effort: Effort) -> dict[str, Measured]:
+    effort = effort.of(workload)
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task(workload.name, total=effort.rounds)
         measured = asyncio.run(
@@ -101,7 +102,7 @@ def _count(
 ) -> None:
     """Complete what was measured with the instructions of every stack that is not slow."""
     with console.status("") as status:
-        for stack in workload.stacks:
+        for stack in workload.measurable:
             if not stack.slow:
                 status.update(f"{workload.name}: counting instructions of {stack.name} ...")
                 counted = count_instructions(workload, stack, dataset, effort.counted)

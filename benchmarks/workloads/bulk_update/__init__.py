@@ -1,0 +1,27 @@
+"""Two columns of 50,000 rows by their keys."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from benchmarks.workload import Workload
+from benchmarks.workloads.bulk.grounds import full
+from benchmarks.workloads.bulk_update.copy import COPY
+from benchmarks.workloads.bulk_update.core import EXECUTEMANY
+from benchmarks.workloads.bulk_update.orm import FLUSH, SESSION_EXECUTE
+
+
+def _plain(answer: Any) -> Any:
+    return answer
+
+
+BULK_UPDATE = Workload(
+    name="bulk_update",
+    title="2 of 6 columns of 50,000 rows by key, in no order, with COMMIT",
+    stacks=(COPY, EXECUTEMANY, SESSION_EXECUTE, FLUSH),
+    baselines=(COPY.name,),
+    plain=_plain,
+    targets=(),
+    ground=full,
+    weight=10,
+)
