@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import tracemalloc
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -11,9 +13,15 @@ import sqlalchemy as sa
 from benchmarks.data import Dataset
 from benchmarks.engines import reading_engine
 from benchmarks.measure import Effort, check_equal, measure
+from benchmarks.memory.bulk import BULK_MEMORY, COPY, OURS
+from benchmarks.memory.child import rows_one_by_one
+from benchmarks.memory.measure import measure_memory
+from benchmarks.memory.report import memory_records
+from benchmarks.memory.workload import MemoryWorkload, Writer
 from benchmarks.report import records
 from benchmarks.workload import Stack, Workload
 from benchmarks.workloads import WORKLOADS, workload
+from benchmarks.workloads.bulk.grounds import empty, empty_file
 from benchmarks.workloads.bulk.remarks import (
     FIELDS,
     BulkBase,
@@ -189,3 +197,48 @@ def test_rows_have_what_makes_them_hard() -> None:
         assert sorted(keys) == list(range(1, COUNT + 1))
     assert set(Remark.__table__.c.keys()) == set(COLUMNS)
     assert list(BulkBase.metadata.tables) == ["remark"]
+
+
+async def peak_of_writing(writer: Writer, dataset: Dataset, count: int) -> int:
+    """The peak of Python's memory in bytes, above what there was after the first rows."""
+    async with writer.open(dataset) as write:
+        await write(rows_one_by_one(1_000))
+        gc.collect()
+        tracemalloc.start()
+        try:
+            await write(rows_one_by_one(count))
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+
+@pytest.mark.parametrize("ground", [empty, empty_file], ids=["postgresql", "sqlite"])
+async def test_rows_of_an_iterator_take_no_more_memory_where_there_are_more(ground, dataset: Dataset) -> None:
+    async with ground(dataset) as opened:
+        few, many = [await peak_of_writing(OURS, opened.dataset, count) for count in (15_000, 45_000)]
+        assert len(await table(opened.dataset)) == 2_000 + 15_000 + 45_000
+    assert many < 1.2 * few, f"15,000 rows took {few / 1e6:.1f} MB, 45,000 rows {many / 1e6:.1f} MB"
+    # Ten thousand of these rows as dicts take more.
+    assert many < 15e6
+
+
+async def test_memory_is_measured_in_a_process_of_its_own(dataset: Dataset) -> None:
+    small = Dataset(dataset.url, scale=0.005)
+    told: list[str] = []
+    measured = await measure_memory(BULK_MEMORY, small, told.append)
+    assert told == list(measured) == ["batchrepo", "copy"]
+    for grown in measured.values():
+        assert grown.rows == 5_000
+        assert grown.seconds > 0
+        assert 0 <= grown.peak < 200
+    written = memory_records(BULK_MEMORY, measured)
+    assert [record["stack"] for record in written if "stack" in record] == told
+    assert [(record["target"], record["met"]) for record in written if "target" in record] == [
+        ("batchrepo peak in MB <= 200", True)
+    ]
+
+
+async def test_a_writer_that_fails_is_an_error_with_its_output(dataset: Dataset) -> None:
+    nameless = MemoryWorkload("unknown", "", (COPY,), ())
+    with pytest.raises(RuntimeError, match=r"unknown/copy failed:(?s:.*)KeyError"):
+        await measure_memory(nameless, dataset, lambda _: None)

@@ -61,15 +61,17 @@ STATEMENTS = {
         for order in ORDERS
     },
     "bulk_insert": {
+        "batchrepo": 1,
+        "batchrepo_keys": 1,
         "core_executemany": 1,
         "core_insertmanyvalues": 1,
         "orm_session_execute": 1,
         "orm_add_all": 1,
         "orm_add_all_keys": 1,
     },
-    "bulk_update": {"core_executemany": 1, "orm_session_execute": 1, "orm_flush": 2},
-    "bulk_upsert": {"core_executemany": 1},
-    "bulk_sqlite": {"core_executemany": 1},
+    "bulk_update": {"batchrepo": 1, "core_executemany": 1, "orm_session_execute": 1, "orm_flush": 2},
+    "bulk_upsert": {"batchrepo": 1, "core_executemany": 1},
+    "bulk_sqlite": {"batchrepo": 1, "core_executemany": 1},
 }
 
 UNCOUNTED = {

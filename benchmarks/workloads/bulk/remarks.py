@@ -7,6 +7,7 @@ all, and hide what they do themselves.
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
@@ -47,19 +48,22 @@ def count_of(dataset: Dataset) -> int:
     return max(200, int(50_000 * dataset.scale))
 
 
-def new_rows(count: int, seed: int = 1) -> list[Row]:
-    """Rows without keys. No two have the same `created_at`; every twentieth has no score."""
+def made_rows(count: int, seed: int = 1) -> Iterator[Row]:
+    """Rows without keys, one by one. No two have the same `created_at`; every twentieth has no score."""
     chance = random.Random(seed)
-    return [
-        {
+    for number in range(count):
+        yield {
             "post_id": chance.randrange(1, 100_000),
             "author_id": chance.randrange(1, 2_000),
             "body": ("I could not agree more. " if number % 50 else _AWKWARD) * (2 + number % 5),
             "created_at": _START + timedelta(seconds=40 * number, microseconds=number),
             "score": chance.randrange(-1_000, 1_000) if number % 20 else None,
         }
-        for number in range(count)
-    ]
+
+
+def new_rows(count: int, seed: int = 1) -> list[Row]:
+    """The same, all at once."""
+    return list(made_rows(count, seed))
 
 
 def changed_rows(count: int) -> list[Row]:

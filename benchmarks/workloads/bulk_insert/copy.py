@@ -13,7 +13,7 @@ from benchmarks.workloads.bulk.remarks import FIELDS, count_of, new_rows
 
 _values = itemgetter(*FIELDS)
 
-DRAW = "SELECT nextval(pg_get_serial_sequence('remark', 'id')) FROM generate_series(1, $1::integer)"
+DRAW = "SELECT array(SELECT nextval('remark_id_seq') FROM generate_series(1, $1::integer))"
 
 
 @asynccontextmanager
@@ -36,7 +36,7 @@ async def _copy_keys(dataset: Dataset) -> AsyncIterator[Request]:
 
         async def request() -> list[int]:
             async with connection.transaction():
-                keys = [key for (key,) in await connection.fetch(DRAW, len(rows))]
+                keys: list[int] = await connection.fetchval(DRAW, len(rows))
                 records = ((key, *_values(row)) for key, row in zip(keys, rows, strict=True))
                 await connection.copy_records_to_table("remark", records=records, columns=columns)
             return keys

@@ -11,19 +11,20 @@ from sqlalchemy.ext.asyncio import async_sessionmaker
 from benchmarks.data import Dataset
 from benchmarks.engines import writing_engine
 from benchmarks.workload import Request, Stack
-from benchmarks.workloads.bulk.peer import MISSING, PeerRemark, peer_repository
-from benchmarks.workloads.bulk.remarks import count_of, new_rows
+from benchmarks.workloads.bulk.peer import MISSING, peer_repository_class
+from benchmarks.workloads.bulk.remarks import Remark, count_of, new_rows
 
 
 @asynccontextmanager
 async def _add_many(dataset: Dataset, *, keys: bool) -> AsyncIterator[Request]:
     rows = new_rows(count_of(dataset))
     engine = writing_engine(dataset)
+    repository = peer_repository_class()
     sessions = async_sessionmaker(engine, expire_on_commit=False)
 
     async def request() -> list[int] | None:
         async with sessions.begin() as session:
-            added = await peer_repository(session).add_many([PeerRemark(**row) for row in rows])
+            added = await repository(session=session).add_many([Remark(**row) for row in rows])
             return [remark.id for remark in added] if keys else None
 
     try:

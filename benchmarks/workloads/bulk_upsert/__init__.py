@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.workload import Workload
+from benchmarks.summary import median_ratio
+from benchmarks.workload import Target, Workload
 from benchmarks.workloads.bulk.grounds import half
 from benchmarks.workloads.bulk_upsert.copy import COPY
 from benchmarks.workloads.bulk_upsert.core import EXECUTEMANY
+from benchmarks.workloads.bulk_upsert.ours import OURS
 from benchmarks.workloads.bulk_upsert.peer import PEER
 
 
@@ -18,10 +20,10 @@ def _plain(answer: Any) -> Any:
 BULK_UPSERT = Workload(
     name="bulk_upsert",
     title="50,000 rows by key, in no order, of which half exist, with COMMIT",
-    stacks=(COPY, EXECUTEMANY, PEER),
+    stacks=(OURS, COPY, EXECUTEMANY, PEER),
     baselines=(COPY.name,),
     plain=_plain,
-    targets=(),
+    targets=(Target("batchrepo / COPY and ON CONFLICT by hand", median_ratio(OURS, COPY), at_most=1.25),),
     ground=half,
     weight=10,
 )

@@ -10,19 +10,20 @@ from sqlalchemy.ext.asyncio import async_sessionmaker
 from benchmarks.data import Dataset
 from benchmarks.engines import writing_engine
 from benchmarks.workload import Request, Stack
-from benchmarks.workloads.bulk.peer import MISSING, PeerRemark, peer_repository
-from benchmarks.workloads.bulk.remarks import count_of, keyed_rows
+from benchmarks.workloads.bulk.peer import MISSING, peer_repository_class
+from benchmarks.workloads.bulk.remarks import Remark, count_of, keyed_rows
 
 
 @asynccontextmanager
 async def _upsert_many(dataset: Dataset) -> AsyncIterator[Request]:
     rows = keyed_rows(count_of(dataset))
     engine = writing_engine(dataset)
+    repository = peer_repository_class()
     sessions = async_sessionmaker(engine, expire_on_commit=False)
 
     async def request() -> None:
         async with sessions.begin() as session:
-            await peer_repository(session).upsert_many([PeerRemark(**row) for row in rows])
+            await repository(session=session).upsert_many([Remark(**row) for row in rows])
 
     try:
         yield request
