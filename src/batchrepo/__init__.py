@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import FunctionType
 
 # a database, its scopes and repositories
+from batchrepo.changes import Change, Changes
 from batchrepo.database import Database
 from batchrepo.declare.computed import Computed
 from batchrepo.declare.criteria import match, predicate
@@ -39,12 +40,15 @@ from batchrepo.declare.operators import (
     startswith,
 )
 from batchrepo.declare.repository_info import Policy
+from batchrepo.declare.soft_delete import soft_delete
 from batchrepo.errors import (
     BatchContract,
     BatchRepoError,
     BatchTimeout,
+    BulkError,
     DatabaseUnavailable,
     DeclarationError,
+    ForbiddenWrite,
     InvalidArgument,
     InvalidCursor,
     InvalidFields,
@@ -57,12 +61,16 @@ from batchrepo.errors import (
     MissingRelated,
     NestedScope,
     NotFound,
+    RowError,
     ScopeClosed,
     ScopeError,
+    StaleRows,
     StatementBudgetExceeded,
     StrategyRefused,
+    TransactionError,
     UnguardedStatement,
     UnsavedChanges,
+    WriteError,
 )
 from batchrepo.executing import Health
 from batchrepo.loading import Batched, BatchLoader, batched
@@ -70,7 +78,7 @@ from batchrepo.plan.fieldsets import Fieldset, parse_fields
 from batchrepo.plan.pages import Capped, JsonNumberedPage, JsonPage, NumberedPage, Page, capped
 from batchrepo.report import Report
 from batchrepo.repository import Repository
-from batchrepo.scope import Scope, current_scope
+from batchrepo.scope import Scope, Transaction, current_scope
 from batchrepo.scope.peers import ONE, PEERS, RAISE, WARN, BatchRepoWarning, FetchMode
 
 __all__ = [
@@ -84,13 +92,17 @@ __all__ = [
     "BatchRepoWarning",
     "BatchTimeout",
     "Batched",
+    "BulkError",
     "Capped",
+    "Change",
+    "Changes",
     "Computed",
     "Database",
     "DatabaseUnavailable",
     "DeclarationError",
     "FetchMode",
     "Fieldset",
+    "ForbiddenWrite",
     "Health",
     "InvalidArgument",
     "InvalidCursor",
@@ -111,13 +123,18 @@ __all__ = [
     "Policy",
     "Report",
     "Repository",
+    "RowError",
     "Scope",
     "ScopeClosed",
     "ScopeError",
+    "StaleRows",
     "StatementBudgetExceeded",
     "StrategyRefused",
+    "Transaction",
+    "TransactionError",
     "UnguardedStatement",
     "UnsavedChanges",
+    "WriteError",
     "any_of",
     "average",
     "batched",
@@ -149,6 +166,7 @@ __all__ = [
     "parse_fields",
     "period",
     "predicate",
+    "soft_delete",
     "startswith",
     "top",
     "total",

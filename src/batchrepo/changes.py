@@ -42,10 +42,12 @@ class Changes:
     Attributes:
         changes: in the order in which they were made.
         context: of the scope that made them, such as the user or tenant.
+        anything: a statement was run of which nobody knows what it changed: any rows may have been.
     """
 
     changes: tuple[Change, ...]
     context: Any = None
+    anything: bool = False
 
     @property
     def entities(self) -> tuple[type[Any], ...]:
@@ -61,7 +63,7 @@ class Changes:
         )
 
     def __bool__(self) -> bool:
-        return bool(self.changes)
+        return bool(self.changes) or self.anything
 
     def __repr__(self) -> str:
         return f"<Changes {', '.join(map(repr, self.changes)) or 'none'}>"

@@ -23,13 +23,14 @@ from batchrepo.strategies.explaining import explain_view
 from batchrepo.strategies.reading import Reading
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from types import TracebackType
     from typing import Self
 
     from sqlalchemy.engine import URL
     from sqlalchemy.ext.asyncio import AsyncSession
 
+    from batchrepo.changes import Changes
     from batchrepo.events import Event
     from batchrepo.plan.fieldsets import Fieldset
     from batchrepo.strategies.explaining import Explanation
@@ -169,6 +170,36 @@ class Database:
                 self._listeners.remove(listener)
 
         self._listeners.append(listener)
+        return end
+
+    def on_commit(self, callback: Callable[[Changes], Awaitable[None] | None]) -> Callable[[], None]:
+        """Call a function after each commit of a scope, before the code that wrote goes on: for caches, an outbox, audit.
+
+        What it raises is reported, as an event and in the log, and undoes nothing.
+
+        Args:
+            callback: takes the `Changes`; may be async.
+
+        Returns:
+            A function that ends it; calling it again does nothing.
+
+        Raises:
+            InvalidArgument: it cannot be called.
+        """
+        if not callable(callback):
+            raise InvalidArgument(f"on_commit() expects a function of the Changes; got {shown(callback)}.")
+        registered = self._reading.on_commit
+
+        def called(changes: Changes) -> Awaitable[None] | None:
+            return callback(changes)
+
+        called.__qualname__ = getattr(callback, "__qualname__", repr(callback))
+        registered.append(called)
+
+        def end() -> None:
+            if called in registered:
+                registered.remove(called)
+
         return end
 
     async def health(self, timeout: float = 2.0) -> Health:  # noqa: ASYNC109  it is reported, not raised

@@ -193,7 +193,10 @@ class WriteError(BatchRepoError):
     Attributes:
         entity: the name of the entity class.
         rows: the rows that were refused, in the order of the input; empty where it is not known which.
+        resume: of a bulk write with ``commit_every``: how many rows of the input are committed; go on from there.
     """
+
+    resume: int | None = None
 
     def __init__(self, message: str, entity: str = "", rows: Sequence[RowError] = ()) -> None:
         self.entity = entity
@@ -201,7 +204,7 @@ class WriteError(BatchRepoError):
         super().__init__(message)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (*self.args, self.entity, self.rows)
+        return type(self), (*self.args, self.entity, self.rows), {"resume": self.resume}
 
 
 class BulkError(WriteError):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,11 +26,14 @@ class Origin:
         round: number of the round, counted from 1 within the scope.
         depth: 0 for a round of the scope, 1 for a sub-round (loads made inside a batch function), and so on.
         loader: name of the loader whose batch it is.
+        reads: what the values of the loader came from: statements, and other loaders. Whoever runs a statement in
+            the batch adds it.
     """
 
     round: int
     depth: int
     loader: str
+    reads: set[Any] = field(default_factory=set, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,49 @@ class RoundEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class TransactionEvent:
+    """A transaction ended.
+
+    Attributes:
+        outcome: how. ``dry run``: everything was done and then rolled back, as asked for.
+        changes: how many changes it made.
+        seconds: from its beginning to its end, in seconds.
+    """
+
+    outcome: Literal["committed", "rolled back", "dry run"]
+    changes: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackFailed:
+    """A function that was to run after a commit failed. The commit stands.
+
+    Attributes:
+        callback: its name.
+        error: what it raised.
+    """
+
+    callback: str
+    error: Exception
+
+
+@dataclass(frozen=True, slots=True)
+class RetryEvent:
+    """A transaction is tried again, since it collided with another one.
+
+    Attributes:
+        attempt: number of the attempt that failed, counted from 1.
+        reason: what the database said.
+        seconds: how long it is waited before the next one.
+    """
+
+    attempt: int
+    reason: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class LiftedEvent:
     """Row criteria were lifted with ``scope.without``.
 
@@ -105,7 +151,9 @@ class LiftedEvent:
     reason: str
 
 
-Event = StatementEvent | BatchEvent | RoundEvent | LiftedEvent
+Event = (
+    StatementEvent | BatchEvent | RoundEvent | LiftedEvent | TransactionEvent | CallbackFailed | RetryEvent
+)
 """Any event."""
 
 

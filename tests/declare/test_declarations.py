@@ -140,7 +140,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     # criteria
     "criteria: not a tuple": ({"criteria": match(Album.id, lambda c: c)}, "R.criteria expects a tuple, such as (match(Album.tenant_id, lambda context: context.tenant),); got Match("),
     "criteria: None": ({"criteria": None}, "R.criteria expects a tuple, such as (match(Album.tenant_id, lambda context: context.tenant),); got None."),
-    "criteria: a text": ({"criteria": ("x",)}, "R.criteria has 'x'. Expected match(...) or predicate(...)."),
+    "criteria: a text": ({"criteria": ("x",)}, "R.criteria has 'x'. Expected match(...), predicate(...) or soft_delete(...)."),
     "criteria: a condition": ({"criteria": (Album.id == 1,)}, "R.criteria has "),
     "match: a name": ({"criteria": (match("tenant", lambda c: c),)}, f"R.criteria: match(): {NO_ATTRIBUTE} 'tenant'."),
     "match: a relationship": ({"criteria": (match(Album.artist, lambda c: c),)}, "R.criteria: match(): Album.artist is a relationship, not a column. Its key is Album.artist_id."),

@@ -11,6 +11,7 @@ from batchrepo.declare.computed import Aggregate, Computed, Expression, Fetched,
 from batchrepo.declare.criteria import Criterion, Match, Predicate
 from batchrepo.declare.filters import Filters, read_filters
 from batchrepo.declare.orders import OrderTerm, declared_order
+from batchrepo.declare.soft_delete import SoftDelete
 from batchrepo.declare.sorts import Sorts, read_sorts
 from batchrepo.errors import DeclarationError, did_you_mean
 from batchrepo.mapping import EntityInfo, RelationInfo, entity_info
@@ -65,6 +66,11 @@ class RepositoryInfo:
     def name(self) -> str:
         """The class's name."""
         return self.cls.__name__
+
+    @property
+    def soft_delete(self) -> SoftDelete | None:
+        """How rows are deleted that stay, where the criteria say so."""
+        return next((each for each in self.criteria if isinstance(each, SoftDelete)), None)
 
 
 def read_repository(cls: type[Any], base: type[Any]) -> RepositoryInfo:
@@ -181,7 +187,9 @@ def _read_criteria(cls: type[Any], entity: EntityInfo) -> tuple[Criterion, ...]:
     where = f"{cls.__name__}.criteria"
     for criterion in criteria:
         if not isinstance(criterion, Match | Predicate):
-            raise DeclarationError(f"{where} has {shown(criterion)}. Expected match(...) or predicate(...).")
+            raise DeclarationError(
+                f"{where} has {shown(criterion)}. Expected match(...), predicate(...) or soft_delete(...)."
+            )
         if len(entity.ancestors) > 1:
             root = entity.ancestors[-1].name
             raise DeclarationError(
@@ -189,6 +197,8 @@ def _read_criteria(cls: type[Any], entity: EntityInfo) -> tuple[Criterion, ...]:
                 f"Declare criteria on the repository of {root}."
             )
         criterion.check(entity, where)
+    if sum(isinstance(criterion, SoftDelete) for criterion in criteria) > 1:
+        raise DeclarationError(f"{where} has soft_delete() twice. Name one column.")
     return criteria
 
 
@@ -245,6 +255,18 @@ class Catalog:
             for entity, infos in self.by_entity.items()
         }
         return {entity: criteria for entity, criteria in found.items() if criteria}
+
+    def soft_delete(self, entity: EntityInfo) -> SoftDelete | None:
+        """How rows of an entity are deleted that stay, as any of its repositories says; None where they go."""
+        return next(
+            (
+                info.soft_delete
+                for ancestor in entity.ancestors
+                for info in self.by_entity.get(ancestor, ())
+                if info.soft_delete is not None
+            ),
+            None,
+        )
 
     def computed(self, entity: EntityInfo, prefer: RepositoryInfo | None = None) -> dict[str, Computed[Any]]:
         """The computed attributes of an entity: those of `prefer` win, then those declared first."""

@@ -9,16 +9,21 @@ from batchrepo.executing.joined import JoinedDoor
 from batchrepo.executing.pinned import PinnedDoor
 from batchrepo.executing.pooled import PooledDoor
 from batchrepo.executing.session import ReadSession, lent
+from batchrepo.executing.transaction import Isolation, TransactionDoor
+from batchrepo.executing.writer import Writer
 
 __all__ = [
     "Door",
     "Health",
+    "Isolation",
     "JoinedDoor",
     "PinnedDoor",
     "PoolOptions",
     "PooledDoor",
     "ReadSession",
     "Rows",
+    "TransactionDoor",
+    "Writer",
     "check",
     "describe",
     "lent",

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from sqlalchemy.exc import DBAPIError
 
 from batchrepo.errors import InvalidArgument, ScopeClosed
+from batchrepo.events import current_origin
 from batchrepo.executing.border import finish
 from batchrepo.executing.meter import Meter, watch
 from batchrepo.executing.session import ReadSession, lend
@@ -243,6 +244,7 @@ class Door(ABC):
             meter.abandon()
             raise
         meter.end(cause, sql, keys, len(rows), perf_counter() - started)
+        _note_read(statement)
         return rows if type(rows) is list else list(rows)
 
     def _hydrate(
@@ -254,6 +256,7 @@ class Door(ABC):
         keys: int | None,
         connection: Connection,
     ) -> Rows:
+        _note_read(statement)
         with watch(connection, self._meter, cause, keys):
             if isinstance(session, ReadSession):
                 with lend(session, connection):
@@ -272,6 +275,13 @@ class Door(ABC):
     @abstractmethod
     async def _release(self) -> None:
         """Return what is still open. No call is inside any more."""
+
+
+def _note_read(statement: Executable) -> None:
+    """Tell the batch that is running what its values come from."""
+    origin = current_origin.get()
+    if origin is not None:
+        origin.reads.add(statement)
 
 
 _CLOSED = "The scope is closed: it runs no more statements. Keep the work inside `async with db.scope()`."

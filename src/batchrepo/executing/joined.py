@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from sqlalchemy.exc import UnboundExecutionError
 from sqlalchemy.util import greenlet_spawn
 
 from batchrepo.errors import InvalidArgument
 from batchrepo.executing.border import connecting
-from batchrepo.executing.door import Call, Door, Work
+from batchrepo.executing.session_work import NOTHING, SessionWork
 
 if TYPE_CHECKING:
     from sqlalchemy import ClauseElement
@@ -19,11 +19,12 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from batchrepo.events import EventLog
+    from batchrepo.executing.door import Call, Work
 
 T = TypeVar("T")
 
 
-class JoinedDoor(Door):
+class JoinedDoor(SessionWork):
     """Statements run one after the other on the session's own connection.
 
     They see what the session has written. As in any query of the session, pending changes are flushed
@@ -59,7 +60,7 @@ class JoinedDoor(Door):
                 )
                 raise InvalidArgument(msg) from error
         super().__init__(dialect, events, max_statements)
-        self._session = session.sync_session
+        self._session: Session = session.sync_session
         self._turn = asyncio.Lock()
 
     def __repr__(self) -> str:
@@ -76,6 +77,8 @@ class JoinedDoor(Door):
 
     def _in_transaction(self, work: Work[T]) -> T:
         session = self._session
+        if work.statement is NOTHING and not session.is_active:
+            return work.run(_NO_CONNECTION)
         clause = cast(
             "ClauseElement", work.statement
         )  # every statement is one; the type says it of some only
@@ -88,3 +91,7 @@ class JoinedDoor(Door):
 
     async def _release(self) -> None:
         """Nothing is ours."""
+
+
+_NO_CONNECTION: Any = None
+"""What a session whose flush has failed gives, until it is rolled back."""

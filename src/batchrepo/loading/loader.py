@@ -111,6 +111,7 @@ class BatchLoader(aiodataloader.DataLoader[K, V]):
         self._given_loop = loop
         self.immediate = Queue(self._scheduler, reason="immediate") if dispatch == "immediate" else None
         self._home = self._scheduler.queue_for(self, None)
+        self.reads: set[Any] = set()  # what the values came from: statements, and other loaders
 
     def _check_settings(self, dispatch: str) -> None:
         if dispatch not in ("round", "immediate"):
@@ -148,6 +149,9 @@ class BatchLoader(aiodataloader.DataLoader[K, V]):
         if loop is not scheduler.loop:
             scheduler.bind(loop)
         cache_key = key if self._key_of is None else self._key_of(key)
+        asker = current_batch.get()
+        if asker is not None:
+            asker.loader.reads.add(self)
         try:
             value = self._values.get(cache_key, MISSING) if self.cache else MISSING
             entry = self._flying.get(cache_key)
@@ -158,7 +162,6 @@ class BatchLoader(aiodataloader.DataLoader[K, V]):
         if value is not MISSING:
             return _resolved(loop, value)
         future: Future[V] = loop.create_future()
-        asker = current_batch.get()
         if asker is None:
             queue = self._home
         else:
@@ -199,6 +202,8 @@ class BatchLoader(aiodataloader.DataLoader[K, V]):
             self._scheduler.bind(loop)
         many = Many(loop.create_future())
         asker = current_batch.get()
+        if asker is not None:
+            asker.loader.reads.add(self)
         queue = self._home if asker is None else self._scheduler.queue_for(self, asker)
         try:
             self._ask_many(keys, many, queue, asker)

@@ -172,7 +172,7 @@ class Batch:
         self.ended = False
         self.stopped = False
         self.task: asyncio.Task[None] | None = None
-        self.origin = Origin(round=round_.number, depth=round_.depth, loader=loader.name)
+        self.origin = Origin(round_.number, round_.depth, loader.name, loader.reads)
         self._cache_keys: frozenset[Hashable] | None = None
         self._watched = 0
         for entry in entries:

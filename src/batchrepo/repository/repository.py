@@ -15,6 +15,7 @@ from batchrepo.repository.by_key import ReadsByKey
 from batchrepo.repository.by_page import ReadsByPage
 from batchrepo.repository.finding import Finder
 from batchrepo.repository.paging import Pager
+from batchrepo.repository.writes import Writes
 from batchrepo.sql.filter_values import FilterValues
 
 if TYPE_CHECKING:
@@ -32,8 +33,8 @@ V = TypeVar("V", bound=BaseModel)
 C = TypeVar("C")
 
 
-class Repository(ReadsByKey[E], ReadsByCondition[E], ReadsByPage[E]):
-    """Reads one entity. Subclass it with the entity: ``class AlbumRepository(Repository[Album])``.
+class Repository(Writes[E], ReadsByKey[E], ReadsByCondition[E], ReadsByPage[E]):
+    """Reads and writes one entity. Subclass it with the entity: ``class AlbumRepository(Repository[Album])``.
 
     Every relationship of the mapper is batched without a declaration. A subclass may declare:
 

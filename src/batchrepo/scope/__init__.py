@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from batchrepo.scope.scope import Scope, current_scope
+from batchrepo.scope.transaction import Transaction
 
-__all__ = ["Scope", "current_scope"]
+__all__ = ["Scope", "Transaction", "current_scope"]

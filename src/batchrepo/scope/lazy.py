@@ -18,6 +18,7 @@ from sqlalchemy.util.concurrency import await_only, in_greenlet
 
 from batchrepo.errors import LazyLoad
 from batchrepo.executing import ReadSession
+from batchrepo.scope.session_changes import run_statement
 from batchrepo.scope.unsaved import refuse_flush
 from batchrepo.strategies.entities import OURS
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import InstanceState, ORMExecuteState, Session
 
+    from batchrepo.changes import Change
     from batchrepo.mapping import RelationInfo
 
 
@@ -44,8 +46,12 @@ class LazyLoads(Protocol):
         """Load a relation for an entity (and its peers)."""
         ...
 
-    def forget(self) -> None:
-        """Forget what was loaded: something was written."""
+    def wrote(self, changes: Sequence[Change]) -> None:
+        """Forget what rows that were written make stale; no changes mean that any may have been."""
+        ...
+
+    def forget_all(self) -> None:
+        """Forget everything: a transaction ended."""
         ...
 
     async def load_columns(self, state: InstanceState[Any], names: Sequence[str]) -> bool:
@@ -57,6 +63,7 @@ class ScopeSession(ReadSession):
     """The session in which a scope's entities live. Its lazy loads go to the scope; nothing is flushed in it."""
 
     lazy_loads: LazyLoads | None = None
+    read_only = True
 
 
 def open_session(bind: Any, lazy_loads: LazyLoads) -> AsyncSession:
@@ -87,14 +94,13 @@ def _on_execute(execution: ORMExecuteState) -> Any:
         return None
     if execution.is_select or execution.is_column_load or execution.is_relationship_load:
         return _answer(execution, session.lazy_loads)
-    result = execution.invoke_statement()
-    session.lazy_loads.forget()
-    return result
+    return run_statement(execution, session.lazy_loads)
 
 
 @event.listens_for(ScopeSession, "before_flush")
 def _before_flush(session: Session, *_: object) -> None:
-    refuse_flush(session)
+    if getattr(session, "read_only", True):
+        refuse_flush(session)
 
 
 def _answer(execution: ORMExecuteState, lazy_loads: LazyLoads) -> Any:
@@ -133,15 +139,21 @@ def _columns(execution: ORMExecuteState, scope: LazyLoads) -> Any:
     names = options._only_load_props
     if state is None or not names or not scope.is_known(state):
         return None
-    _must_wait(state, min(names), is_relation=False)
+    _must_wait(state, *sorted(name for name in names if name in state.mapper.columns))
     found = await_only(scope.load_columns(state, sorted(names)))
     return _result(state.mapper.class_, [state.obj()] if found else [])
 
 
-def _must_wait(state: InstanceState[Any], name: str, *, is_relation: bool) -> None:
+def _must_wait(state: InstanceState[Any], *names: str, is_relation: bool = False) -> None:
     if in_greenlet():
         return
-    cls = state.mapper.class_.__name__
+    cls, name = state.mapper.class_.__name__, names[0]
+    if len(names) > 1:
+        raise LazyLoad(
+            f"A column of {cls} was touched that has expired (one of {', '.join(names)}), and reading "
+            f"it again needs to wait for the database. Write `await {cls.lower()}.awaitable_attrs.{name}`, which reads "
+            f"them all."
+        )
     related = f"`await scope.related({cls.lower()}, {cls}.{name})`, or " if is_relation else ""
     raise LazyLoad(
         f"{cls}.{name} was touched, but it was not read with its {cls}, and reading it needs to wait for the "

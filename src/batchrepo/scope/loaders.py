@@ -11,6 +11,7 @@ from sqlalchemy.orm.attributes import instance_state
 
 from batchrepo.declare.orders import total_order
 from batchrepo.loading import BatchLoader
+from batchrepo.scope.coherence import depends
 from batchrepo.sql.rows import Lookup
 from batchrepo.strategies.batched import aggregate_rows, complete, fetch_rows, find_by_keys, holding
 from batchrepo.strategies.compile import AggregateFetch, CompiledPlan, lookup_of
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from batchrepo.loading import Scheduler
     from batchrepo.mapping import ColumnInfo, EntityInfo, RelationInfo
     from batchrepo.scope.peers import Peers
+    from batchrepo.sql.touched import Tables
     from batchrepo.strategies.context import EntityContext
     from batchrepo.strategies.deliver import Delivery
     from batchrepo.strategies.paging import Found
@@ -57,12 +59,13 @@ class Loaders:
         self._chunks.add(chunk)
         return chunk
 
-    def forget_all(self) -> None:
-        """Answer from the database again, also for what was loaded already."""
+    def forget(self, written: Tables | None) -> None:
+        """Answer from the database again what may have come from these tables; None for everything."""
         for loader in self._loaders.values():
-            loader.clear_all()
+            if depends(loader, written):
+                loader.clear_all()
         for chunk in self._chunks:
-            chunk.forget_all()
+            chunk.forget(written)
 
     def entity(self, entity: EntityInfo) -> BatchLoader[Any, Any]:
         """Entities by primary key; None for a key without a row."""

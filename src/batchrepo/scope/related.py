@@ -26,11 +26,13 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
     from sqlalchemy.orm import InstanceState
 
+    from batchrepo.changes import Change
     from batchrepo.loading import BatchLoader
     from batchrepo.mapping import EntityInfo, RelationInfo
     from batchrepo.scope.loaders import Loaders
     from batchrepo.scope.peers import FetchMode, Peers
     from batchrepo.scope.scope import Scope
+    from batchrepo.sql.touched import Tables
 
 
 def _same(key: Any) -> Any:
@@ -69,6 +71,7 @@ class Related:
     async def load(self, entity: Any, attribute: Any, view: type[BaseModel] | None, mode: FetchMode) -> Any:
         """As `Scope.related`."""
         state = _state_of(entity)
+        await self._scope.flush_pending()
         if isinstance(attribute, Computed):
             return await self.computed(state, attribute, view, mode)
         relation = self.relation_of_entity(entity_info(state.mapper.class_), attribute)
@@ -85,7 +88,9 @@ class Related:
             if relation.many:
                 return found or []
             return found if relation.key_order is not None or found is None else (found or [None])[0]
-        if relation.name in state.dict and trusts(relation, self._scope):
+        if relation.name in state.dict and (
+            relation.name in state.committed_state or trusts(relation, self._scope)
+        ):
             return state.dict[relation.name]
         value = await self.load_relation(state, relation, mode)
         if state.session is self._scope.session.sync_session:
@@ -125,9 +130,17 @@ class Related:
             return True
         return not self._scope.closed and self._peers.group(state) is not None
 
-    def forget(self) -> None:
-        """Something was written: whatever was loaded may be old."""
-        self._loaders.forget_all()
+    def wrote(self, changes: Sequence[Change]) -> None:
+        """Rows were written: what may have come from them is read again. No changes: any rows may have been."""
+        self._scope.wrote(changes)
+
+    def forget_all(self) -> None:
+        """Whatever was loaded may be old."""
+        self._scope.undone(())
+
+    def forget(self, written: Tables | None) -> None:
+        """What came from these tables may be old; None for all of them."""
+        self._loaders.forget(written)
         self._peers.forget_loaded()
 
     def may_be_hidden(self, state: InstanceState[Any]) -> bool:

@@ -14,6 +14,7 @@ from batchrepo.events import LiftedEvent
 from batchrepo.executing import JoinedDoor, PinnedDoor, PooledDoor
 from batchrepo.loading import Scheduler
 from batchrepo.report import Report
+from batchrepo.scope.coherence import Stale
 from batchrepo.scope.lazy import join_session, open_session
 from batchrepo.scope.loaders import Loaders
 from batchrepo.scope.peers import FetchMode, Peers
@@ -21,8 +22,10 @@ from batchrepo.scope.reads import ScopeReads
 from batchrepo.scope.references import check_references
 from batchrepo.scope.related import Related
 from batchrepo.scope.related_pages import PagesOfRelated
+from batchrepo.scope.session_changes import note_writes
+from batchrepo.scope.transaction import Transaction
 from batchrepo.scope.unsaved import describe_unsaved, refuse_flush, unsaved_changes
-from batchrepo.scope.writes import forget_after_writes
+from batchrepo.scope.writes import ScopeWrites
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -45,7 +48,7 @@ V = TypeVar("V", bound=BaseModel)
 _current: ContextVar[Scope | None] = ContextVar("batchrepo_scope", default=None)
 
 
-class Scope(ScopeReads):
+class Scope(ScopeReads, ScopeWrites):
     """One request or one job: opened with ``async with db.scope() as scope``.
 
     Everything read in a scope shares its loaders: a row is read once, lookups are batched, and calls may
@@ -88,6 +91,10 @@ class Scope(ScopeReads):
         self._unfiltered: AsyncSession | None = None
         self._stop_listening: tuple[Callable[[], None], ...] = ()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._stale = Stale()
+        self._transaction: Transaction | None = None
+        self._joined_transaction: Transaction | None = None
+        self._transaction_turn = asyncio.Lock()
         self._state = "new"
 
     # --- life -----------------------------------------------------------------------------------
@@ -107,9 +114,10 @@ class Scope(ScopeReads):
         self._related = Related(self, self._loaders, self._peers)
         self._related_pages = PagesOfRelated(self, self._loaders, self._related)
         if self._joined is not None:
+            self._joined_transaction = Transaction(self, self._door, self._joined, joined=True)  # type: ignore[arg-type]
             self._stop_listening = (
                 join_session(self._joined, self._related),
-                forget_after_writes(self._joined, self._related.forget),
+                note_writes(self._joined, self._related),
                 *((check_references(self._joined, self._related),) if self.guards.criteria else ()),
             )
         self._state = "open"
@@ -226,9 +234,9 @@ class Scope(ScopeReads):
 
     def owns(self, session: Session | None) -> bool:
         """Whether a session is this scope's own, so that nobody else reads into it."""
-        return session is not None and any(
-            own is not None and own.sync_session is session for own in (self._own_session, self._unfiltered)
-        )
+        if self._transaction is not None and self._transaction.session.sync_session is session:
+            return True
+        return session is not None and any(own.sync_session is session for own in self._own_sessions())
 
     @property
     def joined(self) -> bool:
@@ -239,9 +247,9 @@ class Scope(ScopeReads):
 
     @property
     def door(self) -> Any:
-        """The way to the database."""
+        """The way to the database: that of the open transaction, if there is one."""
         self.check_open()
-        return self._door
+        return self._door if self._transaction is None else self._transaction.door
 
     @property
     def session(self) -> AsyncSession:
@@ -252,6 +260,11 @@ class Scope(ScopeReads):
         self.check_open()
         if self._joined is not None:
             return self._joined
+        if self._transaction is not None:
+            return self._transaction.session
+        return self._reading_session()
+
+    def _reading_session(self) -> AsyncSession:
         if self._own_session is None:
             # Made when entities are read: views need none.
             self._own_session = self._open_session()
@@ -261,6 +274,10 @@ class Scope(ScopeReads):
     def loaders(self) -> Loaders:
         """The loaders of this scope."""
         self.check_open()
+        transaction = self.open_transaction
+        if transaction is not None and transaction.pending and transaction.session.sync_session.autoflush:
+            # What they remember is older than what the next statement will flush before it runs.
+            self._related.forget(None)
         return self._loaders
 
     @property

@@ -1,51 +1,309 @@
-"""What was loaded is forgotten when the session of a scope writes, or its transaction ends.
-
-A scope remembers what it loaded. In a session that also writes, the remembered may be old: a row that
-was missing exists now, a list has one more. Which keys a write changed is not asked: everything goes.
-"""
+"""What a caller writes with a scope: transactions, entities, and what the scope must forget afterwards."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from abc import ABC, abstractmethod
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import event
+from sqlalchemy.orm import InstanceState
+from sqlalchemy.orm.attributes import instance_state
+from sqlalchemy.util import greenlet_spawn
+
+from batchrepo.changes import Change
+from batchrepo.errors import InvalidArgument, TransactionError
+from batchrepo.executing import TransactionDoor
+from batchrepo.mapping import entity_info
+from batchrepo.scope.coherence import Stale, expire_written
+from batchrepo.scope.transaction import Transaction, TransactionBlock, inside
+from batchrepo.scope.write_session import open_write_session
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    import asyncio
+    from collections.abc import AsyncIterator, Iterable, Sequence
 
     from sqlalchemy.ext.asyncio import AsyncSession
-    from sqlalchemy.orm import ORMExecuteState
+
+    from batchrepo.declare.criteria import Guards
+    from batchrepo.events import EventLog
+    from batchrepo.executing import Isolation
+    from batchrepo.mapping import RelationInfo
+    from batchrepo.scope.related import Related
+    from batchrepo.strategies.reading import Reading
+
+T = TypeVar("T")
 
 
-def forget_after_writes(session: AsyncSession, forget: Callable[[], None]) -> Callable[[], None]:
-    """Call `forget` after each flush, commit, rollback, and statement that is no SELECT, of a session.
+class ScopeWrites(ABC):
+    """The writing side of `Scope`, whose life and parts are its own."""
 
-    Returns:
-        A function that ends it.
-    """
+    guards: Guards
+    events: EventLog
+    _related: Related
+    _reading: Reading
+    _joined: AsyncSession | None
+    _snapshot: bool
+    _max_statements: int | None
+    _stale: Stale
+    _transaction: Transaction | None
+    _joined_transaction: Transaction | None
+    _transaction_turn: asyncio.Lock
 
-    def on_execute(execution: ORMExecuteState) -> Any:
-        if execution.is_select or execution.is_column_load or execution.is_relationship_load:
-            return None
-        result = execution.invoke_statement()
-        forget()
-        return result
+    @abstractmethod
+    def check_open(self) -> None:
+        """Raise unless the scope is open."""
 
-    def on_change(*_: object) -> None:
-        forget()
+    @abstractmethod
+    def _own_sessions(self) -> list[AsyncSession]:
+        """The sessions of the scope itself."""
 
-    listeners: dict[str, Any] = {
-        "do_orm_execute": on_execute,
-        "after_flush": on_change,
-        "after_commit": on_change,
-        "after_soft_rollback": on_change,
-    }
-    target = session.sync_session
-    for name, listener in listeners.items():
-        event.listen(target, name, listener)
+    @property
+    @abstractmethod
+    def session(self) -> AsyncSession:
+        """The session in which the scope's entities live."""
 
-    def stop() -> None:
-        for name, listener in listeners.items():
-            event.remove(target, name, listener)
+    def transaction(
+        self, *, isolation: Isolation | None = None, read_only: bool = False, dry_run: bool = False
+    ) -> TransactionBlock:
+        """A transaction for the length of a block: ``async with scope.transaction() as transaction``.
 
-    return stop
+        What the scope reads inside it goes through its connection and sees what it wrote; entities that are read
+        inside it may be changed. It is committed when the block ends, and rolled back when it ends with an error or
+        is cancelled. Inside another one of the same task it is a savepoint. Other tasks' transactions on the same
+        scope wait for it.
+
+        Args:
+            isolation: another level than the database's own, such as ``"SERIALIZABLE"``; see `Database.run`, which
+                tries again what such a transaction refuses.
+            read_only: the database refuses writes in it.
+            dry_run: do everything, and roll it back at the end; what is to run after a commit does not.
+
+        Raises:
+            DatabaseUnavailable: no connection could be had.
+            TransactionError: the scope reads a snapshot; or the running task is not the one that opened the outer
+                transaction.
+        """
+        self.check_open()
+        if self._snapshot:
+            raise TransactionError(
+                "This scope was opened with snapshot=True: it reads one state of the database and writes nothing. Open "
+                'a scope without it; transaction(isolation="REPEATABLE READ") sees one state, too.'
+            )
+        return TransactionBlock(self, isolation=isolation, read_only=read_only, dry_run=dry_run)  # type: ignore[arg-type]
+
+    def add(self, *entities: Any) -> None:
+        """Insert new entities with the next flush; or let entities that were read before the transaction take part.
+
+        What they refer to by relationships is added with them, as in SQLAlchemy.
+
+        Raises:
+            TransactionError: there is no open transaction.
+        """
+        session = self._write_session("add()").sync_session
+        for entity in entities:
+            _checked(entity, "add")
+            other = _session_of(entity)
+            if other is not None and other is not session and other in self._sync_sessions():
+                other.expunge(entity)
+            session.add(entity)
+
+    async def delete(self, *entities: Any) -> None:
+        """Delete entities with the next flush, and what their relationships cascade to.
+
+        Raises:
+            TransactionError: there is no open transaction.
+        """
+        session = self._write_session("delete()").sync_session
+        for entity in entities:
+            _checked(entity, "delete")
+            other = _session_of(entity)
+            if other is not None and other is not session and other in self._sync_sessions():
+                other.expunge(entity)
+                session.add(entity)
+            # What it cascades to may have to be read.
+            await greenlet_spawn(session.delete, entity)
+
+    async def flush(self) -> None:
+        """Write what is pending: new entities have their keys then, and nothing is committed.
+
+        Raises:
+            TransactionError: there is no open transaction.
+            StaleRows: somebody else has changed or deleted a row since it was read.
+        """
+        self._write_session("flush()")
+        assert self.open_transaction is not None
+        await self.open_transaction.door.flush()
+
+    def touch(self, *entities: type[Any]) -> None:
+        """Rows of these classes were written by somebody else: read them again where they are asked for.
+
+        For writes beside the scope, such as a trigger's, or of SQL that ran on another connection.
+        """
+        self.check_open()
+        self.wrote_beside([Change(entity_info(entity).cls, "unknown") for entity in entities])
+
+    # --- for bulk writes (WriteScope) -----------------------------------------------------------
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether the running task is inside a transaction of this scope (or the scope in one of the user's)."""
+        return self._joined is not None or (self._transaction is not None and inside() is self._transaction)
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[Transaction]:
+        """The open transaction of the running task, or one for the length of the block."""
+        self.check_open()
+        transaction = self.open_transaction
+        if transaction is None or (self._joined is None and inside() is not transaction):
+            async with self.transaction() as transaction:
+                yield transaction
+            return
+        async with transaction.bulk():
+            yield transaction
+
+    # --- for transactions -----------------------------------------------------------------------
+
+    @property
+    def open_transaction(self) -> Transaction | None:
+        """The transaction that is open in this scope, whoever opened it; in a joined scope that of the session."""
+        return self._transaction or self._joined_transaction
+
+    @property
+    def on_commit(self) -> Sequence[Any]:
+        """What the application wants to run after each commit."""
+        return self._reading.on_commit
+
+    async def begin(self, isolation: Isolation | None, read_only: bool, dry_run: bool) -> Transaction:
+        """Open a transaction, when those of other tasks have ended."""
+        await self._transaction_turn.acquire()
+        try:
+            source = self._reading.connection or self._reading.engine
+            door = TransactionDoor(
+                source,
+                self.events,
+                isolation=isolation,
+                read_only=read_only,
+                max_statements=self._max_statements,
+            )
+            session = open_write_session(self._related, nested=self._reading.connection is not None)
+            await door.open(session.joined_to)
+            self._transaction = Transaction(self, door, session.session, dry_run=dry_run)  # type: ignore[arg-type]
+            self._related.forget(None)
+        except BaseException:
+            self._transaction_turn.release()
+            raise
+        return self._transaction
+
+    async def end(self, transaction: Transaction, *, commit: bool) -> None:
+        """Commit or roll back, and let the scope read outside of it again."""
+        try:
+            if commit:
+                await transaction.flush_all()
+            self._transaction = None
+            if commit:
+                await transaction.commit()
+            else:
+                await transaction.roll_back()
+        except BaseException:
+            self._transaction = None
+            if not transaction.ended:
+                await transaction.roll_back()
+            raise
+        finally:
+            self._after(transaction)
+            self._adopt(transaction)
+            self._transaction_turn.release()
+
+    def wrote(self, changes: Sequence[Change]) -> None:
+        """A session wrote rows: what may have come from them is read again. No changes: any rows may have been."""
+        self._related.forget(self._stale.note(changes))
+        if self.open_transaction is not None:
+            self.open_transaction.note(changes)
+
+    def wrote_beside(self, changes: Sequence[Change]) -> None:
+        """Rows were written by a statement that the sessions know nothing of: their entities forget them, too."""
+        for session in self._sync_sessions():
+            expire_written(session, changes)
+        self.wrote(changes)
+
+    def undone(self, changes: Sequence[Change]) -> None:
+        """Changes were taken back; what was read after them is read again. None: any may have been."""
+        for session in self._sync_sessions():
+            expire_written(session, changes)
+        self._related.forget(self._stale.note(changes))
+
+    def is_stale(self, relation: RelationInfo) -> bool:
+        """Whether what an entity has for a relation may be older than a write of this scope."""
+        return self._stale.relation(relation)
+
+    async def flush_pending(self) -> None:
+        """Write what is pending in the open transaction, before something is looked up that depends on it."""
+        transaction = self.open_transaction
+        if transaction is not None and transaction.pending and transaction.session.sync_session.autoflush:
+            await transaction.door.flush()
+
+    def _after(self, transaction: Transaction) -> None:
+        """Reads that ran beside the end may have seen what was before it."""
+        changes = transaction.changes
+        if changes:
+            written = () if changes.anything else changes.changes
+            for session in self._sync_sessions():
+                if session is not transaction.session.sync_session:
+                    expire_written(session, written)
+        self._related.forget(None)
+
+    def _adopt(self, transaction: Transaction) -> None:
+        """Entities of a transaction live on in the scope, so that what they lead to can still be loaded."""
+        ended = transaction.session.sync_session
+        left = list(ended)
+        ended.expunge_all()
+        ended.close()
+        if not left:
+            return
+        session = self._reading_session().sync_session
+        kept = []
+        for entity in left:
+            key = instance_state(entity).key
+            if key is None:  # a new one, which the rollback has made transient
+                continue
+            other = session.identity_map.get(key)
+            if other is not None:
+                if not transaction.committed:
+                    continue
+                session.expunge(other)
+            kept.append(entity)
+        session.add_all(kept)
+
+    @abstractmethod
+    def _reading_session(self) -> AsyncSession:
+        """The session in which entities live outside of transactions."""
+
+    def _write_session(self, call: str) -> AsyncSession:
+        self.check_open()
+        if self._joined is not None:
+            return self._joined
+        if self._transaction is None:
+            raise TransactionError(
+                f"scope.{call} needs an open transaction: async with scope.transaction(): ... Nothing would commit it."
+            )
+        return self._transaction.session
+
+    def _sync_sessions(self) -> Iterable[Any]:
+        sessions = [session.sync_session for session in self._own_sessions()]
+        if self._transaction is not None:
+            sessions.append(self._transaction.session.sync_session)
+        if self._joined is not None:
+            sessions.append(self._joined.sync_session)
+        return sessions
+
+
+def _checked(entity: Any, call: str) -> None:
+    if not isinstance(getattr(entity, "_sa_instance_state", None), InstanceState):
+        raise InvalidArgument(
+            f"scope.{call}() expects entities (instances of mapped classes); got {type(entity).__name__}. "
+            f"Rows as dicts go to a repository's insert_many()."
+        )
+
+
+def _session_of(entity: Any) -> Any:
+    return instance_state(entity).session

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from batchrepo.declare.computed import Fetched
     from batchrepo.declare.criteria import Guards
     from batchrepo.executing import Door
+    from batchrepo.mapping import RelationInfo
     from batchrepo.strategies.reading import Reading
 
 
@@ -49,4 +50,8 @@ class EntityContext(ReadContext, Protocol):
     @property
     def joined(self) -> bool:
         """Whether somebody else reads into that session too, without the row criteria."""
+        ...
+
+    def is_stale(self, relation: RelationInfo) -> bool:
+        """Whether what an entity has for a relation may be older than a write of this scope."""
         ...

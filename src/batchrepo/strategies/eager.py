@@ -53,8 +53,8 @@ class EagerStrategy:
 
 
 def trusts(relation: RelationInfo, context: EntityContext) -> bool:
-    """Whether what an entity has for a relation was read under the row criteria, and not by somebody else."""
-    return not context.joined or not context.guards.of(relation.target)
+    """Whether what an entity has for a relation was read under the row criteria, by us, and is not old."""
+    return (not context.joined or not context.guards.of(relation.target)) and not context.is_stale(relation)
 
 
 def joinable(plan: ReadPlan, context: EntityContext) -> list[RelationInfo]:

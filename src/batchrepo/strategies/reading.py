@@ -99,6 +99,7 @@ class Reading:
         read_connections: how many connections one scope may use at once.
         catalog: the repositories.
         cursors: writes and reads the cursors of pages.
+        on_commit: functions of `Changes` that run after each commit.
     """
 
     def __init__(
@@ -109,6 +110,7 @@ class Reading:
         self.read_connections = read_connections
         self.catalog = catalog
         self.cursors = cursors
+        self.on_commit: list[Any] = []
         self.plans = PlanCache(catalog)
         self.strategies = {strategy.name: strategy for strategy in strategies()}
         self.planner = Planner(tuple(self.strategies.values()), catalog)

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class WriteContext(Protocol):
-    """What bulk writes need of a scope that is in a transaction."""
+class WritePlace(Protocol):
+    """What the choice of a way depends on."""
 
     @property
     def dialect(self) -> Dialect:
@@ -30,6 +30,10 @@ class WriteContext(Protocol):
     def guards(self) -> Guards:
         """The row criteria."""
         ...
+
+
+class WriteContext(WritePlace, Protocol):
+    """What bulk writes need of a scope that is in a transaction."""
 
     @property
     def reading(self) -> Reading:

@@ -1,0 +1,196 @@
+"""One connection inside one transaction: reads and writes run on it one after the other."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from weakref import WeakKeyDictionary
+
+from sqlalchemy.util import greenlet_spawn
+
+from batchrepo.errors import DatabaseUnavailable
+from batchrepo.executing.border import address, reason
+from batchrepo.executing.door import Call, Work
+from batchrepo.executing.pinned import PinnedDoor
+from batchrepo.executing.session_work import NOTHING, SessionWork
+from batchrepo.executing.shared import TURN_SECONDS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlalchemy.engine import Connection, Engine
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+    from sqlalchemy.orm import Session
+    from sqlalchemy.pool import Pool
+
+    from batchrepo.events import EventLog
+
+T = TypeVar("T")
+
+Isolation = Literal["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"]
+"""How much a transaction sees of others. SQLite has one level, which is the strictest."""
+
+_writers: WeakKeyDictionary[Pool, tuple[asyncio.AbstractEventLoop, asyncio.Lock]] = WeakKeyDictionary()
+
+
+class TransactionDoor(SessionWork, PinnedDoor):
+    """The connection of one transaction, from BEGIN to COMMIT or ROLLBACK.
+
+    SQLite has one writer at a time: transactions of one process queue for their turn, and begin with BEGIN
+    IMMEDIATE, so that none fails with "database is locked" between its first read and its first write.
+
+    A caller that is cancelled goes at once, but its statement runs to its end: to stop it would cost the connection,
+    and with it the transaction. Only the end of the transaction with an error stops it.
+
+    Args:
+        source: an engine, or an open connection of somebody else, in whose transaction this one is a savepoint.
+        events: one event for each statement goes here.
+        isolation: another level than the database's default.
+        read_only: the database refuses writes.
+        max_statements: how many statements the scope may run, or None.
+    """
+
+    def __init__(
+        self,
+        source: AsyncEngine | AsyncConnection,
+        events: EventLog,
+        *,
+        isolation: Isolation | None = None,
+        read_only: bool = False,
+        max_statements: int | None = None,
+    ) -> None:
+        super().__init__(source, events, snapshot=False, max_statements=max_statements)
+        self._isolation = isolation
+        self._read_only = read_only
+        self._session: Session | None = None
+        self._writer_turn: asyncio.Lock | None = None
+
+    def __repr__(self) -> str:
+        return (
+            f"<TransactionDoor {'open' if self._session else 'not open'}{' closed' if self._closed else ''}>"
+        )
+
+    async def open(self, make_session: Callable[[Any], Session]) -> None:
+        """Take a connection, begin, and let a session live on it.
+
+        Args:
+            make_session: from the connection to the session in which entities of the transaction live.
+
+        Raises:
+            DatabaseUnavailable: no connection could be had, or another writer kept SQLite's file too long.
+        """
+        if self._engine is not None and self._shared is None and self._queues:
+            self._writer_turn = await _writer_turn(self._engine)
+        try:
+            await self._call(Work(NOTHING, lambda connection: self._start(connection, make_session)))
+        except BaseException:
+            await self.aclose()
+            raise
+
+    async def end(self, *, commit: bool) -> None:
+        """Commit or roll back. Statements that are running or waiting are waited for; a rollback stops them.
+
+        Raises:
+            sqlalchemy.exc.DBAPIError: the database refused the commit.
+        """
+        statement = self._statement
+        if not commit and statement is not None and self._owned:
+            statement.cancel()
+        async with self._turn:
+            await greenlet_spawn(self._finish, commit)
+
+    def _start(self, connection: Connection, make_session: Callable[[Any], Session]) -> None:
+        if not connection.in_transaction():  # BEGIN IMMEDIATE has begun one already
+            connection.begin()
+        self._session = make_session(connection)
+        self._session.connection()  # its transaction joins ours now, whatever runs first
+
+    def _on_connection(self, work: Work[T]) -> T:
+        if self._session is not None and self._connection is not None:
+            self.flush_on(self._connection, autoflush=True)
+        return super()._on_connection(work)
+
+    def _begin(self, connection: Connection) -> None:
+        if self.dialect.name == "sqlite":
+            # The driver must neither begin nor commit by itself: it would, around savepoints.
+            connection.execution_options(isolation_level="AUTOCOMMIT")
+            try:
+                connection.exec_driver_sql("BEGIN IMMEDIATE" if self._queues else "BEGIN")
+            except Exception as error:
+                msg = f"Another process is writing to {address(connection.engine)}: {reason(error)}"
+                raise DatabaseUnavailable(msg) from error
+            if self._read_only:
+                connection.exec_driver_sql("PRAGMA query_only = ON")
+            return
+        options: dict[str, Any] = {"isolation_level": self._isolation or connection.default_isolation_level}
+        if self._read_only:
+            options["postgresql_readonly"] = True
+        connection.execution_options(**options)
+
+    def _finish(self, commit: bool) -> None:
+        session, connection = self._session, self._connection
+        if session is None or connection is None:
+            return
+        try:
+            if not commit:
+                session.rollback()
+                return
+            self.flush_on(connection)
+            session.commit()
+        except BaseException:
+            session.rollback()
+            raise
+        finally:
+            if self._engine is not None and not connection.invalidated:
+                # On the driver's connection: SQLAlchemy skips a rollback where it believes in autocommit. After a
+                # commit there is nothing to roll back.
+                connection.connection.rollback()
+                if self._read_only and self.dialect.name == "sqlite":
+                    connection.exec_driver_sql("PRAGMA query_only = OFF")
+
+    @property
+    def _queues(self) -> bool:
+        """Whether writers must take turns."""
+        return self.dialect.name == "sqlite" and not self._read_only
+
+    @property
+    def _owned(self) -> bool:
+        return self._engine is not None and self._shared is None
+
+    async def _run(self, work: Work[T], call: Call) -> T:
+        try:
+            return await super()._run(work, call)
+        finally:
+            # Later calls wait behind a statement that outlives its caller.
+            call.abortable = False
+
+    async def _release(self) -> None:
+        try:
+            await super()._release()
+        finally:
+            if self._writer_turn is not None:
+                self._writer_turn.release()
+                self._writer_turn = None
+
+
+async def _writer_turn(engine: Engine) -> asyncio.Lock:
+    """Wait until no other transaction of this process writes to a SQLite file; the caller releases the lock.
+
+    Raises:
+        DatabaseUnavailable: another transaction has been open for ``TURN_SECONDS``.
+    """
+    loop = asyncio.get_running_loop()
+    known = _writers.get(engine.pool)
+    if known is None or known[0] is not loop:
+        known = _writers[engine.pool] = (loop, asyncio.Lock())
+    lock = known[1]
+    try:
+        async with asyncio.timeout(TURN_SECONDS):
+            await lock.acquire()
+    except TimeoutError as error:
+        msg = (
+            f"Another transaction has been open on {address(engine)} for {TURN_SECONDS:g} s. SQLite has one writer at "
+            f"a time: keep transactions short, and wait for nothing else inside one."
+        )
+        raise DatabaseUnavailable(msg) from error
+    return lock

@@ -1,0 +1,126 @@
+"""A flush, seen from outside: what is set while it is under way is not lost, and what it expired is read again.
+
+SQLAlchemy takes everything that an entity has at the end of a flush for written. A flush of an asynchronous session
+awaits; what another task sets meanwhile would be in the entity and never in the database.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm.attributes import flag_modified, set_committed_value
+from sqlalchemy.orm.collections import collection_adapter
+
+from batchrepo.errors import TransactionError
+from batchrepo.mapping import entity_info
+from batchrepo.strategies.entities import OURS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from sqlalchemy.orm import InstanceState, Session
+
+    from batchrepo.mapping import EntityInfo
+
+KEYS_AT_ONCE = 500
+"""How many rows one statement reads again."""
+
+
+class Flushing:
+    """One flush of a session.
+
+    Attributes:
+        states: of the entities that it wrote, when it has.
+    """
+
+    __slots__ = ("_before", "_late", "states")
+
+    def __init__(self, session: Session) -> None:
+        changed: list[InstanceState[Any]] = [*session._new, *session.identity_map._modified]
+        self._before = {state: _pending(state) for state in changed}
+        self._late: list[tuple[InstanceState[Any], str]] = []
+        self.states: Sequence[InstanceState[Any]] = ()
+
+    def written(self, flush_context: Any) -> None:
+        """The statements have run. What entities have now that they had not before was set meanwhile.
+
+        Raises:
+            TransactionError: a collection was changed meanwhile; its changes cannot be kept apart.
+        """
+        self.states = [state for state, (deleted, _) in flush_context.states.items() if not deleted]
+        for state in self.states:
+            before = self._before.get(state, {})
+            for name, now in _pending(state).items():
+                if name in before and _same(before[name], now):
+                    continue
+                if name not in before and _set_by_flush(state, name):
+                    continue
+                if isinstance(now, list):
+                    entity = state.mapper.class_.__name__
+                    raise TransactionError(
+                        f"{entity}.{name} was changed by another task while it was being flushed. Entities of a "
+                        f"transaction belong to the task that opened it: change them there, or after the flush."
+                    )
+                self._late.append((state, name))
+
+    def keep_late(self) -> None:
+        """The flush is over: what was set meanwhile goes with the next one."""
+        for state, name in self._late:
+            entity = state.obj()
+            if entity is not None:
+                flag_modified(entity, name)
+
+
+def _pending(state: InstanceState[Any]) -> dict[str, Any]:
+    """What is set and not flushed: values, and the members of collections."""
+    values = state.dict
+    pending = {}
+    for name in state.committed_state:
+        value: Any = values.get(name)
+        relation = state.mapper.relationships.get(name)
+        many = relation is not None and relation.uselist and value is not None
+        pending[name] = list(collection_adapter(value)) if many else value
+    return pending
+
+
+def _same(before: Any, now: Any) -> bool:
+    if isinstance(before, list) and isinstance(now, list):
+        return len(before) == len(now) and all(a is b for a, b in zip(before, now, strict=True))
+    return before is now
+
+
+def _set_by_flush(state: InstanceState[Any], name: str) -> bool:
+    """Whether a flush itself sets the attribute: foreign keys, from what relationships lead to."""
+    prop = state.mapper.attrs.get(name)
+    columns = getattr(prop, "columns", ())
+    return not columns or any(getattr(column, "foreign_keys", ()) for column in columns)
+
+
+def reload_expired(session: Session, states: Iterable[InstanceState[Any]]) -> None:
+    """Read the columns that a flush has expired (``onupdate``, defaults of the server): a statement for each class."""
+    groups: defaultdict[tuple[EntityInfo, tuple[str, ...]], list[InstanceState[Any]]] = defaultdict(list)
+    for state in states:
+        if state.expired_attributes and state.key is not None:
+            entity = entity_info(state.mapper.class_)
+            names = tuple(sorted(entity.row_names & state.expired_attributes))
+            if names:
+                groups[entity, names].append(state)
+    for (entity, names), expired in groups.items():
+        key = [column.attribute for column in entity.key]
+        by_key = {state.key[1]: state for state in expired if state.key is not None}
+        statement = sa.select(*key, *(entity.columns[name].attribute for name in names))
+        statement = statement.execution_options(**{OURS: True})
+        keys = list(by_key)
+        for start in range(0, len(keys), KEYS_AT_ONCE):
+            part = keys[start : start + KEYS_AT_ONCE]
+            wanted = sa.tuple_(*key).in_(part) if len(key) > 1 else key[0].in_([one[0] for one in part])
+            with session.no_autoflush:
+                rows = session.execute(statement.where(wanted)).all()
+            for row in rows:
+                reloaded = by_key.get(tuple(row[: len(key)]))
+                found = reloaded.obj() if reloaded is not None else None
+                if found is not None:
+                    for name, value in zip(names, row[len(key) :], strict=True):
+                        set_committed_value(found, name, value)

@@ -1,0 +1,112 @@
+"""What a session wrote: its flushes and statements as changes.
+
+SQLAlchemy tells at the end of a flush which entities it wrote. Of a statement of the user's own (``update(Album)``)
+the entity is known and its rows are not; of literal SQL nothing is.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any, Protocol
+
+from sqlalchemy import event
+
+from batchrepo.changes import Change
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from sqlalchemy.ext.asyncio import AsyncSession
+    from sqlalchemy.orm import InstanceState, ORMExecuteState, Session
+
+    from batchrepo.changes import Operation
+
+
+class Writes(Protocol):
+    """Who wants to know what a session wrote."""
+
+    def wrote(self, changes: Sequence[Change]) -> None:
+        """Rows were written; no changes mean that nobody knows which."""
+        ...
+
+    def forget_all(self) -> None:
+        """A transaction ended: others' changes are seen now, and one's own may be gone."""
+        ...
+
+
+def changes_of_flush(flush_context: Any) -> list[Change]:
+    """The changes of a flush that is about to end: one for each class, operation and set of attributes."""
+    keys: defaultdict[tuple[type[Any], Operation, frozenset[str] | None], list[Any]] = defaultdict(list)
+    states: dict[InstanceState[Any], tuple[bool, bool]] = flush_context.states
+    for state, (deleted, listed_only) in states.items():
+        if listed_only:
+            continue
+        if state.key is None:
+            operation: Operation = "insert"
+        else:
+            operation = "delete" if deleted else "update"
+        columns = frozenset(state.committed_state) if operation == "update" else None
+        if operation == "update" and not columns:
+            continue
+        identity = state.mapper._identity_key_from_state(state)[1]
+        keys[state.mapper.class_, operation, columns].append(
+            identity[0] if len(identity) == 1 else tuple(identity)
+        )
+    return [
+        Change(entity, operation, tuple(found), columns)
+        for (entity, operation, columns), found in keys.items()
+    ]
+
+
+def changes_of_statement(execution: ORMExecuteState) -> list[Change]:
+    """The changes of a statement that a user ran in a session; none where they cannot be told."""
+    mapper = execution.bind_mapper
+    if mapper is None or not (execution.is_insert or execution.is_update or execution.is_delete):
+        return []
+    operation: Operation = "insert" if execution.is_insert else "update" if execution.is_update else "delete"
+    if execution.is_insert and getattr(execution.statement, "_post_values_clause", None) is not None:
+        operation = "update"  # an upsert may have changed rows that were there
+    return [Change(mapper.class_, operation)]
+
+
+def run_statement(execution: ORMExecuteState, writes: Writes) -> Any:
+    """Run a statement that is no SELECT, and say what it wrote."""
+    changes = changes_of_statement(execution)
+    result = execution.invoke_statement()
+    writes.wrote(changes)
+    return result
+
+
+def note_writes(session: AsyncSession, writes: Writes) -> Callable[[], None]:
+    """Say what a user's session writes: with each flush, each statement that is no SELECT, and each rollback.
+
+    Returns:
+        A function that ends it.
+    """
+
+    def on_execute(execution: ORMExecuteState) -> Any:
+        if execution.is_select or execution.is_column_load or execution.is_relationship_load:
+            return None
+        return run_statement(execution, writes)
+
+    def on_flush(_: Session, flush_context: Any) -> None:
+        writes.wrote(changes_of_flush(flush_context))
+
+    def on_end(*_: object) -> None:
+        writes.forget_all()
+
+    listeners: dict[str, Any] = {
+        "do_orm_execute": on_execute,
+        "after_flush": on_flush,
+        "after_commit": on_end,
+        "after_soft_rollback": on_end,
+    }
+    target = session.sync_session
+    for name, listener in listeners.items():
+        event.listen(target, name, listener)
+
+    def stop() -> None:
+        for name, listener in listeners.items():
+            event.remove(target, name, listener)
+
+    return stop

@@ -1,0 +1,347 @@
+"""A transaction of a scope: entities attached to a session of its own, one commit, savepoints inside it.
+
+While it is open, everything that the scope reads goes through its connection and sees what it wrote. What it
+changes is told to the scope at once, and to the outside when it is committed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from inspect import isawaitable
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from batchrepo.changes import Changes
+from batchrepo.errors import InvalidArgument, TransactionError
+from batchrepo.events import CallbackFailed, TransactionEvent
+from batchrepo.executing.border import finish
+from batchrepo.scope.joined_commit import after_commit
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Sequence
+    from types import TracebackType
+
+    from sqlalchemy.engine import Dialect
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+    from batchrepo.changes import Change
+    from batchrepo.declare.criteria import Guards
+    from batchrepo.executing import Isolation, Writer
+    from batchrepo.executing.session_work import SessionWork
+    from batchrepo.scope.scope import Scope
+    from batchrepo.strategies.reading import Reading
+
+T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
+
+_inside: ContextVar[Transaction | None] = ContextVar("batchrepo_transaction", default=None)
+
+
+class Transaction:
+    """An open transaction: what ``async with scope.transaction() as transaction`` gives.
+
+    Attributes:
+        dry_run: whether it is rolled back at its end, whatever happens.
+        joined: whether it is that of a user's session, who ends it.
+        committed: whether it has ended so.
+        ended: whether it has ended, one way or the other.
+    """
+
+    def __init__(
+        self,
+        scope: Scope,
+        door: SessionWork,
+        session: AsyncSession,
+        *,
+        dry_run: bool = False,
+        joined: bool = False,
+    ) -> None:
+        self.dry_run = dry_run
+        self.joined = joined
+        self._waits = False
+        self._scope = scope
+        self._door = door
+        self._session = session
+        self._owner = asyncio.current_task()
+        self._changes: list[Change] = []
+        self._anything = False
+        self._callbacks: list[Any] = []
+        self._started = perf_counter()
+        self._bulk = asyncio.Lock()
+        self._bulk_owner: asyncio.Task[Any] | None = None
+        self.committed = False
+        self.ended = False
+
+    @property
+    def changes(self) -> Changes:
+        """What it has written so far; flush first to have what is pending."""
+        return Changes(_merged(self._changes), self._scope.context, self._anything)
+
+    def after_commit(self, callback: Any) -> None:
+        """Run a function after the commit, before the code behind the block goes on; never after a rollback.
+
+        Args:
+            callback: takes the `Changes`; may be async. What it raises is reported (an event, and the log) and undoes
+                nothing. Registered inside a savepoint that is rolled back, it does not run.
+
+        Raises:
+            InvalidArgument: it cannot be called.
+        """
+        if not callable(callback):
+            raise InvalidArgument(
+                f"after_commit() expects a function of the Changes, async or not; got {callback!r:.200}."
+            )
+        self._callbacks.append(callback)
+        self._wait_for_commit()
+
+    # --- what bulk writes need (WriteContext) ---------------------------------------------------
+
+    @property
+    def dialect(self) -> Dialect:
+        """Of the database that is written to."""
+        return self._door.dialect
+
+    @property
+    def guards(self) -> Guards:
+        """The row criteria of the scope."""
+        return self._scope.guards
+
+    @property
+    def reading(self) -> Reading:
+        """Plans and settings that all scopes share."""
+        return self._scope.reading
+
+    async def write(self, work: Callable[[Writer], T]) -> T:
+        """Run work on the connection, after a flush of what is pending."""
+        return await self._door.write(work)
+
+    def savepoint(self) -> Savepoint:
+        """A block whose writes are taken back where it is left with an error."""
+        return Savepoint(self)
+
+    def changed(self, change: Change) -> None:
+        """Rows were written beside the session: its entities forget them, and so does the scope."""
+        self._scope.wrote_beside((change,))
+
+    # --- for the scope --------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def bulk(self) -> AsyncIterator[None]:
+        """One bulk write at a time: the savepoints of two would be inside each other."""
+        task = asyncio.current_task()
+        if self._bulk_owner is task:
+            yield  # a source of rows that writes by itself
+            return
+        async with self._bulk:
+            self._bulk_owner = task
+            try:
+                yield
+            finally:
+                self._bulk_owner = None
+
+    @property
+    def pending(self) -> bool:
+        """Whether its session has something to flush."""
+        return not self._session.sync_session._is_clean()
+
+    @property
+    def session(self) -> AsyncSession:
+        """In which its entities live."""
+        return self._session
+
+    @property
+    def door(self) -> SessionWork:
+        """The way to its connection."""
+        return self._door
+
+    def note(self, changes: Sequence[Change]) -> None:
+        """Something was written; no changes: nobody knows what."""
+        self._changes += changes
+        self._anything = self._anything or not changes
+        self._wait_for_commit()
+
+    def _wait_for_commit(self) -> None:
+        if self.joined and not self._waits:
+            self._waits = True
+            after_commit(self._session.sync_session, self._committed)
+
+    def check_owner(self) -> None:
+        """Refuse savepoints of other tasks than the one that opened the transaction.
+
+        Raises:
+            TransactionError: the running task is another one.
+        """
+        if asyncio.current_task() is not self._owner:
+            raise TransactionError(
+                "This transaction was opened by another task, which is waiting for this one: savepoints are for the "
+                "owner. Open the transaction in the task that writes, or write in the owner after gather()."
+            )
+
+    async def flush_all(self) -> None:
+        """Flush what is pending, while the scope still reads in this transaction."""
+        if self.pending:
+            await self._door.flush()
+
+    async def commit(self) -> None:
+        """Commit, and run what is to run afterwards. Neither is interrupted by a cancellation.
+
+        Raises:
+            sqlalchemy.exc.DBAPIError: the database refused the commit; everything was rolled back.
+        """
+        await finish(self._commit())
+
+    async def roll_back(self) -> None:
+        """Take everything back."""
+        await finish(self._end(commit=False, outcome="dry run" if self.dry_run else "rolled back"))
+
+    async def _commit(self) -> None:
+        if self.dry_run:
+            await self._end(commit=False, outcome="dry run")
+            return
+        await self._end(commit=True, outcome="committed")
+        await self._committed()
+
+    async def _committed(self) -> None:
+        changes = self.changes
+        self._waits = False
+        callbacks = [*self._callbacks, *(self._scope.on_commit if changes else ())]
+        if self.joined:  # the user's session may begin another one
+            self._changes.clear()
+            self._callbacks.clear()
+            self._anything = False
+        for callback in callbacks:
+            try:
+                waiting = callback(changes)
+                if isawaitable(waiting):
+                    await waiting
+            except Exception as error:
+                name = getattr(callback, "__qualname__", repr(callback))
+                self._scope.events.emit(CallbackFailed(name, error))
+                logger.exception("%s failed after a commit, which stands.", name)
+
+    async def _end(self, *, commit: bool, outcome: Any) -> None:
+        self.ended = True
+        session: Any = self._session.sync_session
+        session.ending = True
+        door: Any = self._door
+        try:
+            await door.end(commit=commit)
+            self.committed = commit
+        except BaseException:
+            outcome = "rolled back"
+            raise
+        finally:
+            self._scope.events.emit(
+                TransactionEvent(outcome, len(self._changes), perf_counter() - self._started)
+            )
+            await self._door.aclose()
+
+    def __repr__(self) -> str:
+        return f"<Transaction {len(self._changes)} changes{', dry run' if self.dry_run else ''}>"
+
+
+class Savepoint:
+    """A part of a transaction that can be taken back alone."""
+
+    def __init__(self, transaction: Transaction) -> None:
+        self._transaction = transaction
+        self._nested: Any = None
+        self._marks = (0, 0, False)
+
+    async def __aenter__(self) -> Transaction:
+        transaction = self._transaction
+        self._nested = await transaction.door.begin_nested()
+        # After the flush that it begins with.
+        self._marks = (len(transaction._changes), len(transaction._callbacks), transaction._anything)
+        return transaction
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None:
+            await self._take_back()
+            return
+        try:
+            await finish(self._transaction.door.end_nested(self._nested, commit=True))
+        except BaseException:
+            await self._take_back()
+            raise
+
+    async def _take_back(self) -> None:
+        transaction = self._transaction
+        changes, callbacks, anything = self._marks
+        undone, was_anything = transaction._changes[changes:], transaction._anything
+        del transaction._changes[changes:]
+        del transaction._callbacks[callbacks:]
+        transaction._anything = anything
+        try:
+            await finish(transaction.door.end_nested(self._nested, commit=False))
+        finally:
+            # What was read after these changes is as old as they are.
+            transaction._scope.undone(() if was_anything and not anything else undone)
+
+
+class TransactionBlock:
+    """``async with scope.transaction()``: opens a transaction, or a savepoint inside one."""
+
+    def __init__(self, scope: Scope, *, isolation: Isolation | None, read_only: bool, dry_run: bool) -> None:
+        self._scope = scope
+        self._isolation = isolation
+        self._read_only = read_only
+        self._dry_run = dry_run
+        self._transaction: Transaction | None = None
+        self._savepoint: Savepoint | None = None
+
+    async def __aenter__(self) -> Transaction:
+        self._scope.check_open()
+        outer = self._scope.open_transaction
+        if outer is not None and (outer.joined or _inside.get() is outer):
+            if not outer.joined:
+                outer.check_owner()
+            self._refuse_settings()
+            self._savepoint = outer.savepoint()
+            return await self._savepoint.__aenter__()
+        self._transaction = await self._scope.begin(self._isolation, self._read_only, self._dry_run)
+        _inside.set(self._transaction)
+        return self._transaction
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._savepoint is not None:
+            await self._savepoint.__aexit__(kind, error, trace)
+            return
+        transaction = self._transaction
+        assert transaction is not None
+        _inside.set(None)  # an outer one is of another scope, and no reason to refuse anything there
+        await self._scope.end(transaction, commit=error is None)
+
+    def _refuse_settings(self) -> None:
+        if self._isolation is not None or self._read_only or self._dry_run:
+            raise InvalidArgument(
+                "isolation=, read_only= and dry_run= belong to the outer transaction(); inside it, transaction() is a "
+                "savepoint and has none of them."
+            )
+
+
+def inside() -> Transaction | None:
+    """The transaction in whose block the running code is, or None; tasks that are started inside it inherit it."""
+    return _inside.get()
+
+
+def _merged(changes: Sequence[Change]) -> tuple[Change, ...]:
+    """Changes of one entity, operation and set of columns as one, each key once."""
+    grouped: dict[Any, Change] = {}
+    for change in changes:
+        same = (change.entity, change.operation, change.columns)
+        known = grouped.get(same)
+        if known is None:
+            grouped[same] = change
+        elif known.keys is not None:
+            keys = None if change.keys is None else tuple(dict.fromkeys((*known.keys, *change.keys)))
+            grouped[same] = type(change)(change.entity, change.operation, keys, change.columns)
+    return tuple(grouped.values())

@@ -1,0 +1,107 @@
+"""The session of a transaction: entities in it may be changed; only its transaction commits it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import event
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from batchrepo.errors import TransactionError
+from batchrepo.scope.flushing import Flushing, reload_expired
+from batchrepo.scope.lazy import ScopeSession
+from batchrepo.scope.session_changes import changes_of_flush
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Connection
+    from sqlalchemy.orm import Session
+
+    from batchrepo.scope.lazy import LazyLoads
+
+
+class WriteSession(ScopeSession):
+    """The synchronous half of a transaction's session."""
+
+    read_only = False
+    ending = False
+    _underway: Flushing | None = None
+
+    def flush(self, objects: Any = None) -> None:
+        """As in SQLAlchemy; then columns that it expired are read, and what was set meanwhile stays to be written."""
+        if self._flushing:
+            super().flush(objects)  # which refuses it
+        flushing = self._underway = Flushing(self)
+        try:
+            super().flush(objects)
+        finally:
+            self._underway = None
+        flushing.keep_late()
+        reload_expired(self, flushing.states)
+
+    def commit(self) -> None:
+        """Only the end of the block commits.
+
+        Raises:
+            TransactionError: always, elsewhere.
+        """
+        self._refuse_ending("commit")
+        super().commit()
+
+    def rollback(self) -> None:
+        """Only the end of the block, with an error, rolls back.
+
+        Raises:
+            TransactionError: always, elsewhere.
+        """
+        self._refuse_ending("rollback")
+        super().rollback()
+
+    def _refuse_ending(self, call: str) -> None:
+        if not self.ending:
+            raise TransactionError(
+                f"session.{call}() inside scope.transaction(): the end of the block commits, and an error that leaves "
+                f"it rolls back. A part that may fail alone is a transaction() of its own inside it."
+            )
+
+
+class Opening:
+    """A session that is waiting for its connection.
+
+    Attributes:
+        session: the session.
+    """
+
+    def __init__(self, lazy_loads: LazyLoads, *, nested: bool) -> None:
+        self.session = AsyncSession(
+            sync_session_class=WriteSession,
+            autoflush=True,
+            expire_on_commit=False,
+            # In a transaction of somebody else's, such as a test's, ours is a savepoint.
+            join_transaction_mode="create_savepoint" if nested else "control_fully",
+        )
+        own: Any = self.session.sync_session
+        own.lazy_loads = lazy_loads
+
+    def joined_to(self, connection: Connection) -> Session:
+        """The session, on a connection whose transaction has begun."""
+        own = self.session.sync_session
+        own.bind = connection
+        return own
+
+
+def open_write_session(lazy_loads: LazyLoads, *, nested: bool) -> Opening:
+    """A session for a transaction.
+
+    Args:
+        lazy_loads: answers lazy loads, and is told what is written.
+        nested: whether the connection is in a transaction of somebody else's.
+    """
+    return Opening(lazy_loads, nested=nested)
+
+
+@event.listens_for(WriteSession, "after_flush")
+def _after_flush(session: Session, flush_context: Any) -> None:
+    if isinstance(session, WriteSession) and session.lazy_loads is not None:
+        if session._underway is not None:
+            session._underway.written(flush_context)
+        session.lazy_loads.wrote(changes_of_flush(flush_context))

@@ -1,0 +1,91 @@
+"""Which tables a statement reads, and which a write may have changed: what a change makes stale."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+import sqlalchemy as sa
+from sqlalchemy.sql import visitors
+from sqlalchemy.sql.elements import TextClause
+from sqlalchemy.sql.selectable import TableClause
+
+from batchrepo.mapping import entity_info
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from batchrepo.changes import Change
+
+Tables = frozenset[Any]
+"""Tables of the application's metadata."""
+
+_read: WeakKeyDictionary[Any, Tables | None] = WeakKeyDictionary()
+
+
+def tables_read(statement: Any) -> Tables | None:
+    """The tables that a statement reads, those of its subqueries included.
+
+    Returns:
+        None where it cannot be told: literal SQL, or options of the ORM that read more.
+    """
+    try:
+        return _read[statement]
+    except KeyError:
+        found = _read[statement] = _find_tables(statement)
+        return found
+
+
+def _find_tables(statement: Any) -> Tables | None:
+    if not isinstance(statement, sa.ClauseElement):
+        return None
+    options: Any = getattr(statement, "_with_options", None)
+    if options:
+        return None
+    found: set[Any] = set()
+    for node in visitors.iterate(statement):
+        if isinstance(node, sa.Table):
+            found.add(node._deannotate())
+        elif isinstance(node, TextClause | TableClause):
+            return None
+    return frozenset(found)
+
+
+def tables_written(changes: Iterable[Change]) -> Tables:
+    """The tables whose rows changes may have changed, those that foreign keys cascade to included."""
+    found: set[Any] = set()
+    for change in changes:
+        entity = entity_info(change.entity)
+        own: set[Any] = {table for table in entity.mapper.tables if isinstance(table, sa.Table)}
+        for name in entity.relations if change.columns is None else change.columns:
+            relation = entity.relations.get(name)
+            if relation is not None and relation.secondary is not None:
+                own.add(relation.secondary)
+        found |= own
+        if change.operation != "insert":
+            for table in own:
+                found |= _cascaded(table, deleted=change.operation != "update")
+    return frozenset(found)
+
+
+def _cascaded(table: Any, *, deleted: bool) -> set[Any]:
+    """The tables in which the database itself changes rows, where a row of `table` is deleted or its key changes."""
+    referring: defaultdict[Any, list[Any]] = defaultdict(list)
+    for other in table.metadata.tables.values():
+        for key in other.foreign_key_constraints:
+            actions = (key.onupdate, key.ondelete if deleted else None)
+            if any((action or "").upper() in _ACTIONS for action in actions):
+                referring[key.referred_table].append(other)
+    found: set[Any] = set()
+    pending = [table]
+    while pending:
+        for other in referring[pending.pop()]:
+            if other not in found:
+                found.add(other)
+                pending.append(other)
+    return found
+
+
+_ACTIONS = frozenset({"CASCADE", "SET NULL", "SET DEFAULT"})
+"""What a foreign key may do to the rows that refer, by itself."""

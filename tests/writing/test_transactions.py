@@ -1,0 +1,385 @@
+"""`scope.transaction()`: one commit, rollback, savepoints, tasks, what is read inside and afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from sqlalchemy import event, func, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+
+from batchrepo import Database, InvalidArgument, LazyLoad, TransactionError, UnsavedChanges
+from batchrepo.testing.counting import statement_counter
+from tests.support.databases import EVERY_DRIVER
+from tests.writing.shop import (
+    Album,
+    AlbumRepository,
+    AlbumView,
+    Artist,
+    ArtistRepository,
+    Label,
+    Track,
+    TrackRepository,
+)
+
+pytestmark = pytest.mark.parametrize("database_url", EVERY_DRIVER, indirect=True)
+
+
+def writer(db: Database) -> AsyncEngine:
+    """An application's own engine: transactions as SQLAlchemy makes them, on SQLite as its documentation says."""
+    engine = create_async_engine(db.engine.url)
+    if engine.dialect.name == "sqlite":
+
+        @event.listens_for(engine.sync_engine, "connect")
+        def _leave_transactions_to_us(connection, _):
+            connection.isolation_level = None
+
+        @event.listens_for(engine.sync_engine, "begin")
+        def _begin(connection):
+            connection.exec_driver_sql("BEGIN")
+
+    return engine
+
+
+async def titles(db: Database) -> list[str]:
+    async with db.scope() as scope:
+        return await scope.fetch(select(Album.title).order_by(Album.id))
+
+
+async def test_changes_of_entities_are_committed_once(db: Database):
+    with statement_counter(db) as seen:
+        async with db.scope() as scope, scope.transaction():
+            album = await AlbumRepository(scope).get(1)
+            album.title = "Restless and Wild"
+    assert seen.count == 3, "the read, the update, and what the update expired"
+    assert (await titles(db))[0] == "Restless and Wild"
+
+
+async def test_what_is_pending_has_keys_after_a_flush_and_nothing_is_committed(db: Database):
+    with pytest.raises(RuntimeError, match="not today"):
+        async with db.scope() as scope, scope.transaction():
+            artist = Artist(
+                name="AC/DC", albums=[Album(title="Let There Be Rock", tracks=[Track(name="Go Down")])]
+            )
+            scope.add(artist)
+            await scope.flush()
+            assert artist.id and artist.albums[0].tracks[0].id
+            assert artist.albums[0].stock == 7, "the server's default is known"
+            raise RuntimeError("not today")
+    assert len(await titles(db)) == 3
+
+
+async def test_new_entities_are_inserted_by_class_not_one_by_one(db: Database):
+    with statement_counter(db) as seen:
+        async with db.scope() as scope, scope.transaction():
+            scope.add(Artist(name="AC/DC", albums=[Album(title=f"Album {n}") for n in range(10)]))
+    # SQLite does not return keys in the order of many rows, so SQLAlchemy inserts one by one there.
+    assert seen.count == (11 if db.engine.dialect.name == "sqlite" else 2), seen
+
+
+async def test_a_relation_that_was_loaded_is_read_again_after_it_changed(db: Database):
+    async with db.scope() as scope, scope.transaction():
+        albums = AlbumRepository(scope)
+        album = await albums.get(1)
+        assert len(await scope.related(album, Album.tracks)) == 2
+        assert await scope.related(album, AlbumRepository.duration) == 300
+        scope.add(Track(name="new", seconds=1000, album_id=1))
+        assert len(await scope.related(album, Album.tracks)) == 3
+        assert await scope.related(album, AlbumRepository.duration) == 1300
+        assert (await scope.related(album, AlbumRepository.longest)).name == "new"
+        view = await albums.get(1, AlbumView)
+        assert len(view.tracks) == 3
+
+
+async def test_links_of_a_many_to_many_relation_too(db: Database):
+    async with db.scope() as scope, scope.transaction():
+        album = await AlbumRepository(scope).get(1)
+        assert await scope.related(album, Album.labels) == []
+        album.labels.append(await scope.session.get_one(Label, 1))
+        assert [label.name for label in await scope.related(album, Album.labels)] == ["rock"]
+        views = await ArtistRepository(scope).find()
+        assert len(views) == 2
+
+
+async def test_a_change_of_one_entity_leaves_what_was_loaded_of_others(db: Database):
+    async with db.scope() as scope, scope.transaction():
+        albums = await AlbumRepository(scope).find()
+        for album in albums:
+            assert await scope.related(album, AlbumRepository.duration)
+        with statement_counter(db) as seen:
+            for album in albums:
+                assert await scope.related(album, Album.artist)
+                scope.add(Label(name=f"label {album.id}"))
+                await scope.flush()
+                assert await scope.related(album, AlbumRepository.duration) == 300
+        assert sum("SELECT" in text for text in seen.statements) == 1, "the artists, for all albums at once"
+
+
+async def test_a_rollback_takes_back_what_loaders_know(db: Database):
+    async with db.scope() as scope:
+        with pytest.raises(RuntimeError):
+            async with scope.transaction():
+                artists = ArtistRepository(scope)
+                artist = await artists.get(1)
+                scope.add(Album(title="new", artist_id=1))
+                assert await scope.related(artist, ArtistRepository.album_count) == 3
+                raise RuntimeError
+        artist = await ArtistRepository(scope).get(1)
+        assert await scope.related(artist, ArtistRepository.album_count) == 2
+
+
+async def test_a_savepoint_can_fail_alone(db: Database):
+    async with db.scope() as scope, scope.transaction() as transaction:
+        artist = await ArtistRepository(scope).get(1)
+        scope.add(Album(title="kept", artist_id=1))
+        called = []
+        with pytest.raises(IntegrityError):
+            async with scope.transaction() as inner:
+                inner.after_commit(called.append)
+                scope.add(Album(title="Accept 1", artist_id=1))
+                await scope.flush()
+        assert await scope.related(artist, ArtistRepository.album_count) == 3
+        async with scope.transaction():
+            scope.add(Album(title="inner", artist_id=1))
+        transaction.after_commit(called.append)
+    assert (await titles(db))[3:] == ["kept", "inner"]
+    assert [change.operation for change in called[0].changes] == ["insert"]
+    assert len(called) == 1 and len(called[0].changes[0].keys) == 2, "not the one that was taken back"
+
+
+async def test_after_a_commit_functions_run_before_the_block_is_left_and_undo_nothing(db: Database):
+    happened = []
+
+    async def later(changes) -> None:
+        async with db.scope() as scope:
+            happened.append(await AlbumRepository(scope).count(Album.title == "new"))
+
+    def failing(changes) -> None:
+        raise ValueError("the cache is away")
+
+    end = db.on_commit(lambda changes: happened.append(changes.entities))
+    async with db.scope() as scope:
+        async with scope.transaction() as transaction:
+            transaction.after_commit(failing)
+            transaction.after_commit(later)
+            scope.add(Album(title="new", artist_id=1))
+        assert happened == [1, (Album,)]
+        assert [event.callback for event in scope.events.events if type(event).__name__ == "CallbackFailed"]
+        end()
+        with pytest.raises(RuntimeError):
+            async with scope.transaction() as transaction:
+                transaction.after_commit(later)
+                scope.add(Album(title="never", artist_id=1))
+                raise RuntimeError
+        async with scope.transaction(dry_run=True) as transaction:
+            transaction.after_commit(later)
+            scope.add(Album(title="dry", artist_id=1))
+    assert happened == [1, (Album,)]
+    assert (await titles(db))[3:] == ["new"]
+
+
+async def test_a_dry_run_finds_what_would_fail(db: Database):
+    async with db.scope() as scope:
+        with pytest.raises(IntegrityError):
+            async with scope.transaction(dry_run=True):
+                scope.add(Album(title="Accept 1", artist_id=1))
+
+
+async def test_entities_go_on_after_the_commit(db: Database):
+    async with db.scope() as scope:
+        before = await AlbumRepository(scope).get(1)
+        async with scope.transaction():
+            album = await AlbumRepository(scope).get(1)
+            assert album is not before
+            album.title = "new"
+        assert album.title == "new"
+        assert [track.name for track in await album.awaitable_attrs.tracks] == ["Accept 1.1", "Accept 1.2"]
+        assert await AlbumRepository(scope).get(1) is album
+        album.title = "nobody saves this"
+        with pytest.raises(UnsavedChanges):
+            scope.refuse_unsaved()
+        async with scope.transaction():
+            scope.add(album)
+    assert (await titles(db))[0] == "nobody saves this"
+
+
+async def test_columns_that_a_flush_expired_are_read_in_one_statement(db: Database):
+    async with db.scope() as scope, scope.transaction():
+        albums = await AlbumRepository(scope).find()
+        for album in albums:
+            album.price += 1
+        with statement_counter(db) as seen:
+            await scope.flush()
+        assert sum("SELECT" in text for text in seen.statements) == 1
+        assert all(album.touched_at for album in albums)
+
+
+async def test_concurrent_reads_inside_share_the_connection(db: Database):
+    async with db.scope() as scope, scope.transaction():
+        scope.add(Album(title="new", artist_id=1))
+        albums = AlbumRepository(scope)
+        found = await asyncio.gather(*(albums.get(key) for key in (1, 2, 3)), albums.count(), albums.find())
+    assert found[3] == 4 and len(found[4]) == 4
+
+
+async def test_another_task_waits_for_its_own_transaction(db: Database):
+    order = []
+    async with db.scope() as scope:
+
+        async def write(name: str) -> None:
+            async with scope.transaction():
+                order.append(f"{name} begins")
+                scope.add(Album(title=name, artist_id=1))
+                await scope.flush()
+                await asyncio.sleep(0)
+            order.append(f"{name} has ended")
+
+        await asyncio.gather(write("a"), write("b"))
+    assert order == ["a begins", "a has ended", "b begins", "b has ended"]
+
+
+async def test_a_child_task_may_read_and_not_make_savepoints(db: Database):
+    async with db.scope() as scope, scope.transaction():
+
+        async def nested() -> None:
+            async with scope.transaction():
+                pass
+
+        with pytest.raises(TransactionError, match="savepoints are for the owner"):
+            await asyncio.gather(nested())
+
+
+async def test_cancelled_in_the_middle_it_rolls_back_and_gives_its_connection_back(db: Database):
+    reached = asyncio.Event()
+
+    async def work() -> None:
+        async with db.scope() as scope, scope.transaction():
+            scope.add(Album(title="half", artist_id=1))
+            await scope.flush()
+            reached.set()
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(work())
+    await reached.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert db.engine.sync_engine.pool.checkedout() == 0
+    assert len(await titles(db)) == 3
+
+
+async def test_what_sqlalchemy_would_lose_is_kept(db: Database):
+    """A value that another task sets while a flush is under way."""
+    async with db.scope() as scope, scope.transaction():
+        album = await AlbumRepository(scope).get(1)
+        album.title = "first"
+        flushing = asyncio.ensure_future(scope.flush())
+        while not scope.session.sync_session._flushing:
+            await asyncio.sleep(0)
+        album.title = "second"
+        album.price = 99
+        await flushing
+    async with db.scope() as scope:
+        album = await AlbumRepository(scope).get(1)
+        assert (album.title, album.price) == ("second", 99)
+
+
+async def test_only_the_block_commits(db: Database):
+    async with db.scope() as scope:
+        async with scope.transaction():
+            with pytest.raises(TransactionError, match="the end of the block commits"):
+                await scope.session.commit()
+        with pytest.raises(TransactionError, match="needs an open transaction"):
+            scope.add(Album(title="x", artist_id=1))
+        with pytest.raises(TransactionError, match="needs an open transaction"):
+            await scope.flush()
+    async with db.scope(snapshot=True) as scope:
+        with pytest.raises(TransactionError, match="snapshot"):
+            scope.transaction()
+
+
+async def test_settings_belong_to_the_outer_one(db: Database):
+    async with db.scope() as scope, scope.transaction():
+        with pytest.raises(InvalidArgument, match="outer"):
+            async with scope.transaction(read_only=True):
+                pass
+
+
+async def test_a_read_only_transaction_writes_nothing(db: Database):
+    async with db.scope() as scope:
+        with pytest.raises(Exception, match=r"(?i)read-?only"):
+            async with scope.transaction(read_only=True):
+                scope.add(Album(title="x", artist_id=1))
+        async with scope.transaction():
+            scope.add(Album(title="y", artist_id=1))
+    assert (await titles(db))[3:] == ["y"]
+
+
+async def test_deleting_cascades(db: Database):
+    async with db.scope() as scope:
+        tracks = await TrackRepository(scope).count()
+        async with scope.transaction():
+            album = await AlbumRepository(scope).get(1)
+            first = await TrackRepository(scope).get(1)
+            await scope.delete(album)
+            await scope.flush()
+            assert await TrackRepository(scope).count() == tracks - 2
+            assert await TrackRepository(scope).get_or_none(2) is None
+            assert first.album_id == 1
+        assert await AlbumRepository(scope).get_or_none(1) is None
+
+
+async def test_a_statement_of_ones_own_is_noticed(db: Database):
+    from sqlalchemy import delete, text, update
+
+    async with db.scope() as scope, scope.transaction() as transaction:
+        albums = AlbumRepository(scope)
+        assert (await albums.get(1, AlbumView)).title == "Accept 1"
+        await scope.session.execute(update(Album).where(Album.id == 1).values(title="by hand"))
+        assert (await albums.get(1, AlbumView)).title == "by hand"
+        await scope.session.execute(delete(Track))
+        assert (await albums.get(1, AlbumView)).tracks == []
+        await scope.session.execute(text("UPDATE album SET title = 'by text' WHERE id = 1"))
+        assert (await albums.get(1, AlbumView)).title == "by text"
+        assert transaction.changes.anything
+
+
+async def test_what_is_expired_says_how_to_read_it(db: Database):
+    async with db.scope() as scope, scope.transaction():
+        album = await AlbumRepository(scope).get(1)
+        scope.touch(Album)
+        with pytest.raises(LazyLoad, match=r"has expired \(one of artist_id, .*awaitable_attrs"):
+            _ = album.title
+        assert await album.awaitable_attrs.title == "Accept 1"
+
+
+async def test_a_joined_scope_makes_savepoints_in_the_users_transaction(db: Database):
+    seen = []
+    db.on_commit(seen.append)
+    transactional = writer(db)
+    async with AsyncSession(transactional, expire_on_commit=False) as session, session.begin():
+        async with db.scope(session=session) as scope:
+            with pytest.raises(IntegrityError):
+                async with scope.transaction():
+                    scope.add(Album(title="Accept 1", artist_id=1))
+            async with scope.transaction():
+                scope.add(Album(title="kept", artist_id=1))
+            assert await AlbumRepository(scope).count() == 4
+        assert seen == []
+    await transactional.dispose()
+    assert [change.operation for change in seen[0].changes] == ["insert"]
+    assert (await titles(db))[3:] == ["kept"]
+
+
+async def test_numbers_of_statements(db: Database):
+    """Reading in a transaction costs what it costs outside."""
+    async with db.scope() as scope:
+        with statement_counter(db) as outside:
+            await AlbumRepository(scope).find(AlbumView)
+    async with db.scope() as scope, scope.transaction():
+        with statement_counter(db) as within:
+            await AlbumRepository(scope).find(AlbumView)
+    assert within.count == outside.count
+    async with db.scope() as scope:
+        assert await scope.fetch(select(func.count()).select_from(Album)) == [3]
