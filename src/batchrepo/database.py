@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import random
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -11,8 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from batchrepo.declare.cursors import CursorCodec
 from batchrepo.declare.repository_info import Catalog, RepositoryInfo, read_repository
 from batchrepo.errors import BatchRepoError, DeclarationError, InvalidArgument
-from batchrepo.events import EventLog
-from batchrepo.executing import Health, check, describe, make_engine, read_engine
+from batchrepo.events import EventLog, RetryEvent
+from batchrepo.executing import Health, check, collision, describe, make_engine, read_engine
 from batchrepo.mapping.entity import shown
 from batchrepo.plan.slots import affinity
 from batchrepo.repository import Repository
@@ -32,8 +34,11 @@ if TYPE_CHECKING:
 
     from batchrepo.changes import Changes
     from batchrepo.events import Event
+    from batchrepo.executing import Isolation
     from batchrepo.plan.fieldsets import Fieldset
     from batchrepo.strategies.explaining import Explanation
+
+T = TypeVar("T")
 
 
 class Database:
@@ -147,6 +152,50 @@ class Database:
             events=EventLog(listeners=tuple(self._listeners)),
             manual=manual,
         )
+
+    async def run(
+        self,
+        function: Callable[[Scope], Awaitable[T]],
+        *,
+        context: Any = None,
+        isolation: Isolation | None = None,
+        retries: int = 3,
+        backoff: float = 0.02,
+    ) -> T:
+        """Run a function in a transaction of a fresh scope; again, where the transaction collided with another one.
+
+        A serialisation failure and a deadlock are answers of a database under load, not mistakes: whoever gets one
+        is to begin anew. So the function may run several times, and should do nothing that a rollback does not undo;
+        what is to happen once belongs into ``transaction.after_commit``.
+
+        Args:
+            function: takes the scope, which is in a transaction.
+            context: of the scope.
+            isolation: of the transaction, such as ``"SERIALIZABLE"``.
+            retries: how many more times to try.
+            backoff: seconds before the first new attempt; doubled for each further one, and varied at random.
+
+        Returns:
+            What the function gives, after the commit.
+        """
+        if not _is_number(retries, 0):
+            raise InvalidArgument(f"retries= expects a number of 0 or more; got {retries!r}.")
+        attempt = 0
+        while True:
+            attempt += 1
+            scope = self.scope(context)
+            try:
+                async with scope, scope.transaction(isolation=isolation):
+                    result = await function(scope)
+            except Exception as error:
+                said = collision(error)
+                if said is None or attempt > retries:
+                    raise
+                pause = backoff * 2 ** (attempt - 1) * random.uniform(0.5, 1.5)  # noqa: S311  it only spreads them
+                scope.events.emit(RetryEvent(attempt, said, pause))
+                await asyncio.sleep(pause)
+            else:
+                return result
 
     def on_event(self, listener: Callable[[Event], None]) -> Callable[[], None]:
         """Call `listener` with every event of every scope that is opened from now on.

@@ -26,6 +26,7 @@
     │   ├── LoaderCycle             a batch waits, through other batches, for itself
     │   ├── BatchContract           a batch function returned something else than one value per key
     │   └── BatchTimeout            a batch function took longer than it may (also a TimeoutError)
+    ├── RowsLocked                  somebody else has locked the rows, and it was not to be waited for
     ├── StatementBudgetExceeded     the scope ran more statements than it may
     ├── UnguardedStatement          row criteria cannot be put on a statement
     ├── StrategyRefused             a declared strategy cannot run a plan
@@ -241,6 +242,10 @@ class BatchContract(LoadError, TypeError):
 
 class BatchTimeout(LoadError, TimeoutError):
     """A batch function took longer than its timeout."""
+
+
+class RowsLocked(BatchRepoError):
+    """Rows that were to be locked are locked by somebody else; trying again later may succeed."""
 
 
 class StatementBudgetExceeded(BatchRepoError):

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from sqlalchemy import event, func, select
+from sqlalchemy import delete, event, func, select, text, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
-from batchrepo import Database, InvalidArgument, LazyLoad, TransactionError, UnsavedChanges
+from batchrepo import Database, InvalidArgument, LazyLoad, StaleRows, TransactionError, UnsavedChanges
 from batchrepo.testing.counting import statement_counter
 from tests.support.databases import EVERY_DRIVER
 from tests.writing.shop import (
@@ -18,6 +18,8 @@ from tests.writing.shop import (
     AlbumView,
     Artist,
     ArtistRepository,
+    Counter,
+    CounterRepository,
     Label,
     Track,
     TrackRepository,
@@ -299,6 +301,21 @@ async def test_only_the_block_commits(db: Database):
             scope.transaction()
 
 
+async def test_transactions_of_two_scopes_do_not_get_in_each_others_way(db: Database):
+    if db.engine.dialect.name == "sqlite":
+        async with db.scope() as first, first.transaction(), db.scope() as second:
+            assert await AlbumRepository(second).count() == 3
+            async with first.transaction():
+                first.add(Album(title="a", artist_id=1))
+        return
+    async with db.scope() as first, first.transaction(), db.scope() as second, second.transaction():
+        async with first.transaction():
+            first.add(Album(title="a", artist_id=1))
+        async with second.transaction():
+            second.add(Album(title="b", artist_id=1))
+    assert sorted((await titles(db))[3:]) == ["a", "b"]
+
+
 async def test_settings_belong_to_the_outer_one(db: Database):
     async with db.scope() as scope, scope.transaction():
         with pytest.raises(InvalidArgument, match="outer"):
@@ -331,8 +348,6 @@ async def test_deleting_cascades(db: Database):
 
 
 async def test_a_statement_of_ones_own_is_noticed(db: Database):
-    from sqlalchemy import delete, text, update
-
     async with db.scope() as scope, scope.transaction() as transaction:
         albums = AlbumRepository(scope)
         assert (await albums.get(1, AlbumView)).title == "Accept 1"
@@ -370,6 +385,22 @@ async def test_a_joined_scope_makes_savepoints_in_the_users_transaction(db: Data
     await transactional.dispose()
     assert [change.operation for change in seen[0].changes] == ["insert"]
     assert (await titles(db))[3:] == ["kept"]
+
+
+async def test_a_lost_update_is_noticed_and_the_row_is_named(db: Database):
+    async with db.scope() as slow:
+        with pytest.raises(StaleRows, match="Counter 1 was read with version 1 and has 2 now") as raised:
+            async with slow.transaction():
+                mine = await CounterRepository(slow).get(1)
+                if (
+                    db.engine.dialect.name == "sqlite"
+                ):  # whose writers wait for each other, so it is us who changed it
+                    await slow.session.execute(text("UPDATE counter SET value = 5, version = 2"))
+                else:
+                    async with db.scope() as fast, fast.transaction():
+                        (await CounterRepository(fast).get(1)).value = 5
+                mine.value = 6
+        assert [(row.key, row.kind) for row in raised.value.rows] == [(1, "stale")]
 
 
 async def test_numbers_of_statements(db: Database):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from batchrepo.executing.border import collision, sqlstate
 from batchrepo.executing.door import Door, Rows
 from batchrepo.executing.engines import PoolOptions, describe, make_engine, read_engine, writer_engine
 from batchrepo.executing.health import Health, check
@@ -25,9 +26,11 @@ __all__ = [
     "TransactionDoor",
     "Writer",
     "check",
+    "collision",
     "describe",
     "lent",
     "make_engine",
     "read_engine",
+    "sqlstate",
     "writer_engine",
 ]

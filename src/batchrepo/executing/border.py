@@ -64,6 +64,28 @@ def reason(error: BaseException) -> str:
     return text or type(said).__name__
 
 
+def sqlstate(error: BaseException) -> str | None:
+    """The SQLSTATE of an error of PostgreSQL, such as ``40001``; None where there is none."""
+    said: Any = error.orig if isinstance(error, DBAPIError) else error
+    return getattr(said, "sqlstate", None) or getattr(said, "pgcode", None)
+
+
+def collision(error: BaseException) -> str | None:
+    """What the database said, if the error is a collision of transactions of which one may simply be run again.
+
+    A serialisation failure, a deadlock, or on SQLite another process that kept its lock too long. The errors that an
+    error was made from count too.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, DBAPIError) and (
+            sqlstate(cause) in {"40001", "40P01"} or "database is locked" in str(cause.orig)
+        ):
+            return reason(cause)
+        cause = cause.__cause__
+    return None
+
+
 async def finish(
     work: Coroutine[Any, Any, T] | asyncio.Task[T], unfinished: set[asyncio.Task[Any]] = _unfinished
 ) -> T:

@@ -63,13 +63,14 @@ class Call:
         abortable: whether cancelling the task is safe at this moment.
     """
 
-    __slots__ = ("_cancelling", "_task", "abortable", "aborted")
+    __slots__ = ("_cancelling", "_task", "abortable", "aborted", "ended")
 
     def __init__(self, task: asyncio.Task[Any]) -> None:
         self._task = task
         self._cancelling = task.cancelling()
         self.abortable = True
         self.aborted = False
+        self.ended: asyncio.Event | None = None
 
     def abort(self) -> None:
         """Cancel the task's wait in the door; ``settle`` turns that into ``ScopeClosed``."""
@@ -170,6 +171,13 @@ class Door(ABC):
         """
         return nullcontext()
 
+    async def quiet(self) -> None:
+        """Wait for the calls that are inside at this moment."""
+        for call in tuple(self._calls):
+            if call.ended is None:
+                call.ended = asyncio.Event()
+            await call.ended.wait()
+
     async def aclose(self) -> None:
         """Return every connection. Calls that are waiting or running end with ``ScopeClosed``.
 
@@ -210,6 +218,8 @@ class Door(ABC):
         finally:
             call.settle()
             self._calls.discard(call)
+            if call.ended is not None:
+                call.ended.set()
             if not self._calls:
                 self._drained.set()
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 import sqlalchemy as sa
 from pydantic import BaseModel
 
 from batchrepo.declare.elements import why_no_condition
 from batchrepo.declare.orders import parse_order
-from batchrepo.errors import InvalidArgument, did_you_mean
+from batchrepo.errors import InvalidArgument, TransactionError, did_you_mean
 from batchrepo.mapping.entity import attribute_owner, shown
 from batchrepo.plan.pages import is_integer
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from batchrepo.declare.orders import OrderTerm
     from batchrepo.mapping import ColumnInfo, EntityInfo
+    from batchrepo.scope import Scope
+    from batchrepo.strategies.entities import Lock
 
 _LARGEST = 2**63 - 1
 
@@ -30,6 +32,33 @@ class PageBounds(Protocol):
     page_size: ClassVar[int]
     max_page_size: ClassVar[int]
     max_offset: ClassVar[int]
+
+
+ForUpdate = bool | Literal["skip_locked", "nowait"]
+"""Whether to lock rows until the transaction ends: True waits for rows that others have locked."""
+
+
+def lock_of(for_update: Any, scope: Scope, view: Any = None) -> Lock | None:
+    """How to lock rows, or None.
+
+    Raises:
+        InvalidArgument: `for_update` is something else, or views are read.
+        TransactionError: the scope is not in a transaction, at whose end the locks would go.
+    """
+    if for_update is False:
+        return None
+    if for_update not in (True, "skip_locked", "nowait"):
+        raise InvalidArgument(
+            f'for_update= expects True, "skip_locked" or "nowait"; got {for_update!r:.100}.'
+        )
+    if view is not None:
+        raise InvalidArgument(f"for_update= goes with entities; {shown(view)} is read to be shown.")
+    if not scope.in_transaction:
+        raise TransactionError(
+            "for_update= locks rows until a transaction ends, and none is open: async with scope.transaction(): ..."
+        )
+    lock: Lock = "wait" if for_update is True else for_update
+    return lock
 
 
 def view_first(where: Sequence[Any]) -> tuple[type[BaseModel] | None, Sequence[Any]]:

@@ -9,10 +9,12 @@ from pydantic import BaseModel
 from batchrepo.declare.orders import parse_order, total_order
 from batchrepo.errors import InvalidArgument
 from batchrepo.repository.arguments import (
+    ForUpdate,
     check_conditions,
     check_include,
     check_limit,
     check_view,
+    lock_of,
     refuse_include,
     view_first,
 )
@@ -41,6 +43,7 @@ class ReadsByCondition(RepositoryParts[E]):
         order_by: Any = None,
         limit: int | None = None,
         include: Sequence[QueryableAttribute[Any]] = (),
+        for_update: ForUpdate = False,
     ) -> list[E]: ...
     @overload
     async def find(
@@ -59,6 +62,7 @@ class ReadsByCondition(RepositoryParts[E]):
         limit: int | None = None,
         include: Sequence[Any] = (),
         strategy: str | None = None,
+        for_update: ForUpdate = False,
     ) -> Any:
         """The rows that meet all conditions.
 
@@ -68,15 +72,22 @@ class ReadsByCondition(RepositoryParts[E]):
             limit: at most so many rows.
             include: relations to read with the entities.
             strategy: for a view, the name of a strategy instead of the planner's choice.
+            for_update: lock the rows until the transaction ends, as in `get`: with ``"skip_locked"`` and a limit,
+                workers take different rows of a queue. Relations are then not joined but read afterwards.
+
+        Raises:
+            TransactionError: ``for_update`` without a transaction.
+            RowsLocked: others have locked a row, with ``"nowait"``.
         """
         view, conditions = view_first(where)
         check_conditions(conditions, order_by)
         check_limit(limit)
+        lock = lock_of(for_update, self.scope, view)
         if view is None:
             if strategy is not None:
                 raise InvalidArgument(f"strategy={strategy!r} goes with a view; entities have none.")
             check_include(self._entity, include)
-            return await self._finder.entities(conditions, order_by, limit, include)
+            return await self._finder.entities(conditions, order_by, limit, include, lock=lock)
         refuse_include(view, include)
         return await self._finder.views(view, conditions, order_by, limit, strategy)
 

@@ -8,13 +8,10 @@ from pydantic import BaseModel
 
 from batchrepo.errors import NotFound
 from batchrepo.mapping.keys import key_values
-from batchrepo.repository.arguments import (
-    check_many,
-    check_view,
-    lookup_columns,
-)
+from batchrepo.repository.arguments import ForUpdate, check_many, check_view, lock_of, lookup_columns
 from batchrepo.repository.parts import RepositoryParts
 from batchrepo.sql.rows import Lookup
+from batchrepo.strategies.entities import lock_by_keys
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -22,6 +19,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import QueryableAttribute
 
     from batchrepo.plan.fieldsets import Fieldset
+    from batchrepo.strategies.entities import Lock
 
 E = TypeVar("E")
 V = TypeVar("V", bound=BaseModel)
@@ -32,20 +30,30 @@ class ReadsByKey(RepositoryParts[E]):
     """Rows by primary key, or by any columns."""
 
     @overload
-    async def get(self, key: Any) -> E: ...
+    async def get(self, key: Any, *, for_update: ForUpdate = False) -> E: ...
     @overload
     async def get(self, key: Any, view: type[V]) -> V: ...
-    async def get(self, key: Any, view: type[V] | None = None) -> E | V:
+    async def get(self, key: Any, view: type[V] | None = None, *, for_update: ForUpdate = False) -> E | V:
         """The row with this primary key; batched with concurrent calls.
 
         Args:
             key: the primary key; for a composite one a tuple in its columns' order.
             view: gives a view instead of the entity.
+            for_update: read the row anew and lock it until the transaction ends: True waits for others who have
+                locked it, ``"nowait"`` raises, ``"skip_locked"`` takes it for absent. SQLite locks nothing: its
+                transactions write one after the other anyway.
 
         Raises:
             NotFound: there is no such row (that this scope may see).
             InvalidArgument: the key has the wrong shape or type.
+            TransactionError: ``for_update`` without a transaction.
+            RowsLocked: others have locked the row, with ``"nowait"``.
         """
+        lock = lock_of(for_update, self.scope, view)
+        if lock is not None:
+            (locked,) = await self._locked([key], lock)
+            self._refuse_missing([key], [key], [locked])
+            return locked  # type: ignore[no-any-return]
         found = await self.get_or_none(key, view) if view is not None else await self.get_or_none(key)
         if found is None:
             raise NotFound(self._entity.name, [key])
@@ -66,19 +74,28 @@ class ReadsByKey(RepositoryParts[E]):
         return found
 
     @overload
-    async def get_many(self, keys: Iterable[Any]) -> list[E]: ...
+    async def get_many(self, keys: Iterable[Any], *, for_update: ForUpdate = False) -> list[E]: ...
     @overload
     async def get_many(self, keys: Iterable[Any], view: type[V]) -> list[V]: ...
-    async def get_many(self, keys: Iterable[Any], view: type[V] | None = None) -> list[E] | list[V]:
+    async def get_many(
+        self, keys: Iterable[Any], view: type[V] | None = None, *, for_update: ForUpdate = False
+    ) -> list[E] | list[V]:
         """The rows with these primary keys, in the order of the keys, duplicates included.
+
+        Args:
+            keys: the primary keys.
+            view: gives views instead of entities.
+            for_update: as for `get`; all rows are locked by one statement.
 
         Raises:
             NotFound: some keys have no row; it names them all.
             InvalidArgument: a key has the wrong shape or type.
+            TransactionError, RowsLocked: as `get`.
         """
         asked = check_many(keys)
         checked = self._checked(asked)
-        found = await self._by_keys(checked, view)
+        lock = lock_of(for_update, self.scope, view)
+        found = await (self._by_keys(checked, view) if lock is None else self._locked(checked, lock))
         self._refuse_missing(checked, asked, found)
         return found
 
@@ -179,6 +196,12 @@ class ReadsByKey(RepositoryParts[E]):
         checked = self._checked([value[0] for value in present] if len(infos) == 1 else present, infos)
         found = iter(await self._column_loader(infos, view).load_many(checked))
         return [list(next(found)) if whole else [] for whole in complete]
+
+    async def _locked(self, keys: Sequence[Any], lock: Lock) -> list[Any]:
+        distinct = list(dict.fromkeys(self._checked(keys)))
+        found = await lock_by_keys(self._entity, distinct, lock, self.scope) if distinct else {}
+        self.scope.peers.register(list(found.values()))
+        return [found.get(key) for key in self._checked(keys)]
 
     async def _by_keys(self, checked: list[Any], view: type[BaseModel] | None) -> list[Any]:
         if view is not None:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from batchrepo.plan.read import ReadPlan
     from batchrepo.scope import Scope
     from batchrepo.strategies.compile import CompiledPlan
+    from batchrepo.strategies.entities import Lock
     from batchrepo.strategies.reading import Names
 
 E = TypeVar("E")
@@ -57,10 +58,13 @@ class Finder(Generic[E]):
         *,
         offset: int | None = None,
         verb: str = "find",
+        lock: Lock | None = None,
     ) -> list[E]:
         """Entities, with the relations that are asked for or have an eager policy; `verb` is for the report."""
         _check_limit(limit)
         joined, others = self.eager(include)
+        if lock is not None:  # the other side of a join would be locked too
+            joined, others = [], [*joined, *others]
         rows = await find_entities(
             self.entity,
             self.scope,
@@ -69,6 +73,7 @@ class Finder(Generic[E]):
             limit=limit,
             offset=offset,
             joined=joined,
+            lock=lock,
             cause=f"{verb} {self.entity.name}",
         )
         await self.finish(rows, joined, others)

@@ -11,10 +11,10 @@ from batchrepo.declare.orders import total_order
 from batchrepo.errors import DeclarationError, InvalidArgument
 from batchrepo.mapping.entity import shown
 from batchrepo.repository.by_condition import ReadsByCondition
-from batchrepo.repository.by_key import ReadsByKey
 from batchrepo.repository.by_page import ReadsByPage
 from batchrepo.repository.finding import Finder
 from batchrepo.repository.paging import Pager
+from batchrepo.repository.updates import UpdatesAndDeletes
 from batchrepo.repository.writes import Writes
 from batchrepo.sql.filter_values import FilterValues
 
@@ -33,14 +33,15 @@ V = TypeVar("V", bound=BaseModel)
 C = TypeVar("C")
 
 
-class Repository(Writes[E], ReadsByKey[E], ReadsByCondition[E], ReadsByPage[E]):
+class Repository(Writes[E], UpdatesAndDeletes[E], ReadsByCondition[E], ReadsByPage[E]):
     """Reads and writes one entity. Subclass it with the entity: ``class AlbumRepository(Repository[Album])``.
 
     Every relationship of the mapper is batched without a declaration. A subclass may declare:
 
     - computed attributes: ``album_count = count(Artist.albums)``;
     - ``default_order``: of `find`, `first` and pages, such as ``(Album.title,)``; the primary key is appended;
-    - ``criteria``: which rows a scope may see: ``(match(Album.tenant_id, lambda ctx: ctx.tenant),)``;
+    - ``criteria``: which rows a scope may see and write: ``(match(Album.tenant_id, lambda ctx: ctx.tenant),)``, and
+      with ``soft_delete(Album.deleted_at)`` how rows are deleted that stay;
     - ``page_size``, ``max_page_size``, ``max_offset``: bounds of pages;
     - ``sortable`` and ``filterable``: what outside callers may sort and filter by; methods with ``@named_filter``
       are filters too;
@@ -66,7 +67,7 @@ class Repository(Writes[E], ReadsByKey[E], ReadsByCondition[E], ReadsByPage[E]):
     """What outside callers may filter by, and with which operators: ``{Album.title: (eq, icontains)}``; see `filters`."""
 
     criteria: ClassVar[Sequence[Criterion]] = ()
-    """Row criteria, made with ``match`` and ``predicate``."""
+    """Row criteria, made with ``match``, ``predicate`` and ``soft_delete``."""
 
     loading: ClassVar[Mapping[Any, Policy]] = {}
     """Policies by relationship: ``batch``, ``join``, ``select_in``, ``forbid``."""

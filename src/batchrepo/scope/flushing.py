@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm.attributes import flag_modified, set_committed_value
 from sqlalchemy.orm.collections import collection_adapter
 
-from batchrepo.errors import TransactionError
+from batchrepo.errors import RowError, StaleRows, TransactionError
 from batchrepo.mapping import entity_info
 from batchrepo.strategies.entities import OURS
 
@@ -35,11 +35,15 @@ class Flushing:
         states: of the entities that it wrote, when it has.
     """
 
-    __slots__ = ("_before", "_late", "states")
+    __slots__ = ("_before", "_late", "_session", "_versions", "states")
 
     def __init__(self, session: Session) -> None:
         changed: list[InstanceState[Any]] = [*session._new, *session.identity_map._modified]
+        self._session = session
         self._before = {state: _pending(state) for state in changed}
+        self._versions = {
+            state: _version(state) for state in (*changed, *session._deleted) if _versioned(state)
+        }
         self._late: list[tuple[InstanceState[Any], str]] = []
         self.states: Sequence[InstanceState[Any]] = ()
 
@@ -65,12 +69,73 @@ class Flushing:
                     )
                 self._late.append((state, name))
 
+    def stale(self, error: Exception) -> StaleRows:
+        """The error for rows that were not as they had been read; it names those that can be found."""
+        by_entity: defaultdict[EntityInfo, dict[Any, Any]] = defaultdict(dict)
+        for state, version in self._versions.items():
+            if state.key is not None:
+                by_entity[entity_info(state.mapper.class_)][state.key[1]] = version
+        rows: list[RowError] = []
+        for entity, versions in by_entity.items():
+            for key, now in _versions_now(self._session.bind, entity, list(versions)).items():
+                if now != versions[key]:
+                    shown = key[0] if len(key) == 1 else tuple(key)
+                    gone = now is _GONE
+                    rows.append(
+                        RowError(
+                            len(rows),
+                            "not_found" if gone else "stale",
+                            f"{entity.name} {shown!r} was deleted by somebody else."
+                            if gone
+                            else f"{entity.name} {shown!r} was read with version {versions[key]!r} and has {now!r} now.",
+                            shown,
+                        )
+                    )
+        names = sorted({entity.name for entity in by_entity}) or ["rows"]
+        said = " ".join(row.message for row in rows[:5]) or str(error)
+        return StaleRows(
+            f"Nothing was written: {said} Read them again, and decide again.", ", ".join(names), rows
+        )
+
     def keep_late(self) -> None:
         """The flush is over: what was set meanwhile goes with the next one."""
         for state, name in self._late:
             entity = state.obj()
             if entity is not None:
                 flag_modified(entity, name)
+
+
+_GONE: Any = object()
+"""The version of a row that is not there."""
+
+
+def _versioned(state: InstanceState[Any]) -> bool:
+    return state.mapper.version_id_col is not None
+
+
+def _version(state: InstanceState[Any]) -> Any:
+    name = version_name(entity_info(state.mapper.class_))
+    return state.committed_state.get(name, state.dict.get(name))
+
+
+def version_name(entity: EntityInfo) -> str:
+    """The attribute that holds the version of an entity that has one."""
+    column = entity.mapper.version_id_col
+    assert column is not None
+    return entity.mapper.get_property_by_column(column).key  # type: ignore[arg-type]
+
+
+def _versions_now(connection: Any, entity: EntityInfo, keys: Sequence[Any]) -> dict[Any, Any]:
+    """The versions that rows have in the database; the flush has failed, so the session itself is of no use."""
+    key = [column.attribute for column in entity.key]
+    found: dict[Any, Any] = dict.fromkeys(map(tuple, keys), _GONE)
+    for start in range(0, len(keys), KEYS_AT_ONCE):
+        part = keys[start : start + KEYS_AT_ONCE]
+        wanted = sa.tuple_(*key).in_(part) if len(key) > 1 else key[0].in_([one[0] for one in part])
+        version = entity.columns[version_name(entity)].attribute
+        rows = connection.execute(sa.select(*key, version).where(wanted))
+        found.update({tuple(row[:-1]): row[-1] for row in rows})
+    return found
 
 
 def _pending(state: InstanceState[Any]) -> dict[str, Any]:

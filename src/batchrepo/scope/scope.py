@@ -114,7 +114,7 @@ class Scope(ScopeReads, ScopeWrites):
         self._related = Related(self, self._loaders, self._peers)
         self._related_pages = PagesOfRelated(self, self._loaders, self._related)
         if self._joined is not None:
-            self._joined_transaction = Transaction(self, self._door, self._joined, joined=True)  # type: ignore[arg-type]
+            self._joined_transaction = Transaction(self, self._door, self._joined, joined=True)
             self._stop_listening = (
                 join_session(self._joined, self._related),
                 note_writes(self._joined, self._related),
@@ -136,6 +136,8 @@ class Scope(ScopeReads, ScopeWrites):
             _current.set(self._open_parent())
         own = self._own_sessions()
         unsaved = [change for session in own for change in unsaved_changes(session.sync_session)]
+        if self._transaction is not None:
+            await self._transaction.roll_back()
         try:
             await self._scheduler.aclose()
         finally:

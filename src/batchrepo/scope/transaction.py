@@ -38,7 +38,7 @@ T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
-_inside: ContextVar[Transaction | None] = ContextVar("batchrepo_transaction", default=None)
+_inside: ContextVar[tuple[Transaction, ...]] = ContextVar("batchrepo_transactions", default=())
 
 
 class Transaction:
@@ -299,14 +299,14 @@ class TransactionBlock:
     async def __aenter__(self) -> Transaction:
         self._scope.check_open()
         outer = self._scope.open_transaction
-        if outer is not None and (outer.joined or _inside.get() is outer):
+        if outer is not None and (outer.joined or is_inside(outer)):
             if not outer.joined:
                 outer.check_owner()
             self._refuse_settings()
             self._savepoint = outer.savepoint()
             return await self._savepoint.__aenter__()
         self._transaction = await self._scope.begin(self._isolation, self._read_only, self._dry_run)
-        _inside.set(self._transaction)
+        _inside.set((*_inside.get(), self._transaction))
         return self._transaction
 
     async def __aexit__(
@@ -317,7 +317,7 @@ class TransactionBlock:
             return
         transaction = self._transaction
         assert transaction is not None
-        _inside.set(None)  # an outer one is of another scope, and no reason to refuse anything there
+        _inside.set(tuple(one for one in _inside.get() if one is not transaction))
         await self._scope.end(transaction, commit=error is None)
 
     def _refuse_settings(self) -> None:
@@ -328,9 +328,9 @@ class TransactionBlock:
             )
 
 
-def inside() -> Transaction | None:
-    """The transaction in whose block the running code is, or None; tasks that are started inside it inherit it."""
-    return _inside.get()
+def is_inside(transaction: Transaction) -> bool:
+    """Whether the running code is inside the block of a transaction; tasks that are started there are, too."""
+    return transaction in _inside.get()
 
 
 def _merged(changes: Sequence[Change]) -> tuple[Change, ...]:

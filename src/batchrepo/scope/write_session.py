@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm.exc import StaleDataError
 
 from batchrepo.errors import TransactionError
 from batchrepo.scope.flushing import Flushing, reload_expired
@@ -33,6 +34,8 @@ class WriteSession(ScopeSession):
         flushing = self._underway = Flushing(self)
         try:
             super().flush(objects)
+        except StaleDataError as error:
+            raise flushing.stale(error) from error
         finally:
             self._underway = None
         flushing.keep_late()

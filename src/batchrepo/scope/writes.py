@@ -13,9 +13,10 @@ from sqlalchemy.util import greenlet_spawn
 from batchrepo.changes import Change
 from batchrepo.errors import InvalidArgument, TransactionError
 from batchrepo.executing import TransactionDoor
+from batchrepo.executing.border import finish
 from batchrepo.mapping import entity_info
 from batchrepo.scope.coherence import Stale, expire_written
-from batchrepo.scope.transaction import Transaction, TransactionBlock, inside
+from batchrepo.scope.transaction import Transaction, TransactionBlock, is_inside
 from batchrepo.scope.write_session import open_write_session
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class ScopeWrites(ABC):
     _joined: AsyncSession | None
     _snapshot: bool
     _max_statements: int | None
+    _door: Any
     _stale: Stale
     _transaction: Transaction | None
     _joined_transaction: Transaction | None
@@ -147,14 +149,14 @@ class ScopeWrites(ABC):
     @property
     def in_transaction(self) -> bool:
         """Whether the running task is inside a transaction of this scope (or the scope in one of the user's)."""
-        return self._joined is not None or (self._transaction is not None and inside() is self._transaction)
+        return self._joined is not None or (self._transaction is not None and is_inside(self._transaction))
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[Transaction]:
         """The open transaction of the running task, or one for the length of the block."""
         self.check_open()
         transaction = self.open_transaction
-        if transaction is None or (self._joined is None and inside() is not transaction):
+        if transaction is None or not (transaction.joined or is_inside(transaction)):
             async with self.transaction() as transaction:
                 yield transaction
             return
@@ -210,6 +212,9 @@ class ScopeWrites(ABC):
                 await transaction.roll_back()
             raise
         finally:
+            if transaction.committed:
+                # Entities that are being read at this moment may have values from before it.
+                await finish(self._door.quiet())
             self._after(transaction)
             self._adopt(transaction)
             self._transaction_turn.release()

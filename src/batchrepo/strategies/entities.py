@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Literal
 
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import joinedload, lazyload
 
+from batchrepo.errors import RowsLocked
+from batchrepo.executing import sqlstate
 from batchrepo.sql.guarding import embedded, loader_criteria
 from batchrepo.sql.rows import Lookup, keyed_rows, row_keys
 from batchrepo.sql.select import select_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from sqlalchemy.sql.elements import ColumnElement
 
@@ -21,6 +25,9 @@ if TYPE_CHECKING:
     from batchrepo.sql.rows import Keyed
     from batchrepo.sql.statement import Statement
     from batchrepo.strategies.context import EntityContext
+
+Lock = Literal["wait", "skip_locked", "nowait"]
+"""How rows are locked that others may have locked: wait for them, leave them out, or raise."""
 
 OURS = "batchrepo"
 """Execution option that marks statements which the scope itself runs in its session."""
@@ -61,6 +68,65 @@ async def entities_by_keys(
     return entities, matched
 
 
+async def lock_by_keys(
+    entity: EntityInfo, keys: Sequence[Key], lock: Lock, context: EntityContext
+) -> dict[Key, Any]:
+    """Entities by primary key, read anew and locked until the end of the transaction, in one statement.
+
+    Args:
+        entity: which.
+        keys: each once. They are locked in the order in which the database finds them.
+        lock: whether to wait for rows that others have locked.
+        context: the scope, in a transaction.
+
+    Raises:
+        RowsLocked: others have locked a row, with ``nowait``.
+    """
+    lookup = Lookup(entity, columns=entity.key)
+    keyed = _keyed(lookup, context)
+    statement = locked(_with_criteria(keyed.statement, entity, (), context), lock)
+    values = context.guards.values(keyed.entities)
+    found: dict[Key, Any] = {}
+    size = keyed.filter.limit or len(keys)
+    for start in range(0, len(keys), size):
+        part = keys[start : start + size]
+        with locking(entity):
+            rows = await context.door.entities(
+                context.session,
+                statement,
+                {**keyed.filter.encode(part), **values},
+                cause=f"lock {entity.name}",
+                keys=len(part),
+            )
+        found.update(zip(row_keys(keyed, part, rows), (row[0] for row in rows), strict=True))
+    return found
+
+
+def locked(statement: Any, lock: Lock) -> Any:
+    """A statement of entities that locks its rows, and refreshes entities that are known already."""
+    return statement.with_for_update(
+        skip_locked=lock == "skip_locked", nowait=lock == "nowait"
+    ).execution_options(populate_existing=True)
+
+
+@contextmanager
+def locking(entity: EntityInfo) -> Iterator[None]:
+    """Translate what goes wrong while rows are locked.
+
+    Raises:
+        RowsLocked: others have locked a row, and it was not to be waited for.
+    """
+    try:
+        yield
+    except DBAPIError as error:
+        if sqlstate(error) != "55P03":
+            raise
+        raise RowsLocked(
+            f"Rows of {entity.name} are locked by another transaction. Try again later, wait for them with "
+            f'for_update=True, or leave them out with for_update="skip_locked".'
+        ) from error
+
+
 async def find_entities(
     entity: EntityInfo,
     context: EntityContext,
@@ -70,16 +136,20 @@ async def find_entities(
     limit: int | None,
     offset: int | None = None,
     joined: Sequence[RelationInfo] = (),
+    lock: Lock | None = None,
     cause: str,
 ) -> list[Any]:
-    """The entities that meet conditions, in order, with to-one relations joined."""
+    """The entities that meet conditions, in order, with to-one relations joined, or locked."""
     statement, guarded = select_rows(
         entity, [entity.cls], context.guards, where=where, order=order, limit=limit, offset=offset
     )
     statement = ready_entities(statement, entity, joined, context)
-    rows = await context.door.entities(
-        context.session, statement, context.guards.values(guarded), cause=cause
-    )
+    if lock is not None:
+        statement = locked(statement, lock)
+    with locking(entity):
+        rows = await context.door.entities(
+            context.session, statement, context.guards.values(guarded), cause=cause
+        )
     return [row[0] for row in rows]
 
 

@@ -49,7 +49,7 @@ async def update_where(
         if count:
             known = tuple(keys) if checks else None
             context.changed(Change(entity.cls, "update", known, setting.names))
-    return BulkResult(count, method="where", statements=2 if checks and keys else 1)
+    return BulkResult(count, method="where")
 
 
 async def delete_where(
@@ -76,7 +76,7 @@ async def delete_where(
         count, _ = await _run(statement, values, columns, context, f"delete {entity.name}", returning=False)
         if count:
             context.changed(Change(entity.cls, "delete"))
-    return BulkResult(count, method="where", statements=1)
+    return BulkResult(count, method="where")
 
 
 @asynccontextmanager

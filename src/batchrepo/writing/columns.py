@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, cast
 from weakref import WeakKeyDictionary
@@ -211,6 +211,25 @@ def write_columns(entity: EntityInfo) -> WriteColumns:
     found = _known.get(entity)
     if found is None:
         found = _known[entity] = WriteColumns(entity)
+    return found
+
+
+_to_update: WeakKeyDictionary[EntityInfo, WriteColumns] = WeakKeyDictionary()
+
+
+def columns_to_update(entity: EntityInfo) -> WriteColumns:
+    """As `write_columns`, for rows that are there: they say their key, whoever has made it.
+
+    Raises:
+        InvalidArgument: its rows are not in one table.
+    """
+    found = _to_update.get(entity)
+    if found is None:
+        found = _to_update[entity] = WriteColumns(entity)
+        found.columns = {
+            name: replace(column, refused=None) if column.primary_key else column
+            for name, column in found.columns.items()
+        }
     return found
 
 

@@ -84,7 +84,6 @@ class Deletes:
         self._absent = absent
         self._on_error: OnError = on_error
         self._count = 0
-        self._statements = 0
         self._errors: list[RowError] = []
 
     async def run(self, keys: Iterable[Any] | AsyncIterable[Any], scope: WriteScope) -> BulkResult[Any]:
@@ -106,7 +105,7 @@ class Deletes:
                 await self._chunk(piece, start, context)
                 start += len(piece)
         self._errors.sort(key=lambda error: error.index)
-        return BulkResult(self._count, errors=tuple(self._errors), method="keys", statements=self._statements)
+        return BulkResult(self._count, errors=tuple(self._errors), method="keys")
 
     async def _chunk(self, piece: Sequence[Any], start: int, context: WriteContext) -> None:
         checked = check_keys(self._entity.name, self._entity.key, piece, context.dialect)
@@ -130,7 +129,6 @@ class Deletes:
         statement = delete_rows(self._columns.table, (*found.conditions, *conditions), self._marks)
 
         async def write(some: Part[Any]) -> int:
-            self._statements += 1
             params = {**found.encode(some.rows), **values}
             cause = f"delete {self._entity.name}"
             count: int = await context.write(

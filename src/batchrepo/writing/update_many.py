@@ -15,6 +15,7 @@ from batchrepo.changes import Change
 from batchrepo.errors import BulkError, ForbiddenWrite, InvalidArgument, RowError, StaleRows
 from batchrepo.sql.locate import locate
 from batchrepo.sql.update import RowUpdate
+from batchrepo.writing.allocating import allocating
 from batchrepo.writing.conflicts import Target
 from batchrepo.writing.copying import CopyRefused
 from batchrepo.writing.criteria import bounds, check_written, key_in, needs_check, refuse_moves
@@ -31,9 +32,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from batchrepo.errors import WriteError
-    from batchrepo.writing.choosing import Method
+    from batchrepo.writing.choosing import Choice, Method
     from batchrepo.writing.columns import WriteColumns
-    from batchrepo.writing.context import WriteContext
+    from batchrepo.writing.context import WriteContext, WritePlace
     from batchrepo.writing.duplicates import Policy
     from batchrepo.writing.running import Options
     from batchrepo.writing.shapes import Row
@@ -116,6 +117,10 @@ class Updates:
             written.repeat(same)
         return written
 
+    def choice(self, names: tuple[str, ...], rows: int, place: WritePlace) -> Choice:
+        """The way for so many rows with these columns, and why."""
+        return self._plan(names, place).updater.choice(rows)
+
     # --- rows that cannot be written ------------------------------------------------------------
 
     def _without_key(self, batch: Batch) -> list[RowError]:
@@ -189,7 +194,8 @@ class Updates:
             }
             written.count += count
             if self._options.wants_rows:
-                written.keys.append((list(keys), list(keys.values())))
+                places = sorted(keys)
+                written.keys.append((places, [keys[place] for place in places]))
             if count:
                 context.changed(Change(self._entity.cls, "update", tuple(keys.values()), plan.written))
 
@@ -281,6 +287,7 @@ class Updates:
 
     # --- how rows are updated -------------------------------------------------------------------
 
+    @allocating
     def _part(self, batch: Batch, plan: _Plan) -> Part[Row]:
         """The rows as the statement takes them, sorted by key."""
         tested = len(plan.update.key) + len(plan.update.compared)
@@ -304,13 +311,13 @@ class Updates:
             return Part(rows, batch.indexes)
         return Part([rows[at] for at in order], [batch.indexes[at] for at in order])
 
-    def _plan(self, names: tuple[str, ...], context: WriteContext) -> _Plan:
+    def _plan(self, names: tuple[str, ...], context: WritePlace) -> _Plan:
         found = self._plans.get(names)
         if found is None:
             found = self._plans[names] = self._new_plan(names, context)
         return found
 
-    def _new_plan(self, names: tuple[str, ...], context: WriteContext) -> _Plan:
+    def _new_plan(self, names: tuple[str, ...], context: WritePlace) -> _Plan:
         columns, versions = self._columns.columns, self._versions
         key = self._entity.key_names
         version = versions.column.name if versions.column is not None else None
@@ -362,3 +369,13 @@ class Updates:
 
 
 _STALE = "are not as they were read"
+
+
+def check_absent(absent: object, name: str) -> None:
+    """Check ``absent=``; `name` is the call's.
+
+    Raises:
+        InvalidArgument: it is none of the two.
+    """
+    if absent not in ("error", "ignore"):
+        raise InvalidArgument(f'{name}: absent= expects "error" or "ignore"; got {absent!r:.100}.')
