@@ -106,7 +106,12 @@ def statements_of_every_engine() -> Iterator[list[str]]:
 
     def note(_connection: object, _cursor: object, statement: str, *_others: object) -> None:
         # How asyncpg's dialect pings, and what begins and ends transactions.
-        if statement != ";" and statement.split()[0] not in ("BEGIN", "SAVEPOINT", "RELEASE", "COMMIT"):
+        if statement != ";" and statement.split(maxsplit=1)[0] not in (
+            "BEGIN",
+            "SAVEPOINT",
+            "RELEASE",
+            "COMMIT",
+        ):
             seen.append(statement)
 
     event.listen(Engine, "before_cursor_execute", note)
