@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from decimal import Decimal
 from typing import Annotated, Any, assert_type
 
 import strawberry
@@ -98,9 +99,13 @@ class Query:
 @create_input(TrackRepository)
 class TrackCreate:
     name: str
-    album: relay.GlobalID
+    album_id: int
     composer: str | None = strawberry.UNSET
     milliseconds: int = strawberry.field(description="How long it lasts.")
+    media_type_id: auto
+    genre_id: auto
+    bytes: auto
+    unit_price: Decimal
 
 
 @update_input(TrackRepository, versions="unchecked", description="A change.")
@@ -132,7 +137,9 @@ class Mutation:
         return bool(key_of(AlbumType, album, info))
 
 
-new = TrackCreate(name="A", album=relay.GlobalID("Album", "1"), milliseconds=3)
+new = TrackCreate(
+    name="A", album_id=1, milliseconds=3, media_type_id=1, genre_id=1, bytes=1, unit_price=Decimal(1)
+)
 assert_type(new.composer, str | None)
 anything = one(missing="nothing")  # type: ignore[arg-type]
 with suppress(DeclarationError):
