@@ -220,6 +220,8 @@ async def test_a_new_row_is_the_tenants(db, schema):
     [
         ('createCard(input: {title: "x", board: $board, tenant: 2}) { id }', ["FORBIDDEN"]),
         ('createCard(input: {title: "x", board: $board, hidden: true}) { id }', ["FORBIDDEN"]),
+        ('createCard(input: {title: "x", board: $2board}) { id }', ["CONFLICT"]),
+        ('upsertCards(rows: [{title: "x", board: $2board}]) { id }', ["CONFLICT"]),
         ('upsertCards(rows: [{title: "2 shown", board: $board}]) { id }', ["FORBIDDEN"]),
         ('updateCard(id: 3, input: {title: "x"}) { id }', ["NOT_FOUND"]),
         ('updateCard(id: 2, input: {title: "x"}) { id }', ["NOT_FOUND"]),
@@ -233,11 +235,42 @@ async def test_a_new_row_is_the_tenants(db, schema):
 )
 async def test_what_the_scope_may_not_write(db, schema, field, codes):
     before = await rows(db)
-    _, errors = await ask(
-        schema, f"mutation($board: ID) {{ {field} }}".replace("$board: ID)", "$board: ID!)"), board=BOARD[1]
-    )
+    for tenant, key in BOARD.items():
+        field = field.replace("$board" if tenant == 1 else "$2board", f'"{key}"')
+    _, errors = await ask(schema, f"mutation {{ {field} }}")
     assert errors == codes
     assert await rows(db) == before
+
+
+async def test_a_reference_to_a_row_of_others_is_one_to_nothing(db, schema):
+    query = """mutation($rows: [CardCreate!]!) {
+        createCards(rows: $rows) { rows { title } errors { index kind message columns } }
+    }"""
+    absent = relay.to_base64("Board", "77")
+    given = [BOARD[2], BOARD[1], absent, BOARD[1], BOARD[1]]
+    titles = ["a", "b", "c", "1 shown", "e"]
+    with counting(db, 4):  # the boards, the row, its criteria, what is selected
+        found, errors = await ask(
+            schema,
+            query,
+            rows=[{"title": "alone", "board": BOARD[1]}, {"title": "theirs", "board": BOARD[2]}],
+        )
+    assert (errors, found["createCards"]["rows"]) == ([], [{"title": "alone"}])
+    data, errors = await ask(
+        schema,
+        query,
+        rows=[{"title": title, "board": board} for title, board in zip(titles, given, strict=True)],
+    )
+    assert errors == []
+    assert data["createCards"]["rows"] == [{"title": "b"}, {"title": "e"}]
+    told = data["createCards"]["errors"]
+    assert [(each["index"], each["kind"]) for each in told] == [
+        (0, "FOREIGN_KEY"),
+        (2, "FOREIGN_KEY"),
+        (3, "UNIQUE"),
+    ]
+    assert told[0] == {**told[1], "index": 0}
+    assert told[0]["columns"] == ["board"]
 
 
 async def test_of_many_rows_those_that_are_not_the_tenants_are_named(db, schema):
