@@ -386,3 +386,5 @@ async def test_explain(db, scope):
         assert "  not copy: the default of sql is SQL, which COPY cannot evaluate" in text
     with pytest.raises(InvalidArgument, match="no operation"):
         items.explain_write("replace")
+    assert "executemany" in (text := items.explain_write("update", 50_000)) or "temporary_table" in text
+    assert "one parameter" in items.explain_write("delete", 50_000)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from batchrepo.declare.criteria import Guards
     from batchrepo.declare.elements import Condition
-    from batchrepo.writing.choosing import Choice, Method
+    from batchrepo.writing.choosing import Method
     from batchrepo.writing.columns import WriteColumns
     from batchrepo.writing.conflicts import Columns, Updated
     from batchrepo.writing.duplicates import Policy
@@ -188,7 +188,7 @@ class Writes(ReadsByKey[E]):
 
     def explain_write(
         self,
-        operation: Literal["insert", "upsert", "update"],
+        operation: Literal["insert", "upsert", "update", "delete"],
         rows: int = 2,
         *,
         columns: Sequence[QueryableAttribute[Any] | str] | None = None,
@@ -201,8 +201,7 @@ class Writes(ReadsByKey[E]):
         """Which way a bulk write would go, and why; nothing is run.
 
         Args:
-            operation: ``"insert"``, ``"upsert"`` or ``"update"`` (of rows by key; whatever meets conditions, and deletes,
-                are one statement).
+            operation: what is done with the rows.
             rows: how many rows.
             columns: that the rows have. Default: all that the database does not fill by itself.
             on: as for `upsert_many`.
@@ -214,27 +213,27 @@ class Writes(ReadsByKey[E]):
         Raises:
             InvalidArgument: the way that is asked for is not possible.
         """
-        if operation not in ("insert", "upsert", "update"):
+        if operation not in ("insert", "upsert", "update", "delete"):
             raise InvalidArgument(
-                f"explain_write: no operation {operation!r:.100}. It explains insert, upsert and update."
+                f"explain_write: no operation {operation!r:.100}. It explains insert, upsert, update and delete."
             )
+        if operation == "delete":
+            return f"delete of {rows} rows of {self._entity.name}: one statement, its keys one parameter"
         call = self._call(f"{operation}_many", returning, "error", "raise", None, None, method)
-        keyed = operation == "update" or (operation == "upsert" and on is None)
-        names = _names(call.columns, columns, keyed=keyed)
-        choice = self._choice(operation, call, names, rows, on, where, update)
-        return f"{operation} of {rows} rows of {self._entity.name} ({', '.join(names)})\n{choice}"
-
-    def _choice(
-        self, operation: str, call: _Call, names: tuple[str, ...], rows: int, on: Any, where: Any, update: Any
-    ) -> Choice:
+        names = _names(
+            call.columns, columns, keyed=operation == "update" or (operation == "upsert" and on is None)
+        )
         place = _Place(self.scope.guards, self.scope.reading.engine.dialect)
+        chooser: Inserts | Upserts | Updates
         if operation == "insert":
-            return Inserts(call.columns, call.options).choice(names, rows, place)
-        if operation == "update":
-            terms = UpdateTerms(versions="unchecked")
-            return Updates(call.columns, call.options, terms, several=False).choice(names, rows, place)
-        upsert = self._terms(call, on, where, update, "error")
-        return Upserts(call.columns, call.options, upsert, several=False).choice(names, rows, place)
+            chooser = Inserts(call.columns, call.options)
+        elif operation == "upsert":
+            terms = self._terms(call, on, where, update, "error")
+            chooser = Upserts(call.columns, call.options, terms, several=False)
+        else:
+            chooser = Updates(call.columns, call.options, UpdateTerms(), several=False)
+        choice = chooser.choice(names, rows, place)
+        return f"{operation} of {rows} rows of {self._entity.name} ({', '.join(names)})\n{choice}"
 
     def _terms(self, call: _Call, on: Any, where: Any, update: Any, duplicates: Any) -> Terms:
         check_policy(duplicates)

@@ -226,7 +226,11 @@ class Scope(ScopeReads, ScopeWrites):
         if self._snapshot:
             return PinnedDoor(engine, self.events, snapshot=True, max_statements=budget)
         return PooledDoor(
-            engine, self.events, read_connections=self._reading.read_connections, max_statements=budget
+            engine,
+            self.events,
+            read_connections=self._reading.read_connections,
+            max_statements=budget,
+            driver_path=self._reading.driver_path,
         )
 
     def _open_session(self) -> AsyncSession:

@@ -21,10 +21,11 @@ from batchrepo.scope.transaction import Transaction, TransactionBlock, is_inside
 from batchrepo.scope.write_session import WriteSession, open_write_session
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 
     from sqlalchemy.ext.asyncio import AsyncSession
 
+    from batchrepo.changes import Changes
     from batchrepo.declare.criteria import Guards
     from batchrepo.events import EventLog
     from batchrepo.executing import Isolation
@@ -185,7 +186,7 @@ class ScopeWrites(ABC):
         return self._family.transaction or self._joined_transaction
 
     @property
-    def on_commit(self) -> Sequence[Any]:
+    def on_commit(self) -> Sequence[Callable[[Changes], object]]:
         """What the application wants to run after each commit."""
         return self._reading.on_commit
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from batchrepo.changes import Change
 from batchrepo.errors import ForbiddenWrite, RowError, StaleRows
-from batchrepo.sql.locate import locate
+from batchrepo.sql.locate import locate, locate_all
 from batchrepo.writing.copying import CopyRefused
 from batchrepo.writing.criteria import bounds, hidden_among
 from batchrepo.writing.duplicates import Duplicates
@@ -187,6 +188,9 @@ class Upserts:
         if self._terms.target.is_key and set(key_names) <= set(names):
             return keys_of(self._columns, names, part.rows)
         wanted = [column.column for column in self._columns.key]
+        every = await self._all_located(names, part, wanted, context)
+        if every is not None:
+            return every
         found = await self._located(names, part, wanted, context)
         return [
             (values[0] if len(values) == 1 else values) if (values := found.get(at)) is not None else None
@@ -204,9 +208,7 @@ class Upserts:
     ) -> dict[int, tuple[Any, ...]]:
         """Some columns of the rows that are there, by the place of the row in the part."""
         target = self._terms.target
-        places = [names.index(name) for name in target.names]
-        one = places[0] if len(places) == 1 else None
-        values = [row[one] if one is not None else tuple(row[place] for place in places) for row in part.rows]
+        values = self._target_values(names, part)
         located = locate(
             [column.column for column in target.columns], wanted, target.where, context.dialect, lock=lock
         )
@@ -224,6 +226,28 @@ class Upserts:
             )
             found.update((start + at, row) for at, row in located.places(some, rows).items())
         return found
+
+    async def _all_located(
+        self, names: tuple[str, ...], part: Part[Row], wanted: Sequence[Any], context: WriteContext
+    ) -> list[Any] | None:
+        """The keys of rows that are all there, as one array; None where that cannot be, or one is not there."""
+        target = self._terms.target
+        columns = [column.column for column in target.columns]
+        located = locate_all(columns, wanted, target.where, context.dialect)
+        if located is None:
+            return None
+        statement, encode = located
+        params = encode(self._target_values(names, part))
+        cause = f"upsert {self._entity.name}"
+        arrays = await context.write(
+            lambda writer: writer.execute(statement, params, cause=cause, keys=len(part)).one()
+        )
+        if len(arrays[0] or ()) != len(part):
+            return None
+        return list(arrays[0]) if len(arrays) == 1 else list(zip(*arrays, strict=True))
+
+    def _target_values(self, names: tuple[str, ...], part: Part[Row]) -> list[Any]:
+        return list(map(itemgetter(*(names.index(name) for name in self._terms.target.names)), part.rows))
 
     async def _refuse_stale(self, names: tuple[str, ...], part: Part[Row], context: WriteContext) -> None:
         version = self._columns.generated_version

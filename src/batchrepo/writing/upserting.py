@@ -19,6 +19,7 @@ from batchrepo.sql.insert import (
     values_of,
 )
 from batchrepo.sql.upsert import OnConflict, upsert
+from batchrepo.sql.wire import is_plain_text
 from batchrepo.writing.choosing import Request, choose
 from batchrepo.writing.copying import copy_rows
 from batchrepo.writing.encoding import Encoder
@@ -184,11 +185,14 @@ class Upserter:
 
     def _order(self, by_column: dict[sa.Column[Any], Any]) -> list[Any]:
         """By the key that may be there: two upserts that lock the same rows then do so in the same order."""
-        return [
-            by_column[column.column].asc()
-            for column in self._target.columns
-            if column.column in by_column and _is_sortable(column)
-        ]
+        order = []
+        for column in self._target.columns:
+            value = by_column.get(column.column)
+            if value is None or not _is_sortable(column):
+                continue
+            # Any order does; that of a language takes longer.
+            order.append(sa.collate(value, "C") if is_plain_text(column.type) else value)
+        return order
 
     # --- SQLite ---------------------------------------------------------------------------------
 
