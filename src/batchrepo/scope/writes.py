@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from contextlib import asynccontextmanager
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy.orm import InstanceState
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from batchrepo.scope.family import Family
     from batchrepo.scope.peers import Peers
     from batchrepo.scope.related import Related
+    from batchrepo.sql.touched import Tables
     from batchrepo.strategies.reading import Reading
 
 T = TypeVar("T")
@@ -43,7 +45,6 @@ class ScopeWrites(ABC):
 
     guards: Guards
     events: EventLog
-    _related: Related
     _peers: Peers
     _reading: Reading
     _joined: AsyncSession | None
@@ -53,6 +54,14 @@ class ScopeWrites(ABC):
     _stale: Stale
     _family: Family
     _joined_transaction: Transaction | None
+
+    @cached_property
+    @abstractmethod
+    def _related(self) -> Related: ...
+
+    @abstractmethod
+    def forget(self, written: Tables | None) -> None:
+        """What was loaded from these tables is read again; None for all of them."""
 
     @abstractmethod
     def check_open(self) -> None:
@@ -209,7 +218,7 @@ class ScopeWrites(ABC):
             await door.open(session.joined_to)
             family.transaction = Transaction(self, door, session.session, dry_run=dry_run)  # type: ignore[arg-type]
             for scope in tuple(family.members):
-                scope._related.forget(None)
+                scope.forget(None)
         except BaseException:
             family.turn.release()
             raise
@@ -261,7 +270,7 @@ class ScopeWrites(ABC):
 
     def _forget(self, changes: Sequence[Change]) -> None:
         for scope in tuple(self._family.members):
-            scope._related.forget(scope._stale.note(changes))
+            scope.forget(scope._stale.note(changes))
 
     def is_stale(self, relation: RelationInfo) -> bool:
         """Whether what an entity has for a relation may be older than a write of this scope."""
@@ -279,7 +288,7 @@ class ScopeWrites(ABC):
         for scope in tuple(self._family.members):
             for session in scope._sync_sessions():
                 expire_written(session, changes)
-            scope._related.forget(None)
+            scope.forget(None)
 
     def _adopt(self, transaction: Transaction) -> None:
         """Entities of a transaction live on in the scope, so that what they lead to can still be loaded."""
