@@ -5,6 +5,7 @@ import datetime as dt
 from collections.abc import AsyncIterator
 from itertools import repeat
 from types import MappingProxyType
+from typing import ClassVar
 
 import pytest
 import sqlalchemy as sa
