@@ -47,7 +47,7 @@ class Book(Base):
     double = column_property(price * 2)
     name = synonym("title")
 
-    __mapper_args__ = {"version_id_col": version}
+    __mapper_args__: ClassVar = {"version_id_col": version}
 
     @hybrid_property
     def cheap(self) -> bool:

@@ -231,7 +231,7 @@ class Writes(ReadsByKey[E]):
             terms = self._terms(call, on, where, update, "error")
             chooser = Upserts(call.columns, call.options, terms, several=False)
         else:
-            chooser = Updates(call.columns, call.options, UpdateTerms(), several=False)
+            chooser = Updates(call.columns, call.options, UpdateTerms(versions="unchecked"), several=False)
         choice = chooser.choice(names, rows, place)
         return f"{operation} of {rows} rows of {self._entity.name} ({', '.join(names)})\n{choice}"
 

@@ -88,11 +88,14 @@ def expire_written(session: Session, changes: Iterable[Change]) -> None:
         if change.operation == "insert":
             continue
         entity = entity_info(change.entity)
-        if change.keys is None:
+        if change.keys is None or len(change.keys) > len(session.identity_map):
+            # Of many keys few have an entity here, so its entities are looked through, and not the keys.
+            keys = None if change.keys is None else set(change.keys)
             states = [
                 state
                 for state in session.identity_map.all_states()
                 if issubclass(state.class_, change.entity)
+                and (keys is None or state.key is None or _key_of(state.key[1]) in keys)
             ]
         else:
             found = (
@@ -104,6 +107,10 @@ def expire_written(session: Session, changes: Iterable[Change]) -> None:
             states = [one._sa_instance_state for one in found if one is not None]
         for state in states:
             expire(state, change.columns)
+
+
+def _key_of(identity: tuple[Any, ...]) -> Any:
+    return identity[0] if len(identity) == 1 else identity
 
 
 def expire(state: InstanceState[Any], names: frozenset[str] | None = None) -> None:

@@ -7,23 +7,28 @@ They are sorted by key, so that two updates of the same rows lock them in the sa
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
+from operator import itemgetter, le
 from typing import TYPE_CHECKING, Any, Literal
 
 import sqlalchemy as sa
 
 from batchrepo.changes import Change
-from batchrepo.errors import BulkError, ForbiddenWrite, InvalidArgument, RowError, StaleRows
+from batchrepo.errors import BulkError, InvalidArgument, RowError, StaleRows
 from batchrepo.sql.locate import locate
 from batchrepo.sql.update import RowUpdate
+from batchrepo.writing.allocating import allocating
 from batchrepo.writing.conflicts import Target
 from batchrepo.writing.copying import CopyRefused
-from batchrepo.writing.criteria import bounds, check_written, key_in, needs_check, refuse_moves
+from batchrepo.writing.criteria import bounds, check_written, needs_check
 from batchrepo.writing.duplicates import Duplicates
 from batchrepo.writing.inserting import remember_refused
 from batchrepo.writing.intake import Batch
 from batchrepo.writing.naming import refused
 from batchrepo.writing.refusals import Part, TakeBack, apply, value_in_tuple
 from batchrepo.writing.running import Written
+from batchrepo.writing.setting import on_update
+from batchrepo.writing.unwritable import moved_away, of_other_class, without_key, without_version
 from batchrepo.writing.updating import Updater
 from batchrepo.writing.versions import Versions
 
@@ -99,14 +104,16 @@ class Updates:
     async def write(self, batches: Sequence[Batch], context: WriteContext) -> Written:
         """Write one chunk."""
         written = Written()
-        keyed = [self._take_out(batch, self._without_key(batch), written) for batch in batches]
+        keyed = [self._take_out(batch, without_key(batch, self._entity), written) for batch in batches]
         resolved, errors = self._duplicates.resolve([batch for batch in keyed if batch.rows])
         same = dict(self._duplicates.same)
         written.errors += errors
         ready: list[Batch] = []
         for batch in resolved:
-            known = self._take_out(batch, self._without_version(batch), written)
-            ready.append(self._take_out(known, self._moved_away(known, context), written))
+            known = self._take_out(batch, without_version(batch, self._entity, self._versions), written)
+            known = self._take_out(known, of_other_class(known, self._columns), written)
+            moved = moved_away(known, self._entity, context.guards, self._options.on_error)
+            ready.append(self._take_out(known, moved, written))
         if written.errors and self._options.on_error == "raise":
             return written
         for batch in ready:
@@ -116,32 +123,9 @@ class Updates:
             written.repeat(same)
         return written
 
-    # --- rows that cannot be written ------------------------------------------------------------
-
-    def _without_key(self, batch: Batch) -> list[RowError]:
-        names = self._entity.key_names
-        if set(names) <= set(batch.names):
-            places = [batch.names.index(name) for name in names]
-            lacking = [at for at, row in enumerate(batch.rows) if any(row[place] is None for place in places)]
-        else:
-            lacking = list(range(len(batch)))
-        what = f"It does not say its key, {', '.join(names)}, by which the row to update is found."
-        return [RowError(batch.indexes[at], "value", what, columns=names) for at in lacking]
-
-    def _without_version(self, batch: Batch) -> list[RowError]:
-        return [
-            self._versions.refusal(batch.indexes[at], key_in(self._entity, batch.names, batch.rows[at]))
-            for at in self._versions.lacking(batch)
-        ]
-
-    def _moved_away(self, batch: Batch, context: WriteContext) -> list[RowError]:
-        try:
-            refuse_moves(self._entity, batch.names, batch.rows, batch.indexes, context.guards)
-        except ForbiddenWrite as error:
-            if self._options.on_error == "raise":
-                raise
-            return list(error.rows)
-        return []
+    def choice(self, names: tuple[str, ...], rows: int, place: WritePlace) -> Choice:
+        """The way for so many rows with these columns, and why."""
+        return self._plan(names, place).updater.choice(rows)
 
     def _take_out(self, batch: Batch, errors: Sequence[RowError], written: Written) -> Batch:
         if not errors:
@@ -182,16 +166,14 @@ class Updates:
         )
         written.errors += applied.errors
         for some, (count, absent) in zip(applied.written, applied.results, strict=True):
-            keys = {
-                index: key
-                for index, key in zip(some.indexes, self._keys(some), strict=True)
-                if index not in absent
-            }
+            kept = some.without(absent) if absent else some
+            keys = self._keys(kept)
             written.count += count
             if self._options.wants_rows:
-                written.keys.append((list(keys), list(keys.values())))
+                ordered = sorted(zip(kept.indexes, keys, strict=True), key=itemgetter(0))
+                written.keys.append(([at for at, _ in ordered], [key for _, key in ordered]))
             if count:
-                context.changed(Change(self._entity.cls, "update", tuple(keys.values()), plan.written))
+                context.changed(Change(self._entity.cls, "update", tuple(keys), plan.written))
 
     async def _write(
         self, part: Part[Row], plan: _Plan, method: Method, context: WriteContext
@@ -281,10 +263,28 @@ class Updates:
 
     # --- how rows are updated -------------------------------------------------------------------
 
+    @allocating
     def _part(self, batch: Batch, plan: _Plan) -> Part[Row]:
         """The rows as the statement takes them, sorted by key."""
+        width = len(self._columns.key)
+        if plan.names == batch.names:
+            rows: Sequence[Row] = batch.rows
+        else:
+            rows = list(zip(*self._columns_of(batch, plan), strict=True))
+        key: Any = itemgetter(0) if width == 1 else itemgetter(*range(width))
+        keys = list(map(key, rows))
+        try:
+            if all(map(le, keys, islice(keys, 1, None))):
+                return Part(rows, batch.indexes)
+            order = sorted(range(len(rows)), key=keys.__getitem__)
+        except TypeError:  # of a type that has no order in Python
+            return Part(rows, batch.indexes)
+        return Part([rows[at] for at in order], [batch.indexes[at] for at in order])
+
+    def _columns_of(self, batch: Batch, plan: _Plan) -> list[Sequence[Any]]:
+        """What the statement takes, column by column."""
         tested = len(plan.update.key) + len(plan.update.compared)
-        given = [batch.values(name) for name in plan.names[:tested]]
+        given: list[Sequence[Any]] = [batch.values(name) for name in plan.names[:tested]]
         version = self._versions.column
         for name in plan.names[tested:]:
             column = self._columns.columns[name]
@@ -296,17 +296,7 @@ class Updates:
             else:
                 assert column.make_on_update is not None
                 given.append([column.make_on_update() for _ in range(len(batch))])
-        rows = list(zip(*given, strict=True))
-        width = len(self._columns.key)
-        try:
-            order = sorted(range(len(rows)), key=lambda at: rows[at][:width])
-        except TypeError:  # of a type that has no order in Python
-            return Part(rows, batch.indexes)
-        return Part([rows[at] for at in order], [batch.indexes[at] for at in order])
-
-    def choice(self, names: tuple[str, ...], rows: int, context: WritePlace) -> Choice:
-        """The way for so many rows with these columns, and why."""
-        return self._plan(names, context).updater.choice(rows)
+        return given
 
     def _plan(self, names: tuple[str, ...], context: WritePlace) -> _Plan:
         found = self._plans.get(names)
@@ -336,9 +326,8 @@ class Updates:
                 changed.append(name)
             elif column.on_update == "context":
                 contextual = name  # SQLAlchemy adds it to the statement by itself
-            elif column.on_update in ("sql", "sequence"):
-                clause: Any = column.column.onupdate
-                made[column.column] = clause.next_value() if column.on_update == "sequence" else clause.arg
+            else:
+                made |= on_update(column)
         if version is not None and versions.moved:
             if versions.counted or (not versions.compared):
                 made |= versions.in_sql("update_many")
