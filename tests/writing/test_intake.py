@@ -5,6 +5,7 @@ import datetime as dt
 from collections.abc import AsyncIterator
 from itertools import repeat
 from types import MappingProxyType
+from typing import ClassVar
 
 import pytest
 import sqlalchemy as sa
@@ -47,7 +48,7 @@ class Book(Base):
     double = column_property(price * 2)
     name = synonym("title")
 
-    __mapper_args__ = {"version_id_col": version}
+    __mapper_args__: ClassVar = {"version_id_col": version}
 
     @hybrid_property
     def cheap(self) -> bool:

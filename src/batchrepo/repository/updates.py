@@ -123,6 +123,18 @@ class UpdatesAndDeletes(ReadsByKey[E]):
         check_versions(versions)
         if set is not _NOTHING:
             _check_where(rows, name)
+            _refuse_options(
+                name,
+                returning=(returning, None),
+                missing=(missing, "error"),
+                absent=(absent, "error"),
+                versions=(versions, "checked"),
+                duplicates=(duplicates, "error"),
+                on_error=(on_error, "raise"),
+                commit_every=(commit_every, None),
+                progress=(progress, None),
+                method=(method, None),
+            )
             return await self._counted(
                 update_where(self.scope, columns, rows, set, Versions(columns, "unchecked"))
             )
@@ -200,6 +212,7 @@ class UpdatesAndDeletes(ReadsByKey[E]):
             check_options(name, Options(on_error=on_error))
             return await self._counted(Deletes(columns, marks, absent, on_error).run(keys[0], self.scope))
         _check_where(keys, name)
+        _refuse_options(name, absent=(absent, "ignore"), on_error=(on_error, "raise"))
         return await self._counted(delete_where(self.scope, columns, keys, marks))
 
     @overload
@@ -261,6 +274,15 @@ class UpdatesAndDeletes(ReadsByKey[E]):
             return await self.get_many(keys, view)
 
         return read
+
+
+def _refuse_options(name: str, **options: tuple[Any, Any]) -> None:
+    """Refuse options of rows beside conditions; each is given with its default."""
+    for option, (value, default) in options.items():
+        if value != default:
+            raise InvalidArgument(
+                f"{name}: {option}= goes with rows or keys, not with conditions. Leave it out."
+            )
 
 
 def _is_many(value: Any) -> bool:

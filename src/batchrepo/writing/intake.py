@@ -142,11 +142,16 @@ class Reader:
         return RowError(
             index,
             "value",
-            f"Row {index} {said}, compared with the first row. Give all rows the same keys, or pass "
-            f'missing="default": what a row leaves out is then left to its default.',
+            f"Row {index} {said}, compared with the first row. Give all rows the same keys, or pass {self._way_out}.",
             self._key_in(row, index),
             columns=(*lacking, *extra),
         )
+
+    @property
+    def _way_out(self) -> str:
+        if self._where.startswith("update_many"):
+            return 'missing="keep": what a row leaves out then stays as it is'
+        return 'missing="default": what a row leaves out is then left to its default'
 
     def _key_in(self, row: Any, index: int) -> Any:
         shape = self._shapes.of(row, index)

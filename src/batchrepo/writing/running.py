@@ -84,8 +84,8 @@ class Written:
 
     def in_order(self) -> Sequence[Any]:
         """The keys in the order of the input."""
-        if len(self.keys) == 1:
-            return self.keys[0][1]
+        if len(self.keys) == 1 and isinstance(self.keys[0][0], range):
+            return self.keys[0][1]  # all in order: the usual case
         found = self.by_place()
         return [found[index] for index in sorted(found)]
 

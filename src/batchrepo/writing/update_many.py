@@ -14,19 +14,21 @@ from typing import TYPE_CHECKING, Any, Literal
 import sqlalchemy as sa
 
 from batchrepo.changes import Change
-from batchrepo.errors import BulkError, ForbiddenWrite, InvalidArgument, RowError, StaleRows
+from batchrepo.errors import BulkError, InvalidArgument, RowError, StaleRows
 from batchrepo.sql.locate import locate
 from batchrepo.sql.update import RowUpdate
 from batchrepo.writing.allocating import allocating
 from batchrepo.writing.conflicts import Target
 from batchrepo.writing.copying import CopyRefused
-from batchrepo.writing.criteria import bounds, check_written, key_in, needs_check, refuse_moves
+from batchrepo.writing.criteria import bounds, check_written, needs_check
 from batchrepo.writing.duplicates import Duplicates
 from batchrepo.writing.inserting import remember_refused
 from batchrepo.writing.intake import Batch
 from batchrepo.writing.naming import refused
 from batchrepo.writing.refusals import Part, TakeBack, apply, value_in_tuple
 from batchrepo.writing.running import Written
+from batchrepo.writing.setting import on_update
+from batchrepo.writing.unwritable import moved_away, of_other_class, without_key, without_version
 from batchrepo.writing.updating import Updater
 from batchrepo.writing.versions import Versions
 
@@ -102,14 +104,16 @@ class Updates:
     async def write(self, batches: Sequence[Batch], context: WriteContext) -> Written:
         """Write one chunk."""
         written = Written()
-        keyed = [self._take_out(batch, self._without_key(batch), written) for batch in batches]
+        keyed = [self._take_out(batch, without_key(batch, self._entity), written) for batch in batches]
         resolved, errors = self._duplicates.resolve([batch for batch in keyed if batch.rows])
         same = dict(self._duplicates.same)
         written.errors += errors
         ready: list[Batch] = []
         for batch in resolved:
-            known = self._take_out(batch, self._without_version(batch), written)
-            ready.append(self._take_out(known, self._moved_away(known, context), written))
+            known = self._take_out(batch, without_version(batch, self._entity, self._versions), written)
+            known = self._take_out(known, of_other_class(known, self._columns), written)
+            moved = moved_away(known, self._entity, context.guards, self._options.on_error)
+            ready.append(self._take_out(known, moved, written))
         if written.errors and self._options.on_error == "raise":
             return written
         for batch in ready:
@@ -122,32 +126,6 @@ class Updates:
     def choice(self, names: tuple[str, ...], rows: int, place: WritePlace) -> Choice:
         """The way for so many rows with these columns, and why."""
         return self._plan(names, place).updater.choice(rows)
-
-    # --- rows that cannot be written ------------------------------------------------------------
-
-    def _without_key(self, batch: Batch) -> list[RowError]:
-        names = self._entity.key_names
-        if set(names) <= set(batch.names):
-            lacking = sorted({at for name in names for at in _nones(batch.values(name))})
-        else:
-            lacking = list(range(len(batch)))
-        what = f"It does not say its key, {', '.join(names)}, by which the row to update is found."
-        return [RowError(batch.indexes[at], "value", what, columns=names) for at in lacking]
-
-    def _without_version(self, batch: Batch) -> list[RowError]:
-        return [
-            self._versions.refusal(batch.indexes[at], key_in(self._entity, batch.names, batch.rows[at]))
-            for at in self._versions.lacking(batch)
-        ]
-
-    def _moved_away(self, batch: Batch, context: WriteContext) -> list[RowError]:
-        try:
-            refuse_moves(self._entity, batch.names, batch.rows, batch.indexes, context.guards)
-        except ForbiddenWrite as error:
-            if self._options.on_error == "raise":
-                raise
-            return list(error.rows)
-        return []
 
     def _take_out(self, batch: Batch, errors: Sequence[RowError], written: Written) -> Batch:
         if not errors:
@@ -348,9 +326,8 @@ class Updates:
                 changed.append(name)
             elif column.on_update == "context":
                 contextual = name  # SQLAlchemy adds it to the statement by itself
-            elif column.on_update in ("sql", "sequence"):
-                clause: Any = column.column.onupdate
-                made[column.column] = clause.next_value() if column.on_update == "sequence" else clause.arg
+            else:
+                made |= on_update(column)
         if version is not None and versions.moved:
             if versions.counted or (not versions.compared):
                 made |= versions.in_sql("update_many")
@@ -375,11 +352,6 @@ class Updates:
 
     def _set_by_sql(self, made: Mapping[Any, Any]) -> set[str]:
         return {name for name, column in self._columns.columns.items() if column.column in made}
-
-
-def _nones(values: Sequence[Any]) -> list[int]:
-    """The places without a value."""
-    return [at for at, value in enumerate(values) if value is None] if None in values else []
 
 
 _STALE = "are not as they were read"

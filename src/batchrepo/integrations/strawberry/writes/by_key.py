@@ -65,8 +65,10 @@ class CreateField(OneRowField):
         return [self._input_argument(), *super()._made_arguments()]
 
     async def _write(self, info: ResolveInfo, given: dict[str, Any], *, deep: bool) -> Any:
+        row = row_of(given["input"], info)
+        await self.refuse_hidden([row], info)
         rows = self.repository(running(info.field_name).scope)
-        written = await rows.insert_many([row_of(given["input"], info)], returning="keys")
+        written = await rows.insert_many([row], returning="keys")
         (found,) = await self.objects(info, written.rows, deep=deep)
         return found
 
@@ -111,6 +113,7 @@ class UpdateField(OneRowField):
         version = self._given.version
         if not set(row) - set(entity.key_names) - {version}:
             raise InvalidArgument("input says nothing that is to be changed.")
+        await self.refuse_hidden([row], info)
         rows = self.repository(running(info.field_name).scope)
         await rows.update_many([row], versions=self._given.versions)
         (found,) = await self.objects(info, [key], deep=deep)

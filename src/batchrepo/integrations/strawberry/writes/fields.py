@@ -12,7 +12,7 @@ from strawberry.annotation import StrawberryAnnotation
 from strawberry.types.arguments import StrawberryArgument
 from strawberry.types.base import StrawberryOptional
 
-from batchrepo.errors import DeclarationError, NotFound, WriteError
+from batchrepo.errors import BulkError, DeclarationError, NotFound, WriteError
 from batchrepo.integrations.strawberry.operation.scopes import running
 from batchrepo.integrations.strawberry.query.lookahead import lookahead_of
 from batchrepo.integrations.strawberry.query.selections import (
@@ -26,8 +26,10 @@ from batchrepo.integrations.strawberry.roots.fields import RootField
 from batchrepo.integrations.strawberry.types.shapes import shape_of
 from batchrepo.integrations.strawberry.writes.inputs import input_kind
 from batchrepo.integrations.strawberry.writes.payloads import Deleted, Written
+from batchrepo.integrations.strawberry.writes.references import hidden_references
 from batchrepo.integrations.strawberry.writes.transactions import in_transaction
 from batchrepo.repository.planned import Planned
+from batchrepo.writing.naming import refused
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -148,6 +150,16 @@ class WriteField(RootField):
         found = object_type_of(rows)
         assert found is not None
         return found, [group for group in below if field_of(target, group[0]) is rows]
+
+    async def refuse_hidden(self, rows: Sequence[dict[str, Any]], info: ResolveInfo) -> None:
+        """Refuse rows that refer to what the scope may not see.
+
+        Raises:
+            BulkError: there are such rows; it names them.
+        """
+        hidden = await hidden_references(running(info.field_name).scope, self.entity, rows)
+        if hidden:
+            raise refused(BulkError, self.entity.name, hidden)
 
     # --- what was refused -----------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ refused are named; with a list nothing is written, and the field is an error.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from strawberry.annotation import StrawberryAnnotation
@@ -16,9 +17,11 @@ from batchrepo.integrations.strawberry.operation.scopes import running
 from batchrepo.integrations.strawberry.writes.by_key import check_creates
 from batchrepo.integrations.strawberry.writes.fields import WriteField
 from batchrepo.integrations.strawberry.writes.payloads import Outcome, Written, refusals
+from batchrepo.integrations.strawberry.writes.references import hidden_references
 from batchrepo.integrations.strawberry.writes.values import row_of
 
 if TYPE_CHECKING:
+    from batchrepo.errors import RowError
     from batchrepo.integrations.strawberry.query.selections import ResolveInfo
     from batchrepo.integrations.strawberry.writes.inputs import InputKind
     from batchrepo.writing.results import BulkResult
@@ -70,11 +73,21 @@ class ManyRowsField(WriteField):
             "missing": self.missing,
             "on_error": "collect" if collects else "raise",
         }
-        result = await self._many(self.repository(running(info.field_name).scope), rows, options)
+        scope = running(info.field_name).scope
+        hidden: list[RowError] = []
+        if collects:
+            hidden = await hidden_references(scope, self.entity, rows)
+        else:
+            await self.refuse_hidden(rows, info)
+        bad = {error.index for error in hidden}
+        kept = [index for index in range(len(rows)) if index not in bad]
+        result = await self._many(self.repository(scope), [rows[index] for index in kept], options)
         found = await self.objects(info, result.rows, deep=deep)
         if not collects:
             return found
-        errors = refusals(result.errors, lambda attribute: self.name_in_graphql(info, attribute))
+        told = [*hidden, *(replace(error, index=kept[error.index]) for error in result.errors)]
+        told.sort(key=lambda error: error.index)
+        errors = refusals(told, lambda attribute: self.name_in_graphql(info, attribute))
         return Outcome(result.count, errors, found)
 
     async def _many(self, repository: Any, rows: list[Any], options: dict[str, Any]) -> BulkResult[Any]:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import strawberry
 
-from batchrepo.errors import RowErrorKind
 from batchrepo.integrations.refusals import said
 
 if TYPE_CHECKING:
@@ -18,9 +17,21 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_kinds: Any = Enum("RefusalKind", {kind.upper(): kind for kind in get_args(RowErrorKind)}, module=__name__)  # type: ignore[misc]
-RefusalKind: Any = strawberry.enum(_kinds, description="Why a row was refused.")
-"""`RowErrorKind` in GraphQL."""
+
+@strawberry.enum(description="Why a row was refused.")
+class RefusalKind(Enum):
+    """`RowErrorKind` in GraphQL."""
+
+    UNIQUE = "unique"
+    FOREIGN_KEY = "foreign_key"
+    NOT_NULL = "not_null"
+    CHECK = "check"
+    VALUE = "value"
+    DUPLICATE = "duplicate"
+    FORBIDDEN = "forbidden"
+    NOT_FOUND = "not_found"
+    STALE = "stale"
+    OTHER = "other"
 
 
 @strawberry.type(description="A row that was not written.")
