@@ -114,7 +114,9 @@ async def test_a_row_is_written(writing):
     where, tag = made.headers["Location"], made.headers["ETag"]
     changed = await writing.patch(where, json={"title": "Live!"}, headers={"If-Match": tag})
     assert (changed.json()["title"], changed.json()["artist_name"]) == ("Live!", "AC/DC")
-    assert changed.headers["X-Statements"] == "8"  # the lock, the view to compare, the row, and the view again
+    assert (
+        changed.headers["X-Statements"] == "8"
+    )  # the lock, the view to compare, the row, and the view again
     assert (await writing.patch(where, json={}, headers={"If-Match": tag})).status_code == 412
     assert (await writing.delete(where)).status_code == 204
     for answer, status, code in (
