@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from typing import Any
+from typing import Any, get_args
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import event, func, select
 from strawberry import relay
 
 from batchrepo import Database
+from batchrepo.errors import RowErrorKind
 from batchrepo.integrations.strawberry import Limits
+from batchrepo.integrations.strawberry.writes.payloads import RefusalKind
 from tests.support.graphql_store import answer, counting, refusal
 from tests.support.graphql_writing import make_schema
 from tests.writing.conftest import db  # noqa: F401  a fixture
@@ -320,6 +323,61 @@ async def test_with_one_transaction_all_is_written_or_nothing(db):  # noqa: F811
     assert await number(db) == 6
 
 
+async def test_an_error_further_down_takes_the_whole_operation_back(db):  # noqa: F811
+    schema = make_schema(db, transaction="operation")
+    query = """mutation($id: ID!) {
+        rename(data: {id: $id, title: "Renamed"}) { title }
+        release(artist: "Saxon", titles: ["Wheels"]) { artist { albums(after: "no cursor") { totalCount } } }
+    }"""
+    result = await schema.execute(query, variable_values={"id": album(1)})
+    assert result.data is None
+    assert [error.extensions["code"] for error in result.errors] == ["INVALID_ARGUMENT"]
+    assert await number(db) == 3
+    assert await number(db, Album.title == "Renamed") == 0
+
+
+@pytest.mark.parametrize("transaction", ["field", "operation"])
+async def test_a_cancelled_mutation_leaves_nothing(db, transaction):  # noqa: F811
+    """Cancelled at each of its statements in turn: nothing is written, and no connection is lost."""
+    schema = make_schema(db, transaction=transaction)
+    query = 'mutation { release(artist: "Saxon", titles: ["Wheels"]) { title artist { name } } }'
+    for statements in (1, 2, 3):
+        underway, seen = asyncio.Event(), 0
+
+        def count(*_: Any, at: int = statements, underway: asyncio.Event = underway) -> None:
+            nonlocal seen
+            seen += 1
+            if seen == at:
+                underway.set()
+
+        event.listen(db.engine.sync_engine, "before_cursor_execute", count)
+        try:
+            task = asyncio.create_task(schema.execute(query))
+            await underway.wait()
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        finally:
+            event.remove(db.engine.sync_engine, "before_cursor_execute", count)
+        assert await number(db) == 3
+        assert db.engine.sync_engine.pool.checkedout() == 0
+
+
+async def test_operations_side_by_side_do_not_meet(db, schema):  # noqa: F811
+    """Ten at once, each with two mutations: all of them are there afterwards."""
+    query = """mutation($name: String!, $artist: ID!) {
+        release(artist: $name, titles: ["a", "b"]) { title artist { name albumCount } }
+        createAlbum(input: {title: $name, artist: $artist}) { title }
+    }"""
+    found = await asyncio.gather(
+        *(answer(schema, query, name=f"n{n}", artist=artist(n % 2 + 1)) for n in range(10))
+    )
+    assert [data["release"]["artist"] for data in found] == [
+        {"name": f"n{n}", "albumCount": 2} for n in range(10)
+    ]
+    assert await number(db) == 33
+
+
 async def test_a_commit_hears_of_each_transaction(db):  # noqa: F811
     heard: list[Any] = []
     db.on_commit(heard.append)
@@ -430,3 +488,7 @@ async def test_many_rows_are_deleted(db, schema):  # noqa: F811
     assert error.extensions["code"] == "NOT_FOUND"
     assert await number(db, entity=Label) == 2
     assert await answer(schema, "mutation { deleteLabels(keys: [1, 2]) }") == {"deleteLabels": 2}
+
+
+def test_every_kind_of_refusal_is_in_the_schema():
+    assert {kind.value for kind in RefusalKind} == set(get_args(RowErrorKind))
