@@ -4,9 +4,9 @@ import pytest
 from pydantic import BaseModel
 
 import batchrepo
-from batchrepo.writing.choosing import COPY_FROM
+from batchrepo.writing.choosing import COPY_FROM, TABLE_FROM
 from batchrepo.writing.running import CHUNK, LIST_CHUNK
-from batchrepo.writing.updating import COPY_FROM as UPDATE_COPY_FROM
+from batchrepo.writing.update.updating import COPY_FROM as UPDATE_COPY_FROM
 from examples.chinook import models
 from examples.chinook.repositories import AlbumRepository, ArtistRepository
 from examples.chinook.store import open_store
@@ -92,5 +92,6 @@ def test_numbers_on_the_page():
     text = text_of(PAGE)
     assert f"{CHUNK:,} rows are held at once" in text
     assert f"{LIST_CHUNK:,} rows of a list" in text
-    assert text.count(f"{COPY_FROM} rows or more") == 2
+    assert f"PostgreSQL, {COPY_FROM} rows or more" in text
+    assert f"upsert of {TABLE_FROM:,} rows or more" in text
     assert f"update of {UPDATE_COPY_FROM:,} rows or more" in text

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from batchrepo import DatabaseUnavailable
-from batchrepo.writing.choosing import COPY_FROM
+from batchrepo.writing.choosing import COPY_FROM, TABLE_FROM
 from tests.writing.goods import Defaulted, DefaultedRepository, Note, NoteRepository, everything, opened
 
 ON_POSTGRES = pytest.mark.parametrize("database_url", ["postgresql", "psycopg"], indirect=True)
@@ -26,15 +26,15 @@ async def test_upserts_of_the_same_rows_in_opposite_orders(database_url):
 
         async def write(step, plain):
             async with db.scope() as scope:
-                given = [{**row, "plain": plain} for row in rows(3_000, step)]
+                given = [{**row, "plain": plain} for row in rows(TABLE_FROM, step)]
                 return await DefaultedRepository(scope).upsert_many(given, on=Defaulted.ref, returning="keys")
 
         for method_rows in range(3):
             results = await asyncio.gather(*(write((-1) ** n, n + 10 * method_rows) for n in range(4)))
-            assert {result.count for result in results} == {3_000}
+            assert {result.count for result in results} == {TABLE_FROM}
             assert results[0].rows == results[1].rows[::-1] == results[2].rows
             stored = await everything(db, Defaulted)
-            assert len(stored) == 3_000
+            assert len(stored) == TABLE_FROM
             assert len({row["plain"] for row in stored}) == 1, "one of them was the last"
 
 

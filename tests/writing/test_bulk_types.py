@@ -9,13 +9,15 @@ from decimal import Decimal
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from batchrepo import Database, Repository
 from batchrepo.testing.contract.models import keytypes
 from batchrepo.testing.contract.models.base import Base as ContractBase
 from tests.support.databases import EVERY_DRIVER
-from tests.writing.goods import SAMPLE, Sample, SampleRepository, emptied, everything, opened
+from tests.writing.goods import SAMPLE, Color, Sample, SampleRepository, emptied, everything, opened
 
 INSERTS = {
     "sqlite": ["executemany", "insertmanyvalues", None],
@@ -26,7 +28,7 @@ UPSERTS = {
     "postgresql": ["temporary_table", "unnest", "insertmanyvalues", None],
 }
 
-pytestmark = pytest.mark.parametrize("database_url", EVERY_DRIVER, indirect=True)
+every_driver = pytest.mark.parametrize("database_url", EVERY_DRIVER, indirect=True)
 
 
 async def by_the_orm(db: Database, entity, rows):
@@ -39,6 +41,7 @@ def given(rows):
     return [{**row, "id": number} for number, row in enumerate(rows, 1)]
 
 
+@every_driver
 async def test_every_type_and_every_way_to_insert(database_url):
     async with opened(database_url) as db:
         await by_the_orm(db, Sample, given(SAMPLE))
@@ -52,6 +55,7 @@ async def test_every_type_and_every_way_to_insert(database_url):
             assert await everything(db, Sample) == expected, method
 
 
+@every_driver
 async def test_keys_and_every_type(database_url):
     async with opened(database_url) as db:
         for method in ["multivalues"] if db.engine.dialect.name == "sqlite" else ["copy", "unnest"]:
@@ -63,6 +67,7 @@ async def test_keys_and_every_type(database_url):
             assert [row.doc for row in found] == [row["doc"] for row in SAMPLE]
 
 
+@every_driver
 async def test_every_type_and_every_way_to_upsert(database_url):
     async with opened(database_url) as db:
         other = [*SAMPLE[1:], SAMPLE[0]]
@@ -89,6 +94,7 @@ KEYS = {
 CONTRACT = tuple(types.new_class(f"{entity.__name__}Repository", (Repository[entity],)) for entity in KEYS)
 
 
+@every_driver
 async def test_keys_of_every_type(database_url):
     async with Database(database_url, repositories=CONTRACT) as db:
         async with db.engine.begin() as connection:
@@ -108,3 +114,74 @@ async def test_keys_of_every_type(database_url):
                 found = await items.get_many(values)
             assert [getattr(row, key.name) for row in found] == values
             assert {row.label for row in found} == {"again"}
+
+
+class PostgresBase(DeclarativeBase):
+    pass
+
+
+class Special(PostgresBase):
+    """Types of PostgreSQL's own."""
+
+    __tablename__ = "special"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    numbers: Mapped[list[int] | None] = mapped_column(postgresql.ARRAY(sa.Integer))
+    table: Mapped[list[list[str]] | None] = mapped_column(postgresql.ARRAY(sa.Text, dimensions=2))
+    colors: Mapped[list[Color] | None] = mapped_column(postgresql.ARRAY(sa.Enum(Color, name="color")))
+    doc: Mapped[dict[str, int] | None] = mapped_column(postgresql.JSONB)
+    address: Mapped[str | None] = mapped_column(postgresql.INET)
+    period: Mapped[postgresql.Range[int] | None] = mapped_column(postgresql.INT4RANGE)
+    hits: Mapped[str | None] = mapped_column(postgresql.BIT(3))
+    amount: Mapped[Decimal | None] = mapped_column(sa.Numeric)
+
+
+class SpecialRepository(Repository[Special]):
+    pass
+
+
+SPECIAL = [
+    {
+        "id": 1,
+        "numbers": [1, 2, 3],
+        "table": [["a", "é"], ["", "NULL"]],
+        "colors": [Color.RED, Color.BLUE],
+        "doc": {"a": 1},
+        "address": "10.0.0.1",
+        "period": postgresql.Range(1, 5),
+        "amount": Decimal("1.10"),
+    },
+    {
+        "id": 2,
+        "numbers": [],
+        "table": None,
+        "colors": [],
+        "doc": {},
+        "address": "::1",
+        "period": postgresql.Range(empty=True),
+        "amount": Decimal("123456789012345678901234567890.12345"),
+    },
+    {"id": 3, **dict.fromkeys(("numbers", "table", "colors", "doc", "address", "period", "amount"))},
+]
+
+
+@pytest.mark.parametrize("database_url", ["postgresql", "psycopg"], indirect=True)
+async def test_types_of_postgresql(database_url):
+    async with Database(database_url, repositories=[SpecialRepository]) as db:
+        async with db.engine.begin() as connection:
+            await connection.run_sync(PostgresBase.metadata.create_all)
+        await by_the_orm(db, Special, SPECIAL)
+        expected = await everything(db, Special)
+        for call, method in [
+            ("insert_many", "copy"),
+            ("insert_many", None),
+            ("upsert_many", "temporary_table"),
+            ("upsert_many", None),
+        ]:
+            await emptied(db, Special)
+            async with db.scope() as scope:
+                await getattr(SpecialRepository(scope), call)(SPECIAL, method=method)
+            assert await everything(db, Special) == expected, (call, method)
+        async with db.scope() as scope:
+            text = SpecialRepository(scope).explain_write("insert", 10, columns=["numbers"])
+        assert "not unnest: numbers: unnest takes arrays of arrays apart" in text

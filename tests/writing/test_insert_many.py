@@ -227,7 +227,7 @@ async def test_classes_of_one_table_are_marked(db, scope):
 
 
 async def test_a_refused_row_is_named_and_nothing_is_written(db, scope):
-    rows = [{"ref": f"{n}"} for n in range(COPY_FROM)]
+    rows = [{"ref": f"{n}"} for n in range(COPY_FROM + 50)]
     rows[123] = {"ref": "7"}
     for some in (rows, [rows[7], rows[8], rows[123]]):
         with pytest.raises(BulkError) as caught:

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from batchrepo import BulkError, ForbiddenWrite, InvalidArgument, StaleRows
-from batchrepo.writing.choosing import COPY_FROM
+from batchrepo.writing.choosing import TABLE_FROM
 from tests.support.databases import EVERY_DRIVER
 from tests.writing.goods import (
     Defaulted,
@@ -54,7 +54,7 @@ async def stored(db, *names, entity=Defaulted):
     return [tuple(row[name] for name in names) for row in await everything(db, entity)]
 
 
-@pytest.mark.parametrize("count", [1, 5, COPY_FROM])
+@pytest.mark.parametrize("count", [1, 5, TABLE_FROM])
 async def test_rows_are_inserted_or_updated(db, items, count):
     first = await items.insert_many(
         [{"ref": f"{n}", "plain": n} for n in range(0, count, 2)], returning="keys"
@@ -82,7 +82,7 @@ async def test_new_rows_get_their_defaults(db, items):
     ]
 
 
-@pytest.mark.parametrize("count", [1, 3, COPY_FROM])
+@pytest.mark.parametrize("count", [1, 3, TABLE_FROM])
 async def test_onupdate_columns_are_set_by_updates_only(db, items, count):
     await items.insert_many([{"ref": "0"}])
     await items.upsert_many([{"ref": f"{n}", "plain": n} for n in range(count)], on=Defaulted.ref)
@@ -99,7 +99,7 @@ async def test_named_columns_are_updated_and_all_are_inserted(db, items):
     assert await stored(db, "ref", "plain", "value") == [("a", 2, 1), ("b", 2, 2)]
 
 
-@pytest.mark.parametrize("count", [1, 3, COPY_FROM])
+@pytest.mark.parametrize("count", [1, 3, TABLE_FROM])
 async def test_rows_that_are_there_can_be_left_alone_and_their_keys_come_back(db, items, count):
     (key,) = (await items.insert_many([{"ref": "0", "plain": 1}], returning="keys")).rows
     rows = [{"ref": f"{n}", "plain": 2} for n in range(count)]
@@ -259,7 +259,7 @@ async def test_rows_that_leave_out_columns_keep_them(db, items):
     assert await stored(db, "ref", "plain", "value") == [("a", 2, 1), ("b", 1, 2), ("c", None, 3)]
 
 
-@pytest.mark.parametrize("count", [1, 3, COPY_FROM])
+@pytest.mark.parametrize("count", [1, 3, TABLE_FROM])
 async def test_versions_are_counted_and_checked(db, stocks, count):
     rows = [{"shop": 1, "item": f"{n:05}", "amount": n} for n in range(count)]
     on = (Stock.shop, Stock.item)
@@ -343,8 +343,8 @@ async def test_statements(db, items):
         (1, "keys", 2),
         (10, None, 3),
         (10, "keys", 4),
-        (COPY_FROM, None, 6 if postgres else 3),
-        (COPY_FROM, "keys", 7 if postgres else 4),
+        (TABLE_FROM, None, 6 if postgres else 3),
+        (TABLE_FROM, "keys", 7 if postgres else 4),
     ]:
         rows = [{"ref": f"{n}", "sql": 1} for n in range(count)]
         result = await items.upsert_many(rows, on=Defaulted.ref, returning=keys)

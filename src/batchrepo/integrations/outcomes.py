@@ -9,52 +9,27 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from batchrepo.errors import (
     BatchTimeout,
     DatabaseUnavailable,
-    ForbiddenWrite,
     InvalidArgument,
     MissingContext,
     NotFound,
-    StaleRows,
+    RowsLocked,
     StatementBudgetExceeded,
     WriteError,
 )
-from batchrepo.writing.driver_errors import read_refusal
+from batchrepo.executing import collision
+from batchrepo.integrations.refusals import CODES, STATUSES, detail_of, of_database, status_of
 
 if TYPE_CHECKING:
-    from batchrepo.errors import RowError, RowErrorKind
+    from batchrepo.errors import RowError
 
 GENERAL = "The server could not answer this request."
 """What a client is told about an error that is none of its business."""
-
-
-REFUSED = "The database refused it, and so nothing was written."
-"""What a client is told where the database does not say more that is meant for clients."""
-
-_CODES: dict[RowErrorKind, tuple[str, int]] = {
-    "unique": ("CONFLICT", 409),
-    "foreign_key": ("CONFLICT", 409),
-    "duplicate": ("CONFLICT", 409),
-    "other": ("CONFLICT", 409),
-    "not_null": ("INVALID", 422),
-    "check": ("INVALID", 422),
-    "value": ("INVALID", 422),
-    "forbidden": ("FORBIDDEN", 403),
-    "not_found": ("NOT_FOUND", 404),
-    "stale": ("STALE", 409),
-}
-"""Code and status by why a row was refused. A row that criteria hide is not found, like one that is not there."""
-
-_GENERAL_REFUSALS: dict[str, str] = {
-    "unique": "Another row has the same values already.",
-    "foreign_key": "It refers to a row that does not exist, or rows that exist refer to it.",
-    "not_null": "A value is missing that must be there.",
-    "check": "A value is not allowed.",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +41,14 @@ class Outcome:
         status: the HTTP status.
         detail: a sentence for people.
         retry_after: after how many seconds it is worth to ask again, or None.
+        rows: the rows that were refused, in the order of the input.
     """
 
     code: str
     status: int
     detail: str
     retry_after: int | None = None
+    rows: tuple[RowError, ...] = ()
 
     @property
     def expected(self) -> bool:
@@ -84,16 +61,25 @@ UNAVAILABLE = Outcome(
 )
 """Five seconds: a pool has emptied by then, and a server that starts anew is often back."""
 
+CONFLICTING = Outcome(
+    "TRANSACTION_CONFLICT",
+    503,
+    "Somebody else was writing the same rows at the same time. Try again.",
+    retry_after=1,
+)
+"""A serialization failure, a deadlock, a lock that could not be had: nothing was written, and the next try may succeed."""
+
 
 def outcome_of(error: Exception) -> Outcome:
     """What a client is told about this error."""
+    known = _of_write(error)
+    if known is not None:
+        return known
     match error:
         case NotFound():
             return Outcome("NOT_FOUND", 404, str(error))
         case InvalidArgument():
             return Outcome("INVALID_ARGUMENT", 400, str(error))
-        case WriteError() | IntegrityError():
-            return _of_write(error)
         case StatementBudgetExceeded():
             return Outcome(
                 "STATEMENT_BUDGET_EXCEEDED", 500, "Answering this takes more work than one request may do."
@@ -110,37 +96,15 @@ def outcome_of(error: Exception) -> Outcome:
             return Outcome("INTERNAL", 500, GENERAL)
 
 
-def said(row: RowError) -> str:
-    """What a client is told about a refused row: without the words of the database."""
-    if row.kind == "other":
-        return "The database refused it."
-    if row.kind == "duplicate":
-        return row.message.partition(" Pass ")[0]  # what the application could do is no business of clients
-    what, colon, _ = row.message.partition(": ")
-    fits = row.kind == "value" and colon and what == "A value does not fit into its column"
-    return f"{what}." if fits else row.message
-
-
-def _of_write(error: WriteError | IntegrityError) -> Outcome:
-    kind: RowErrorKind
-    if isinstance(error, IntegrityError):  # of a flush; bulk writes have errors of their own
-        refusal = read_refusal(error)
-        kind = "other" if refusal is None else refusal.kind
-        return _by_kind(kind, _GENERAL_REFUSALS.get(kind, REFUSED))
-    match error:
-        case StaleRows():
-            kind = "stale"
-        case ForbiddenWrite():
-            kind = "forbidden"
-        case _:
-            kind = error.rows[0].kind if error.rows else "other"
-    if len(error.rows) == 1:
-        return _by_kind(kind, said(error.rows[0]))
-    if error.rows:
-        return _by_kind(kind, f"{len(error.rows)} rows were refused, and so nothing was written.")
-    return _by_kind(kind, "Somebody else has changed it meanwhile." if kind == "stale" else REFUSED)
-
-
-def _by_kind(kind: RowErrorKind, detail: str) -> Outcome:
-    code, status = _CODES[kind]
-    return Outcome(code, status, detail)
+def _of_write(error: Exception) -> Outcome | None:
+    """What a client is told where rows were refused, or another transaction was in the way."""
+    if isinstance(error, RowsLocked) or collision(error) is not None:
+        return CONFLICTING
+    if isinstance(error, WriteError):
+        status = status_of(error)
+        return Outcome(CODES[status], status, detail_of(error), rows=error.rows)
+    row = of_database(error) if isinstance(error, StatementError) else None
+    if row is None:
+        return None
+    status = STATUSES[row.kind]
+    return Outcome(CODES[status], status, row.message, rows=(row,))

@@ -411,7 +411,7 @@ def test_openapi_describes_the_problems(app):
     assert [referred(responses[status]) for status in ("404", "422", "503")] == [PROBLEM] * 3
     assert responses["404"]["description"] == "Not Found"
     schemas = app.openapi()["components"]["schemas"]
-    assert set(schemas) == {"ProblemDetails", "InvalidParameter"}
+    assert set(schemas) == {"ProblemDetails", "InvalidParameter", "RefusedRow"}
     assert schemas["ProblemDetails"]["required"] == ["type", "title", "status", "detail", "code"]
     errors = schemas["ProblemDetails"]["properties"]["errors"]["anyOf"][0]
     assert errors["items"] == {"$ref": "#/components/schemas/InvalidParameter"}

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from graphql import GraphQLError
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 from strawberry.exceptions import StrawberryException
 from strawberry.relay import GlobalIDValueError
 
-from batchrepo.errors import BatchRepoError, DeclarationError, InvalidCursor, WriteError
-from batchrepo.integrations.outcomes import GENERAL, Outcome, outcome_of, said
+from batchrepo.errors import BatchRepoError, DeclarationError, InvalidCursor
+from batchrepo.integrations.outcomes import Outcome, outcome_of
+from batchrepo.integrations.refusals import said
 from batchrepo.integrations.strawberry.limits.limits import of_text
 from batchrepo.integrations.strawberry.operation.whole import NotRun
 
@@ -30,14 +31,10 @@ def typed(error: GraphQLError) -> GraphQLError:
     match error.original_error:
         case InvalidCursor() as original:
             return _told(error, outcome_of(original), reason=original.reason)
-        case WriteError() as original:
-            return _told(error, outcome_of(original), rows=[_row(row) for row in original.rows])
         case NotRun() as original:
             return _told(error, Outcome("NOT_RUN", 409, str(original)))
-        case BatchRepoError() | IntegrityError() as original:
+        case (BatchRepoError() | SQLAlchemyError()) as original:
             return _told(error, outcome_of(original))
-        case SQLAlchemyError():
-            return _told(error, Outcome("INTERNAL", 500, GENERAL))
         case GlobalIDValueError():
             return _told(error, Outcome("INVALID_ARGUMENT", 400, error.message))
         case _:
@@ -66,6 +63,8 @@ def _row(row: RowError) -> dict[str, Any]:
 
 
 def _told(error: GraphQLError, outcome: Outcome, **more: Any) -> GraphQLError:
+    if outcome.rows:
+        more["rows"] = [_row(row) for row in outcome.rows]
     return GraphQLError(
         outcome.detail,
         nodes=error.nodes,

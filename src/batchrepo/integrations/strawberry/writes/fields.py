@@ -29,7 +29,7 @@ from batchrepo.integrations.strawberry.writes.payloads import Deleted, Written
 from batchrepo.integrations.strawberry.writes.references import hidden_references
 from batchrepo.integrations.strawberry.writes.transactions import in_transaction
 from batchrepo.repository.planned import Planned
-from batchrepo.writing.naming import refused
+from batchrepo.writing.refusals.naming import refused
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

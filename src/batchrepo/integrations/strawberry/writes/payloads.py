@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import strawberry
 
-from batchrepo.integrations.outcomes import said
+from batchrepo.integrations.refusals import said
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
