@@ -6,7 +6,7 @@ from pydantic import BaseModel
 import batchrepo
 from batchrepo.writing.choosing import COPY_FROM, TABLE_FROM
 from batchrepo.writing.running import CHUNK, LIST_CHUNK
-from batchrepo.writing.updating import COPY_FROM as UPDATE_COPY_FROM
+from batchrepo.writing.update.updating import COPY_FROM as UPDATE_COPY_FROM
 from examples.chinook import models
 from examples.chinook.repositories import AlbumRepository, ArtistRepository
 from examples.chinook.store import open_store

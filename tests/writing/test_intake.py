@@ -16,8 +16,8 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, column_property, mapped_colu
 from batchrepo.errors import InvalidArgument
 from batchrepo.mapping import entity_info
 from batchrepo.testing.contract.models import inheritance
-from batchrepo.writing.columns import write_columns
-from batchrepo.writing.intake import Batch, Reader, check_source, chunks, length_of
+from batchrepo.writing.rows.columns import write_columns
+from batchrepo.writing.rows.intake import Batch, Reader, check_source, chunks, length_of
 
 
 class Base(DeclarativeBase):

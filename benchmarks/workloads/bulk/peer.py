@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
@@ -14,5 +15,7 @@ MISSING = "" if find_spec("advanced_alchemy") else "advanced-alchemy is not inst
 
 def peer_repository_class() -> Any:
     """A repository of remarks, to be made for a session."""
-    base: Any = import_module("advanced_alchemy.repository").SQLAlchemyAsyncRepository
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of SQLAlchemy 2.1, about a decorator that it uses
+        base: Any = import_module("advanced_alchemy.repository").SQLAlchemyAsyncRepository
     return type("RemarkRepository", (base,), {"model_type": Remark})

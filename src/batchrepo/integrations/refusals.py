@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from batchrepo.errors import ForbiddenWrite, RowError, StaleRows, WriteError
-from batchrepo.writing.driver_errors import read_refusal
+from batchrepo.writing.refusals.driver_errors import read_refusal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from sqlalchemy.exc import StatementError
 
     from batchrepo.errors import RowErrorKind
-    from batchrepo.writing.driver_errors import DriverRefusal
+    from batchrepo.writing.refusals.driver_errors import DriverRefusal
 
 STATUSES: Mapping[RowErrorKind, int] = {
     "unique": 409,

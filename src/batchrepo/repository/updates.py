@@ -13,24 +13,24 @@ from batchrepo.errors import InvalidArgument
 from batchrepo.mapping.entity import shown
 from batchrepo.repository.arguments import check_conditions, check_view
 from batchrepo.repository.by_key import ReadsByKey
-from batchrepo.writing.by_condition import delete_where, update_where
-from batchrepo.writing.columns import columns_to_update, write_columns
-from batchrepo.writing.deleting import Deletes, marks_of, refuse_partial_delete
-from batchrepo.writing.duplicates import check_policy
-from batchrepo.writing.insert_from import insert_from, parent_relation
+from batchrepo.writing.insert.insert_from import insert_from, parent_relation
+from batchrepo.writing.rows.columns import columns_to_update, write_columns
+from batchrepo.writing.rows.duplicates import check_policy
 from batchrepo.writing.running import CHUNK, LIST_CHUNK, BulkRun, Options, check_options
-from batchrepo.writing.update_many import Updates, UpdateTerms, check_absent
-from batchrepo.writing.versions import Versions, check_versions
+from batchrepo.writing.update.by_condition import delete_where, update_where
+from batchrepo.writing.update.deleting import Deletes, marks_of, refuse_partial_delete
+from batchrepo.writing.update.update_many import Updates, UpdateTerms, check_absent
+from batchrepo.writing.update.versions import Versions, check_versions
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from batchrepo.declare.elements import Condition
-    from batchrepo.writing.intake import RowSource
-    from batchrepo.writing.refusals import OnError
+    from batchrepo.writing.refusals.applying import OnError
     from batchrepo.writing.results import BulkProgress, BulkResult
-    from batchrepo.writing.update_many import Absent
-    from batchrepo.writing.versions import Check
+    from batchrepo.writing.rows.intake import RowSource
+    from batchrepo.writing.update.update_many import Absent
+    from batchrepo.writing.update.versions import Check
 
 E = TypeVar("E")
 V = TypeVar("V", bound=BaseModel)

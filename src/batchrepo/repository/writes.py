@@ -11,14 +11,14 @@ from batchrepo.errors import InvalidArgument, did_you_mean
 from batchrepo.mapping.entity import shown
 from batchrepo.repository.arguments import check_progress
 from batchrepo.repository.by_key import ReadsByKey
-from batchrepo.writing.columns import write_columns
-from batchrepo.writing.conflicts import target_of, updated_names
-from batchrepo.writing.duplicates import check_policy
-from batchrepo.writing.insert_many import Inserts
-from batchrepo.writing.intake import length_of
+from batchrepo.writing.insert.insert_many import Inserts
+from batchrepo.writing.rows.columns import write_columns
+from batchrepo.writing.rows.duplicates import check_policy
+from batchrepo.writing.rows.intake import length_of
 from batchrepo.writing.running import LIST_CHUNK, BulkRun, Options, check_options
-from batchrepo.writing.update_many import Updates, UpdateTerms
-from batchrepo.writing.upsert_many import Terms, Upserts
+from batchrepo.writing.update.update_many import Updates, UpdateTerms
+from batchrepo.writing.upsert.conflicts import target_of, updated_names
+from batchrepo.writing.upsert.upsert_many import Terms, Upserts
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
     from batchrepo.declare.criteria import Guards
     from batchrepo.declare.elements import Condition
     from batchrepo.writing.choosing import Method
-    from batchrepo.writing.columns import WriteColumns
-    from batchrepo.writing.conflicts import Columns, Updated
-    from batchrepo.writing.duplicates import Policy
-    from batchrepo.writing.intake import Missing, RowSource
-    from batchrepo.writing.refusals import OnError
+    from batchrepo.writing.refusals.applying import OnError
     from batchrepo.writing.results import BulkProgress, BulkResult
+    from batchrepo.writing.rows.columns import WriteColumns
+    from batchrepo.writing.rows.duplicates import Policy
+    from batchrepo.writing.rows.intake import Missing, RowSource
     from batchrepo.writing.running import ChunkWriter
+    from batchrepo.writing.upsert.conflicts import Columns, Updated
 
 E = TypeVar("E")
 V = TypeVar("V", bound=BaseModel)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Dialect
 
-    from batchrepo.writing.columns import WriteColumn, WriteColumns
+    from batchrepo.writing.rows.columns import WriteColumn, WriteColumns
 
 Method = Literal[
     "copy",

@@ -9,19 +9,19 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol
 
 from batchrepo.errors import BulkError, InvalidArgument, WriteError
-from batchrepo.writing.intake import Reader, check_source, chunks, length_of
-from batchrepo.writing.naming import refused
+from batchrepo.writing.refusals.naming import refused
 from batchrepo.writing.results import BulkProgress, BulkResult
+from batchrepo.writing.rows.intake import Reader, check_source, chunks, length_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 
     from batchrepo.errors import RowError
     from batchrepo.events import EventLog
-    from batchrepo.writing.columns import WriteColumns
     from batchrepo.writing.context import WriteContext, WriteScope
-    from batchrepo.writing.intake import Batch, Missing, RowSource
-    from batchrepo.writing.refusals import OnError
+    from batchrepo.writing.refusals.applying import OnError
+    from batchrepo.writing.rows.columns import WriteColumns
+    from batchrepo.writing.rows.intake import Batch, Missing, RowSource
 
 CHUNK = 10_000
 """Rows of an iterator that are held at once."""

@@ -166,7 +166,7 @@ async def test_with_a_list_one_wrong_row_is_an_error_and_nothing_is_written(db, 
     assert data == {"addAlbums": [{"title": "New"}]}
 
 
-@pytest.mark.parametrize("rows", [2, 200])
+@pytest.mark.parametrize("rows", [2, 90])  # COPY, from 100 on, is no statement that SQLAlchemy hears of
 async def test_the_number_of_statements_is_that_of_what_is_selected(db, schema, rows):  # noqa: F811
     query = """mutation($rows: [AlbumCreate!]!) {
         createAlbums(rows: $rows) { count rows { title duration artist { name albumCount } } more: rows { tracks { name } } }

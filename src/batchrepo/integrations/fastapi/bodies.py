@@ -15,7 +15,7 @@ from batchrepo.declare.filter_values import example_of
 from batchrepo.errors import DeclarationError, InvalidArgument
 from batchrepo.integrations.fastapi.parameters import injected
 from batchrepo.mapping.entity import attribute_owner, shown
-from batchrepo.writing.columns import write_columns
+from batchrepo.writing.rows.columns import write_columns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from batchrepo.declare.repository_info import RepositoryInfo
     from batchrepo.integrations.fastapi.parameters import Key
-    from batchrepo.writing.columns import WriteColumns
+    from batchrepo.writing.rows.columns import WriteColumns
 
 BODY = "body"
 """The argument of an endpoint that is the body of the request."""

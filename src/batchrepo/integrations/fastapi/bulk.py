@@ -13,7 +13,7 @@ from batchrepo.integrations.fastapi.actions import Action, Reply
 from batchrepo.integrations.fastapi.bodies import BODY, InvalidRow, many_bodies
 from batchrepo.integrations.fastapi.parameters import query
 from batchrepo.integrations.problems import RefusedRow
-from batchrepo.writing.naming import refused
+from batchrepo.writing.refusals.naming import refused
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence

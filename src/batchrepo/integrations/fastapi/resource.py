@@ -31,8 +31,8 @@ from batchrepo.integrations.fastapi.writing import Writable, create_action, dele
 from batchrepo.mapping.entity import attribute_owner, shown
 from batchrepo.plan.pages import is_integer
 from batchrepo.repository import Repository
-from batchrepo.writing.columns import write_columns
-from batchrepo.writing.conflicts import target_of
+from batchrepo.writing.rows.columns import write_columns
+from batchrepo.writing.upsert.conflicts import target_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence

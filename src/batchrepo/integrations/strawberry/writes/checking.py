@@ -11,7 +11,7 @@ from batchrepo.declare.criteria import Match
 from batchrepo.errors import DeclarationError
 from batchrepo.integrations.strawberry.query.planning import type_of
 from batchrepo.mapping.entity import attribute_owner
-from batchrepo.writing.columns import write_columns
+from batchrepo.writing.rows.columns import write_columns
 
 if TYPE_CHECKING:
     from graphql import GraphQLSchema

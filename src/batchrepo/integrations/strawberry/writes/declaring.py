@@ -10,8 +10,8 @@ from batchrepo.integrations.strawberry.writes.deleting import DeleteManyField
 from batchrepo.integrations.strawberry.writes.many import CreateManyField, UpdateManyField, UpsertManyField
 
 if TYPE_CHECKING:
-    from batchrepo.writing.conflicts import Columns, Updated
-    from batchrepo.writing.duplicates import Policy
+    from batchrepo.writing.rows.duplicates import Policy
+    from batchrepo.writing.upsert.conflicts import Columns, Updated
 
 
 def create(input: type[Any], *, dry_run: bool = False, name: str | None = None, **options: Any) -> Any:  # noqa: A002  as in GraphQL

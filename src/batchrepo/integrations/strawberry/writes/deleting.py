@@ -45,8 +45,7 @@ class DeleteManyField(WriteField):
         return found
 
     @property
-    def counted(self) -> str:  # type: ignore[override]
-        """As `WriteField.counted`."""
+    def _argument(self) -> str:
         return "ids" if self._is_node else "keys"
 
     @property
@@ -71,12 +70,12 @@ class DeleteManyField(WriteField):
         item: Any = relay.GlobalID if self._is_node else key_type(self.kind, self.kind.entity.key[0])
         kind: Any = list[item]
         return [
-            StrawberryArgument(self.counted, None, StrawberryAnnotation(kind)),
+            StrawberryArgument(self._argument, None, StrawberryAnnotation(kind)),
             *super()._made_arguments(),
         ]
 
     async def _write(self, info: ResolveInfo, given: dict[str, Any], *, deep: bool) -> Any:
-        entity, name = self.entity, self.counted
+        entity, name = self.entity, self._argument
         keys = [
             key_of_node(info.schema, item, entity, f"{name}[{index}]")
             if self._is_node

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from graphql import get_named_type
 from strawberry.annotation import StrawberryAnnotation
@@ -29,7 +29,7 @@ from batchrepo.integrations.strawberry.writes.payloads import Deleted, Written
 from batchrepo.integrations.strawberry.writes.references import hidden_references
 from batchrepo.integrations.strawberry.writes.transactions import in_transaction
 from batchrepo.repository.planned import Planned
-from batchrepo.writing.naming import refused
+from batchrepo.writing.refusals.naming import refused
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,8 +47,6 @@ class WriteField(RootField):
     """A field of mutations that writes rows of a repository."""
 
     direct = False  # arguments are converted by Strawberry
-    counted: ClassVar[str | None] = None
-    """The argument that has one item for each row that is written; None where there is one row."""
 
     @cached_property
     def payload(self) -> Any:

@@ -41,13 +41,13 @@ from batchrepo.mapping import entity_info
 from batchrepo.mapping.entity import attribute_owner, shown
 from batchrepo.plan.read import ColumnField
 from batchrepo.repository import Repository
-from batchrepo.writing.columns import write_columns
+from batchrepo.writing.rows.columns import write_columns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from batchrepo.mapping import ColumnInfo, EntityInfo
-    from batchrepo.writing.columns import WriteColumns
+    from batchrepo.writing.rows.columns import WriteColumns
 
 T = TypeVar("T")
 

@@ -31,7 +31,6 @@ class ManyRowsField(WriteField):
     """A field that writes many rows."""
 
     expected = "a list or a Written"
-    counted = "rows"
     missing: ClassVar[str] = "default"
     """What happens to what a row leaves out."""
 

@@ -48,7 +48,7 @@ async def _hidden(
     ]
     if not places:
         return []
-    given = [values if len(values) > 1 else values[0] for _, values in places]
+    given = [values[0] if len(names) == 1 else values for _, values in places]
     keys = check_keys(target.name, target.key, given, scope.reading.engine.dialect)
     plan = ReadPlan(
         target, tuple(ColumnField(column.name, column.attribute, column) for column in target.key)

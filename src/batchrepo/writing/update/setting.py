@@ -14,7 +14,7 @@ from batchrepo.errors import ForbiddenWrite, InvalidArgument
 from batchrepo.sql.guarding import guard, guard_all
 from batchrepo.sql.select import check_own_columns
 from batchrepo.sql.tables import plain
-from batchrepo.writing.criteria import bounds
+from batchrepo.writing.criteria.checking import bounds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from batchrepo.declare.criteria import Guards
     from batchrepo.mapping import EntityInfo
-    from batchrepo.writing.columns import WriteColumn, WriteColumns
-    from batchrepo.writing.versions import Versions
+    from batchrepo.writing.rows.columns import WriteColumn, WriteColumns
+    from batchrepo.writing.update.versions import Versions
 
 
 @dataclass(frozen=True, slots=True)

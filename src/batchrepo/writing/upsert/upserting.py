@@ -21,11 +21,11 @@ from batchrepo.sql.insert import (
 from batchrepo.sql.upsert import OnConflict, upsert
 from batchrepo.sql.wire import is_plain_text
 from batchrepo.writing.choosing import Request, choose
-from batchrepo.writing.copying import copy_rows
-from batchrepo.writing.encoding import Encoder
-from batchrepo.writing.inserting import refused_ways
-from batchrepo.writing.setting import on_update
-from batchrepo.writing.versions import Versions
+from batchrepo.writing.insert.copying import copy_rows
+from batchrepo.writing.insert.inserting import refused_ways
+from batchrepo.writing.rows.encoding import Encoder
+from batchrepo.writing.update.setting import on_update
+from batchrepo.writing.update.versions import Versions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,10 +34,10 @@ if TYPE_CHECKING:
 
     from batchrepo.executing.writer import Writer
     from batchrepo.writing.choosing import Choice, Method
-    from batchrepo.writing.columns import WriteColumn, WriteColumns
-    from batchrepo.writing.conflicts import Target
-    from batchrepo.writing.refusals import Part
-    from batchrepo.writing.shapes import Row
+    from batchrepo.writing.refusals.applying import Part
+    from batchrepo.writing.rows.columns import WriteColumn, WriteColumns
+    from batchrepo.writing.rows.shapes import Row
+    from batchrepo.writing.upsert.conflicts import Target
 
 _CARDINALITY = "21000"
 """SQLSTATE of a statement that would change one row twice."""

@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from batchrepo.errors import ForbiddenWrite, RowError
-from batchrepo.writing.criteria import key_in, refuse_moves
+from batchrepo.writing.criteria.checking import key_in, refuse_moves
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from batchrepo.declare.criteria import Guards
     from batchrepo.mapping import EntityInfo
-    from batchrepo.writing.columns import WriteColumns
-    from batchrepo.writing.intake import Batch
-    from batchrepo.writing.refusals import OnError
-    from batchrepo.writing.versions import Versions
+    from batchrepo.writing.refusals.applying import OnError
+    from batchrepo.writing.rows.columns import WriteColumns
+    from batchrepo.writing.rows.intake import Batch
+    from batchrepo.writing.update.versions import Versions
 
 
 def without_key(batch: Batch, entity: EntityInfo) -> list[RowError]:

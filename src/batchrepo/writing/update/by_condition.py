@@ -10,18 +10,18 @@ from sqlalchemy.exc import StatementError
 
 from batchrepo.changes import Change
 from batchrepo.sql.delete import delete_rows
-from batchrepo.writing.criteria import check_written, needs_check
-from batchrepo.writing.naming import Naming
-from batchrepo.writing.refusals import value_in_dict
+from batchrepo.writing.criteria.checking import check_written, needs_check
+from batchrepo.writing.refusals.applying import value_in_dict
+from batchrepo.writing.refusals.naming import Naming
 from batchrepo.writing.results import BulkResult
-from batchrepo.writing.setting import read_conditions, read_setting
+from batchrepo.writing.update.setting import read_conditions, read_setting
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
-    from batchrepo.writing.columns import WriteColumns
     from batchrepo.writing.context import WriteContext, WriteScope
-    from batchrepo.writing.versions import Versions
+    from batchrepo.writing.rows.columns import WriteColumns
+    from batchrepo.writing.update.versions import Versions
 
 
 async def update_where(

@@ -16,8 +16,8 @@ from batchrepo.errors import InvalidArgument, RowError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from batchrepo.writing.columns import WriteColumn, WriteColumns
-    from batchrepo.writing.intake import Batch
+    from batchrepo.writing.rows.columns import WriteColumn, WriteColumns
+    from batchrepo.writing.rows.intake import Batch
 
 Check = Literal["checked", "unchecked"]
 """Whether rows must say which version they are of (``checked``), or overwrite whatever is there (``unchecked``)."""

@@ -16,11 +16,11 @@ from batchrepo.sql.insert import (
     reserved_keys,
     values_of,
 )
-from batchrepo.writing.allocating import allocating
 from batchrepo.writing.choosing import Request, choose
-from batchrepo.writing.copying import CopyRefused, copy_rows
-from batchrepo.writing.encoding import Encoder
-from batchrepo.writing.intake import keys_of
+from batchrepo.writing.insert.allocating import allocating
+from batchrepo.writing.insert.copying import CopyRefused, copy_rows
+from batchrepo.writing.rows.encoding import Encoder
+from batchrepo.writing.rows.intake import keys_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from batchrepo.errors import BulkError
     from batchrepo.executing.writer import Writer
     from batchrepo.writing.choosing import Choice, Method
-    from batchrepo.writing.columns import WriteColumns
-    from batchrepo.writing.refusals import Part
-    from batchrepo.writing.shapes import Row
+    from batchrepo.writing.refusals.applying import Part
+    from batchrepo.writing.rows.columns import WriteColumns
+    from batchrepo.writing.rows.shapes import Row
 
 BIND_LIMIT = 32_000
 """Parameters of one statement: SQLite takes 32,766."""

@@ -9,29 +9,29 @@ from typing import TYPE_CHECKING, Any
 from batchrepo.changes import Change
 from batchrepo.errors import ForbiddenWrite, RowError, StaleRows
 from batchrepo.sql.locate import locate, locate_all
-from batchrepo.writing.copying import CopyRefused
-from batchrepo.writing.criteria import bounds, hidden_among
-from batchrepo.writing.duplicates import Duplicates
-from batchrepo.writing.filling import fill
-from batchrepo.writing.insert_many import Inserts
-from batchrepo.writing.inserting import remember_refused
-from batchrepo.writing.intake import Batch, key_of, keys_of
-from batchrepo.writing.naming import refused
-from batchrepo.writing.refusals import Part, apply, value_in_tuple
+from batchrepo.writing.criteria.checking import bounds, hidden_among
+from batchrepo.writing.criteria.stamping import stamped
+from batchrepo.writing.insert.copying import CopyRefused
+from batchrepo.writing.insert.insert_many import Inserts
+from batchrepo.writing.insert.inserting import remember_refused
+from batchrepo.writing.refusals.applying import Part, apply, value_in_tuple
+from batchrepo.writing.refusals.naming import refused
+from batchrepo.writing.rows.duplicates import Duplicates
+from batchrepo.writing.rows.filling import fill
+from batchrepo.writing.rows.intake import Batch, key_of, keys_of
 from batchrepo.writing.running import Written
-from batchrepo.writing.stamping import stamped
-from batchrepo.writing.upserting import Upserter
+from batchrepo.writing.upsert.upserting import Upserter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from batchrepo.writing.choosing import Choice, Method
-    from batchrepo.writing.columns import WriteColumns
-    from batchrepo.writing.conflicts import Target
     from batchrepo.writing.context import WriteContext, WritePlace
-    from batchrepo.writing.duplicates import Policy
+    from batchrepo.writing.rows.columns import WriteColumns
+    from batchrepo.writing.rows.duplicates import Policy
+    from batchrepo.writing.rows.shapes import Row
     from batchrepo.writing.running import Options
-    from batchrepo.writing.shapes import Row
+    from batchrepo.writing.upsert.conflicts import Target
 
 
 @dataclass(frozen=True, slots=True)

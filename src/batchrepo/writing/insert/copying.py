@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from batchrepo.errors import BulkError
     from batchrepo.executing.writer import Writer
-    from batchrepo.writing.shapes import Row
+    from batchrepo.writing.rows.shapes import Row
 
 
 class CopyRefused(Exception):

@@ -34,7 +34,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 from sqlalchemy.exc import StatementError
 
 from batchrepo.errors import WriteError
-from batchrepo.writing.naming import MISSING, Naming
+from batchrepo.writing.refusals.naming import MISSING, Naming
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Sequence

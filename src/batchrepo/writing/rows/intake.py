@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from batchrepo.errors import InvalidArgument, RowError
 from batchrepo.mapping.entity import shown
-from batchrepo.writing.allocating import allocating
-from batchrepo.writing.shapes import Shapes
+from batchrepo.writing.insert.allocating import allocating
+from batchrepo.writing.rows.shapes import Shapes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator
 
-    from batchrepo.writing.columns import WriteColumns
+    from batchrepo.writing.rows.columns import WriteColumns
 
 RowSource = Iterable[Any] | AsyncIterable[Any]
 """Rows as callers give them: dicts, Pydantic models, dataclasses or entities, from any kind of iterable."""

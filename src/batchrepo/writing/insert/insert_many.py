@@ -5,23 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from batchrepo.changes import Change
-from batchrepo.writing.copying import CopyRefused
-from batchrepo.writing.criteria import check_written, needs_check
-from batchrepo.writing.filling import fill
-from batchrepo.writing.inserting import Inserter, remember_refused
-from batchrepo.writing.intake import Batch
-from batchrepo.writing.refusals import Part, apply, value_in_tuple
+from batchrepo.writing.criteria.checking import check_written, needs_check
+from batchrepo.writing.criteria.stamping import stamped
+from batchrepo.writing.insert.copying import CopyRefused
+from batchrepo.writing.insert.inserting import Inserter, remember_refused
+from batchrepo.writing.refusals.applying import Part, apply, value_in_tuple
+from batchrepo.writing.rows.filling import fill
+from batchrepo.writing.rows.intake import Batch
 from batchrepo.writing.running import Written
-from batchrepo.writing.stamping import stamped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from batchrepo.writing.choosing import Choice
-    from batchrepo.writing.columns import WriteColumns
     from batchrepo.writing.context import WriteContext, WritePlace
+    from batchrepo.writing.rows.columns import WriteColumns
+    from batchrepo.writing.rows.shapes import Row
     from batchrepo.writing.running import Options
-    from batchrepo.writing.shapes import Row
 
 
 class Inserts:

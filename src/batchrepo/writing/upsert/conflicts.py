@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Dialect
     from sqlalchemy.sql.elements import ColumnElement
 
-    from batchrepo.writing.columns import WriteColumn, WriteColumns
+    from batchrepo.writing.rows.columns import WriteColumn, WriteColumns
 
 Columns = QueryableAttribute[Any] | Sequence[QueryableAttribute[Any]]
 """One attribute of an entity, or several."""

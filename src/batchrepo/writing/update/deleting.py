@@ -12,14 +12,14 @@ from batchrepo.sql.delete import delete_rows
 from batchrepo.sql.key_checks import check_keys
 from batchrepo.sql.members import among
 from batchrepo.sql.tables import why_not_deleted
-from batchrepo.writing.criteria import bounds, hidden_among
-from batchrepo.writing.intake import chunks, length_of
-from batchrepo.writing.naming import refused
-from batchrepo.writing.refusals import Part, TakeBack, apply
+from batchrepo.writing.criteria.checking import bounds, hidden_among
+from batchrepo.writing.refusals.applying import Part, TakeBack, apply
+from batchrepo.writing.refusals.naming import refused
 from batchrepo.writing.results import BulkResult
+from batchrepo.writing.rows.intake import chunks, length_of
 from batchrepo.writing.running import CHUNK, LIST_CHUNK
-from batchrepo.writing.setting import on_update
-from batchrepo.writing.versions import Versions
+from batchrepo.writing.update.setting import on_update
+from batchrepo.writing.update.versions import Versions
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 
     from batchrepo.declare.soft_delete import SoftDelete
     from batchrepo.mapping import EntityInfo
-    from batchrepo.writing.columns import WriteColumns
     from batchrepo.writing.context import WriteContext, WriteScope
-    from batchrepo.writing.refusals import OnError
-    from batchrepo.writing.update_many import Absent
+    from batchrepo.writing.refusals.applying import OnError
+    from batchrepo.writing.rows.columns import WriteColumns
+    from batchrepo.writing.update.update_many import Absent
 
 
 def marks_of(columns: WriteColumns, soft: SoftDelete | None) -> dict[sa.Column[Any], Any] | None:

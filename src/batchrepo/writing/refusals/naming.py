@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from batchrepo.errors import BulkError, RowError, WriteError
 from batchrepo.sql.keys import equals_as_python
-from batchrepo.writing.driver_errors import read_refusal
+from batchrepo.writing.refusals.driver_errors import read_refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sqlalchemy.exc import StatementError
 
     from batchrepo.mapping import EntityInfo
-    from batchrepo.writing.driver_errors import DriverRefusal
+    from batchrepo.writing.refusals.driver_errors import DriverRefusal
 
 R = TypeVar("R")
 W = TypeVar("W", bound=WriteError)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from batchrepo.errors import ForbiddenWrite
-from batchrepo.writing.criteria import stamp_rows
-from batchrepo.writing.intake import Batch
+from batchrepo.writing.criteria.checking import stamp_rows
+from batchrepo.writing.rows.intake import Batch
 
 if TYPE_CHECKING:
     from batchrepo.declare.criteria import Guards
     from batchrepo.errors import RowError
     from batchrepo.mapping import EntityInfo
-    from batchrepo.writing.refusals import OnError
+    from batchrepo.writing.refusals.applying import OnError
 
 
 def stamped(

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from batchrepo.errors import BulkError, RowError
 from batchrepo.sql.wire import wire_of
-from batchrepo.writing.allocating import allocating
-from batchrepo.writing.intake import key_of
-from batchrepo.writing.naming import refused
+from batchrepo.writing.insert.allocating import allocating
+from batchrepo.writing.refusals.naming import refused
+from batchrepo.writing.rows.intake import key_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Dialect
     from sqlalchemy.types import TypeEngine
 
-    from batchrepo.writing.columns import WriteColumn, WriteColumns
-    from batchrepo.writing.shapes import Row
+    from batchrepo.writing.rows.columns import WriteColumn, WriteColumns
+    from batchrepo.writing.rows.shapes import Row
 
 
 class Encoder:

@@ -17,32 +17,32 @@ from batchrepo.changes import Change
 from batchrepo.errors import BulkError, InvalidArgument, RowError, StaleRows
 from batchrepo.sql.locate import locate
 from batchrepo.sql.update import RowUpdate
-from batchrepo.writing.allocating import allocating
-from batchrepo.writing.conflicts import Target
-from batchrepo.writing.copying import CopyRefused
-from batchrepo.writing.criteria import bounds, check_written, needs_check
-from batchrepo.writing.duplicates import Duplicates
-from batchrepo.writing.inserting import remember_refused
-from batchrepo.writing.intake import Batch
-from batchrepo.writing.naming import refused
-from batchrepo.writing.refusals import Part, TakeBack, apply, value_in_tuple
+from batchrepo.writing.criteria.checking import bounds, check_written, needs_check
+from batchrepo.writing.insert.allocating import allocating
+from batchrepo.writing.insert.copying import CopyRefused
+from batchrepo.writing.insert.inserting import remember_refused
+from batchrepo.writing.refusals.applying import Part, TakeBack, apply, value_in_tuple
+from batchrepo.writing.refusals.naming import refused
+from batchrepo.writing.rows.duplicates import Duplicates
+from batchrepo.writing.rows.intake import Batch
+from batchrepo.writing.rows.unwritable import moved_away, of_other_class, without_key, without_version
 from batchrepo.writing.running import Written
-from batchrepo.writing.setting import on_update
-from batchrepo.writing.unwritable import moved_away, of_other_class, without_key, without_version
-from batchrepo.writing.updating import Updater
-from batchrepo.writing.versions import Versions
+from batchrepo.writing.update.setting import on_update
+from batchrepo.writing.update.updating import Updater
+from batchrepo.writing.update.versions import Versions
+from batchrepo.writing.upsert.conflicts import Target
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from batchrepo.errors import WriteError
     from batchrepo.writing.choosing import Choice, Method
-    from batchrepo.writing.columns import WriteColumns
     from batchrepo.writing.context import WriteContext, WritePlace
-    from batchrepo.writing.duplicates import Policy
+    from batchrepo.writing.rows.columns import WriteColumns
+    from batchrepo.writing.rows.duplicates import Policy
+    from batchrepo.writing.rows.shapes import Row
     from batchrepo.writing.running import Options
-    from batchrepo.writing.shapes import Row
-    from batchrepo.writing.versions import Check
+    from batchrepo.writing.update.versions import Check
 
 Absent = Literal["error", "ignore"]
 """What to do where a key has no row: refuse the row of the input, or leave it out silently."""

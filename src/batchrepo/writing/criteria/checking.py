@@ -22,7 +22,7 @@ from batchrepo.declare.stamps import Stamp, stamped_name, stamps
 from batchrepo.errors import ForbiddenWrite, RowError
 from batchrepo.sql.members import members
 from batchrepo.sql.tables import discriminator, plain
-from batchrepo.writing.naming import refused
+from batchrepo.writing.refusals.naming import refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -10,14 +10,14 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from batchrepo.errors import RowError
-from batchrepo.writing.allocating import allocating
-from batchrepo.writing.columns import PYTHON
-from batchrepo.writing.intake import Batch, key_of
+from batchrepo.writing.insert.allocating import allocating
+from batchrepo.writing.rows.columns import PYTHON
+from batchrepo.writing.rows.intake import Batch, key_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from batchrepo.writing.columns import WriteColumn, WriteColumns
+    from batchrepo.writing.rows.columns import WriteColumn, WriteColumns
 
 
 @allocating

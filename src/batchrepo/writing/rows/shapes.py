@@ -16,7 +16,7 @@ from batchrepo.mapping.entity import shown
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
 
-    from batchrepo.writing.columns import WriteColumn, WriteColumns
+    from batchrepo.writing.rows.columns import WriteColumn, WriteColumns
 
 Row = tuple[Any, ...]
 """The values of one row."""

@@ -17,20 +17,20 @@ from batchrepo.errors import BulkError, InvalidArgument, NotFound
 from batchrepo.mapping.entity import attribute_owner, column_of
 from batchrepo.mapping.keys import key_values
 from batchrepo.sql.key_checks import check_keys
-from batchrepo.writing.criteria import check_written, needs_check
-from batchrepo.writing.filling import fill
-from batchrepo.writing.intake import Batch, Reader
-from batchrepo.writing.naming import Naming, refused
-from batchrepo.writing.refusals import value_in_tuple
-from batchrepo.writing.setting import read_conditions
-from batchrepo.writing.stamping import stamped
+from batchrepo.writing.criteria.checking import check_written, needs_check
+from batchrepo.writing.criteria.stamping import stamped
+from batchrepo.writing.refusals.applying import value_in_tuple
+from batchrepo.writing.refusals.naming import Naming, refused
+from batchrepo.writing.rows.filling import fill
+from batchrepo.writing.rows.intake import Batch, Reader
+from batchrepo.writing.update.setting import read_conditions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from batchrepo.mapping import EntityInfo, RelationInfo
-    from batchrepo.writing.columns import WriteColumns
     from batchrepo.writing.context import WriteContext, WriteScope
+    from batchrepo.writing.rows.columns import WriteColumns
 
 _PARENT = "batchrepo_parent"
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from batchrepo.errors import InvalidArgument, RowError
-from batchrepo.writing.allocating import allocating
-from batchrepo.writing.intake import Batch, key_of
+from batchrepo.writing.insert.allocating import allocating
+from batchrepo.writing.rows.intake import Batch, key_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from batchrepo.writing.columns import WriteColumns
-    from batchrepo.writing.conflicts import Target
+    from batchrepo.writing.rows.columns import WriteColumns
+    from batchrepo.writing.upsert.conflicts import Target
 
 Policy = Literal["error", "last"]
 """What to do with them: refuse them, or let the last one win, column by column."""

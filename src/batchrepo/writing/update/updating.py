@@ -20,9 +20,9 @@ from batchrepo.sql.update import (
 )
 from batchrepo.sql.wire import wire_of
 from batchrepo.writing.choosing import Choice
-from batchrepo.writing.copying import copy_rows
-from batchrepo.writing.encoding import Encoder
-from batchrepo.writing.inserting import refused_ways
+from batchrepo.writing.insert.copying import copy_rows
+from batchrepo.writing.insert.inserting import refused_ways
+from batchrepo.writing.rows.encoding import Encoder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from batchrepo.executing.writer import Writer
     from batchrepo.sql.update import RowUpdate
     from batchrepo.writing.choosing import Method
-    from batchrepo.writing.columns import WriteColumns
-    from batchrepo.writing.refusals import Part
-    from batchrepo.writing.shapes import Row
+    from batchrepo.writing.refusals.applying import Part
+    from batchrepo.writing.rows.columns import WriteColumns
+    from batchrepo.writing.rows.shapes import Row
 
 COPY_FROM = 10_000
 """From how many rows COPY to a temporary table is faster than arrays, as measured (docs/writing.md)."""
