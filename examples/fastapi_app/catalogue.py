@@ -135,4 +135,4 @@ def _wrong(index: int, error: ValidationError) -> RefusedRow:
     told = [(".".join(map(str, each["loc"][1:])), each["msg"]) for each in error.errors()]
     message = "; ".join(f"{field}: {what}" if field else what for field, what in told)
     columns = [field for field, _ in told if field]
-    return RefusedRow(index=index, kind="value", message=message, columns=columns)
+    return RefusedRow(index=index, kind="value", message=message, columns=columns, constraint=None)

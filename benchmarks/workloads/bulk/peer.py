@@ -16,6 +16,8 @@ MISSING = "" if find_spec("advanced_alchemy") else "advanced-alchemy is not inst
 def peer_repository_class() -> Any:
     """A repository of remarks, to be made for a session."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of SQLAlchemy 2.1, about a decorator that it uses
+        warnings.simplefilter(
+            "ignore", DeprecationWarning
+        )  # of SQLAlchemy 2.1, about a decorator that it uses
         base: Any = import_module("advanced_alchemy.repository").SQLAlchemyAsyncRepository
     return type("RemarkRepository", (base,), {"model_type": Remark})
