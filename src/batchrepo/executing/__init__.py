@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from batchrepo.executing.border import collision, sqlstate
 from batchrepo.executing.direct import DriverPath
-from batchrepo.executing.door import Door, Rows
+from batchrepo.executing.door import Door, Rows, note_read
 from batchrepo.executing.engines import PoolOptions, describe, make_engine, read_engine
 from batchrepo.executing.health import Health, check
 from batchrepo.executing.joined import JoinedDoor
@@ -32,6 +32,7 @@ __all__ = [
     "describe",
     "lent",
     "make_engine",
+    "note_read",
     "read_engine",
     "sqlstate",
 ]

@@ -47,19 +47,23 @@ class Work(Generic[T]):
         statement: what the caller asked for; a session with several databases chooses by it.
         run: executes the statement on a connection and fetches its rows; synchronous, in a greenlet.
         send: the same by the driver path, without a greenlet; gives None where `run` must do it.
+        autoflush: whether a session that writes on the connection flushes first, as it does before its own queries.
     """
 
-    __slots__ = ("run", "send", "statement")
+    __slots__ = ("autoflush", "run", "send", "statement")
 
     def __init__(
         self,
         statement: Executable,
         run: Callable[[Connection], T],
         send: Callable[[Connection], Coroutine[Any, Any, T] | None] | None = None,
+        *,
+        autoflush: bool = True,
     ) -> None:
         self.statement = statement
         self.run = run
         self.send = send
+        self.autoflush = autoflush
 
 
 class Call:
@@ -143,7 +147,7 @@ class Door(ABC):
             StatementBudgetExceeded: the scope has run all its statements.
             sqlalchemy.exc.DBAPIError: the database refused the statement.
         """
-        _note_read(statement)
+        note_read(statement)
         kept = None if self._driver_path is None else self._driver_path.find(statement)
         return await self._call(
             Work(
@@ -308,7 +312,7 @@ class Door(ABC):
         keys: int | None,
         connection: Connection,
     ) -> Rows:
-        _note_read(statement)
+        note_read(statement)
         with watch(connection, self._meter, cause, keys):
             if isinstance(session, ReadSession):
                 with lend(session, connection):
@@ -329,7 +333,7 @@ class Door(ABC):
         """Return what is still open. No call is inside any more."""
 
 
-def _note_read(statement: Executable) -> None:
+def note_read(statement: Any) -> None:
     """Tell the batch that is running what its values come from."""
     origin = current_origin.get()
     if origin is not None:

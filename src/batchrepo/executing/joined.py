@@ -85,7 +85,7 @@ class JoinedDoor(SessionWork):
         with connecting(session.get_bind(clause=clause).engine):
             connection = session.connection(bind_arguments={"clause": clause})
         # Before the work, which counts the statements on this connection: those of a flush are the user's.
-        if session.autoflush:
+        if session.autoflush and work.autoflush:
             session.flush()
         return work.run(connection)
 

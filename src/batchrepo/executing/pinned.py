@@ -122,7 +122,7 @@ class PinnedDoor(Door):
         if statement is not None:
             # Its caller was cancelled or is being told that the scope is closed; nobody needs the answer.
             # But stopping it costs the connection, so it is stopped only where that is ours alone.
-            if self._engine is not None and self._shared is None:
+            if self._may_stop:
                 statement.cancel()
             await asyncio.wait({statement})
         try:
@@ -133,6 +133,11 @@ class PinnedDoor(Door):
             if self._shared_turn is not None:
                 self._shared_turn.release()
                 self._shared_turn = None
+
+    @property
+    def _may_stop(self) -> bool:
+        """Whether a statement may be stopped, which costs the connection."""
+        return self._engine is not None and self._shared is None
 
     def _end(self, connection: Connection) -> None:
         try:

@@ -21,6 +21,21 @@ NOTHING: Any = None
 """The statement of work that is no single statement."""
 
 
+class Nested:
+    """A savepoint.
+
+    Attributes:
+        transaction: what SQLAlchemy calls it.
+        kept: whether it was released: it cannot be taken back any more.
+    """
+
+    __slots__ = ("kept", "transaction")
+
+    def __init__(self, transaction: SessionTransaction) -> None:
+        self.transaction = transaction
+        self.kept = False
+
+
 class SessionWork(Door):
     """A door to the connection of a session that writes."""
 
@@ -35,13 +50,17 @@ class SessionWork(Door):
         """Write what the session has pending."""
         await self._call(Work(NOTHING, self.flush_on))
 
-    async def begin_nested(self) -> SessionTransaction:
+    async def begin_nested(self) -> Nested:
         """Begin a savepoint, after a flush of what the session has pending."""
         return await self._call(Work(NOTHING, self._begin_nested))
 
-    async def end_nested(self, nested: SessionTransaction, *, commit: bool) -> None:
-        """Keep or take back what was written since a savepoint began."""
-        await self._call(Work(NOTHING, lambda connection: self._end_nested(nested, commit, connection)))
+    async def end_nested(self, nested: Nested, *, commit: bool) -> None:
+        """Keep or take back what was written since a savepoint began. One that was kept is left alone.
+
+        What is pending is written before it is kept. Before it is taken back nothing is: it may be what fails.
+        """
+        run = partial(self._end_nested, nested, commit)
+        await self._call(Work(NOTHING, run, autoflush=commit))
 
     def flush_on(self, connection: Connection, *, autoflush: bool = False) -> None:
         """Flush, inside a greenlet; its statements are counted.
@@ -60,21 +79,24 @@ class SessionWork(Door):
         self.flush_on(connection)
         return work(Writer(connection, self._session, self._meter))
 
-    def _begin_nested(self, connection: Connection) -> SessionTransaction:
+    def _begin_nested(self, connection: Connection) -> Nested:
         self.flush_on(connection)
         with watch(connection, self._meter, "savepoint", None):
             nested: SessionTransaction = self._session.begin_nested()
             self._session.connection()  # SQLAlchemy sends SAVEPOINT when the connection is first asked for
-        return nested
+        return Nested(nested)
 
-    def _end_nested(self, nested: SessionTransaction, commit: bool, connection: Connection | None) -> None:
+    def _end_nested(self, nested: Nested, commit: bool, connection: Connection | None) -> None:
+        if nested.kept:
+            return
         if connection is None:  # a flush failed: the session gives no connection before its rollback
-            nested.rollback()
+            nested.transaction.rollback()
             return
         if commit:
             self.flush_on(connection)
         with watch(connection, self._meter, "savepoint", None):
             if commit:
-                nested.commit()
+                nested.transaction.commit()
+                nested.kept = True
             elif not connection.invalidated:
-                nested.rollback()
+                nested.transaction.rollback()

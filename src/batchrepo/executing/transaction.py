@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from weakref import WeakKeyDictionary
 
 from sqlalchemy.util import greenlet_spawn
+from sqlalchemy.util.concurrency import await_only
 
-from batchrepo.errors import DatabaseUnavailable
-from batchrepo.executing.border import address, reason
+from batchrepo.errors import DatabaseUnavailable, TransactionError
+from batchrepo.executing.border import address, finish, reason
 from batchrepo.executing.door import Call, Work
 from batchrepo.executing.pinned import PinnedDoor
 from batchrepo.executing.session_work import NOTHING, SessionWork
 from batchrepo.executing.shared import TURN_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from sqlalchemy.engine import Connection, Engine
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -27,8 +31,12 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+logger = logging.getLogger(__name__)
+
 Isolation = Literal["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"]
 """How much a transaction sees of others. SQLite has one level, which is the strictest."""
+
+_at_work: ContextVar[TransactionDoor | None] = ContextVar("batchrepo_transaction_at_work", default=None)
 
 _writers: WeakKeyDictionary[Pool, tuple[asyncio.AbstractEventLoop, asyncio.Lock]] = WeakKeyDictionary()
 
@@ -64,6 +72,7 @@ class TransactionDoor(SessionWork, PinnedDoor):
         self._read_only = read_only
         self._session = None
         self._writer_turn: asyncio.Lock | None = None
+        self._over = False
 
     def __repr__(self) -> str:
         return (
@@ -84,20 +93,33 @@ class TransactionDoor(SessionWork, PinnedDoor):
         try:
             await self._call(Work(NOTHING, lambda connection: self._start(connection, make_session)))
         except BaseException:
-            await self.aclose()
+            await finish(self._give_up())
             raise
+
+    async def _give_up(self) -> None:
+        """Whoever opened it is gone, and perhaps it was opened all the same."""
+        try:
+            await self.end(commit=False)
+        finally:
+            await self.aclose()
 
     async def end(self, *, commit: bool) -> None:
         """Commit or roll back. Statements that are running or waiting are waited for; a rollback stops them.
 
         Raises:
-            sqlalchemy.exc.DBAPIError: the database refused the commit.
+            sqlalchemy.exc.DBAPIError: the database refused the commit. A rollback that fails is no error: a database
+                that has gone has rolled back.
         """
         statement = self._statement
-        if not commit and statement is not None and self._owned:
+        if not commit and statement is not None and self._may_stop:
             statement.cancel()
         async with self._turn:
-            await greenlet_spawn(self._finish, commit)
+            self._over = True
+            token = _at_work.set(self)
+            try:
+                await greenlet_spawn(self._finish, commit)
+            finally:
+                _at_work.reset(token)
 
     def _start(self, connection: Connection, make_session: Callable[[Any], Session]) -> None:
         if not connection.in_transaction():  # BEGIN IMMEDIATE has begun one already
@@ -106,7 +128,10 @@ class TransactionDoor(SessionWork, PinnedDoor):
         self._session.connection()  # its transaction joins ours now, whatever runs first
 
     def _on_connection(self, work: Work[T]) -> T:
-        if self._session is not None and self._connection is not None:
+        if self._over:
+            raise TransactionError(_OVER)
+        _at_work.set(self)  # each statement of a door has a task, and with it a context, of its own
+        if work.autoflush and self._session is not None and self._connection is not None:
             self.flush_on(self._connection, autoflush=True)
         return super()._on_connection(work)
 
@@ -132,21 +157,54 @@ class TransactionDoor(SessionWork, PinnedDoor):
         if session is None or connection is None:
             return
         try:
-            if not commit:
-                session.rollback()
-                return
-            self.flush_on(connection)
-            session.commit()
+            if commit:
+                self.flush_on(connection)
+                session.commit()
+            else:
+                self._undo(session, connection)
         except BaseException:
-            session.rollback()
+            self._undo(session, connection)
             raise
         finally:
+            if self._read_only and self.dialect.name == "sqlite" and not connection.invalidated:
+                connection.exec_driver_sql("PRAGMA query_only = OFF")
+
+    def _undo(self, session: Session, connection: Connection) -> None:
+        try:
+            session.rollback()
             if self._engine is not None and not connection.invalidated:
-                # On the driver's connection: SQLAlchemy skips a rollback where it believes in autocommit. After a
-                # commit there is nothing to roll back.
+                # On the driver's connection: SQLAlchemy skips a rollback where it believes in autocommit.
                 connection.connection.rollback()
-                if self._read_only and self.dialect.name == "sqlite":
-                    connection.exec_driver_sql("PRAGMA query_only = OFF")
+        except Exception:
+            logger.warning("A transaction was lost with its connection, not rolled back.", exc_info=True)
+            if self._engine is not None:
+                self._connection = None
+                self._discard(connection)
+
+    @contextmanager
+    def exclusively(self) -> Iterator[None]:
+        """The connection's turn, inside a greenlet: for what a user runs in the session by himself.
+
+        Raises:
+            TransactionError: the transaction has ended.
+        """
+        if self.at_work:
+            yield
+            return
+        await_only(self._turn.acquire())
+        token = _at_work.set(self)
+        try:
+            if self._over:
+                raise TransactionError(_OVER)
+            yield
+        finally:
+            _at_work.reset(token)
+            self._turn.release()
+
+    @property
+    def at_work(self) -> bool:
+        """Whether the running code has the connection's turn already."""
+        return _at_work.get() is self
 
     @property
     def _queues(self) -> bool:
@@ -154,8 +212,10 @@ class TransactionDoor(SessionWork, PinnedDoor):
         return self.dialect.name == "sqlite" and not self._read_only
 
     @property
-    def _owned(self) -> bool:
-        return self._engine is not None and self._shared is None
+    def _may_stop(self) -> bool:
+        # Of a connection to SQLite that is closed in the middle of a statement, Python may keep the transaction, and
+        # with it the writers' lock, until somebody collects garbage.
+        return super()._may_stop and self.dialect.name != "sqlite"
 
     async def _run(self, work: Work[T], call: Call) -> T:
         try:
@@ -171,6 +231,12 @@ class TransactionDoor(SessionWork, PinnedDoor):
             if self._writer_turn is not None:
                 self._writer_turn.release()
                 self._writer_turn = None
+
+
+_OVER = (
+    "The transaction ended before this had its turn in it. Await inside the block what is started in it, with gather() "
+    "or a TaskGroup."
+)
 
 
 async def _writer_turn(engine: Engine) -> asyncio.Lock:

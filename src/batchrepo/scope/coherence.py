@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy.orm.attributes import instance_state
+
 from batchrepo.loading import BatchLoader
 from batchrepo.mapping import entity_info
-from batchrepo.sql.touched import tables_read, tables_written
+from batchrepo.sql.touched import led_by, tables_read, tables_written
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from sqlalchemy.orm import InstanceState, Session
 
     from batchrepo.changes import Change
     from batchrepo.mapping import RelationInfo
+    from batchrepo.scope.peers import Peers
     from batchrepo.sql.touched import Tables
 
 
@@ -54,7 +57,10 @@ class Stale:
             return True
         if not self.tables:
             return False
-        return not self.tables.isdisjoint(relation.target.mapper.tables) or relation.secondary in self.tables
+        if not self.tables.isdisjoint(relation.target.mapper.tables) or relation.secondary in self.tables:
+            return True
+        # Who leads somewhere else now still has what was loaded before.
+        return not relation.many and not self.tables.isdisjoint(relation.parent.mapper.tables)
 
 
 def depends(loader: BatchLoader[Any, Any], written: Tables | None) -> bool:
@@ -79,34 +85,76 @@ def depends(loader: BatchLoader[Any, Any], written: Tables | None) -> bool:
     return False
 
 
-def expire_written(session: Session, changes: Iterable[Change]) -> None:
-    """Let the entities of a session forget the columns that a statement has changed beside it.
+def outdate(session: Session, changes: Sequence[Change], peers: Peers, *, undone: bool = False) -> None:
+    """Let the entities of a session forget what was changed beside it. Values that are set and not flushed yet stay.
 
-    Values that are changed on an entity, and not flushed yet, stay.
+    Args:
+        session: its entities.
+        changes: what was written; none of them means: anything may have been.
+        peers: told which entities may have no row any more.
+        undone: the changes were taken back.
     """
+    if not changes:
+        for state in session.identity_map.all_states():
+            expire(state)
+            peers.doubt(state)
+        return
     for change in changes:
-        if change.operation == "insert":
-            continue
-        entity = entity_info(change.entity)
-        if change.keys is None or len(change.keys) > len(session.identity_map):
-            # Of many keys few have an entity here, so its entities are looked through, and not the keys.
-            keys = None if change.keys is None else set(change.keys)
-            states = [
-                state
-                for state in session.identity_map.all_states()
-                if issubclass(state.class_, change.entity)
-                and (keys is None or state.key is None or _key_of(state.key[1]) in keys)
-            ]
-        else:
-            found = (
-                session.identity_map.get(
-                    entity.mapper.identity_key_from_primary_key(key if isinstance(key, tuple) else (key,))
-                )
-                for key in change.keys
-            )
-            states = [one._sa_instance_state for one in found if one is not None]
-        for state in states:
+        for state in _states_of(session, change):
+            if change.operation == "insert":
+                if undone:
+                    peers.doubt(state)
+                continue
             expire(state, change.columns)
+    if not undone:
+        follow_keys(session, changes, peers)
+
+
+def _states_of(session: Session, change: Change) -> list[InstanceState[Any]]:
+    if change.keys is None or len(change.keys) > len(session.identity_map):
+        # Of many keys few have an entity here, so its entities are looked through, and not the keys.
+        keys = None if change.keys is None else set(change.keys)
+        return [
+            state
+            for state in session.identity_map.all_states()
+            if issubclass(state.class_, change.entity)
+            and (keys is None or state.key is None or _key_of(state.key[1]) in keys)
+        ]
+    key_of = entity_info(change.entity).mapper.identity_key_from_primary_key
+    found = (
+        session.identity_map.get(key_of(key if isinstance(key, tuple) else (key,))) for key in change.keys
+    )
+    return [instance_state(one) for one in found if one is not None]
+
+
+def follow_keys(session: Session, changes: Iterable[Change], peers: Peers) -> None:
+    """Entities whose rows the database itself may have changed or deleted, since their foreign keys say so.
+
+    Args:
+        session: its entities.
+        changes: what was written.
+        peers: told which entities may have no row any more.
+    """
+    led = led_by(changes)
+    if not led:
+        return
+    for state in session.identity_map.all_states():
+        if state in session._deleted:
+            continue
+        for table in state.mapper.tables:
+            columns = led.get(table)
+            if columns is None:
+                continue
+            if not columns:
+                peers.doubt(state)
+                continue
+            expire(state, frozenset(_names(state, columns)))
+
+
+def _names(state: InstanceState[Any], columns: Iterable[Any]) -> Iterable[str]:
+    for column in columns:
+        if column in state.mapper._columntoproperty:
+            yield state.mapper.get_property_by_column(column).key
 
 
 def _key_of(identity: tuple[Any, ...]) -> Any:
@@ -114,7 +162,10 @@ def _key_of(identity: tuple[Any, ...]) -> Any:
 
 
 def expire(state: InstanceState[Any], names: frozenset[str] | None = None) -> None:
-    """Let an entity forget loaded columns (all, or those named), so that they are read again when asked for."""
+    """Let an entity forget loaded columns (all, or those named), so that they are read again when asked for.
+
+    Where a to-one relation leads with such a column, it is forgotten, too.
+    """
     entity = entity_info(state.mapper.class_)
     key_names = entity.key_names
     stale = [
@@ -126,4 +177,17 @@ def expire(state: InstanceState[Any], names: frozenset[str] | None = None) -> No
         and (names is None or name in names)
     ]
     if stale:
-        state._expire_attributes(state.dict, stale)
+        state._expire_attributes(state.dict, [*stale, *leading(state, stale)])
+
+
+def leading(state: InstanceState[Any], names: Collection[str]) -> list[str]:
+    """The to-one relations that an entity has loaded and that lead with one of these columns."""
+    return [
+        relation.name
+        for relation in entity_info(state.mapper.class_).relations.values()
+        if relation.name in state.dict
+        and relation.name not in state.committed_state
+        and not relation.many
+        and relation.refused is None
+        and any(column.name in names for column in relation.local)
+    ]

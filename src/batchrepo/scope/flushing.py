@@ -15,6 +15,7 @@ from sqlalchemy.orm.collections import collection_adapter
 
 from batchrepo.errors import RowError, StaleRows, TransactionError
 from batchrepo.mapping import entity_info
+from batchrepo.scope.coherence import leading
 from batchrepo.strategies.entities import OURS
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class Flushing:
         states: of the entities that it wrote, when it has.
     """
 
-    __slots__ = ("_before", "_late", "_session", "_versions", "states")
+    __slots__ = ("_before", "_elsewhere", "_late", "_session", "_versions", "states")
 
     def __init__(self, session: Session) -> None:
         changed: list[InstanceState[Any]] = [*session._new, *session.identity_map._modified]
@@ -45,6 +46,7 @@ class Flushing:
             state: _version(state) for state in (*changed, *session._deleted) if _versioned(state)
         }
         self._late: list[tuple[InstanceState[Any], str]] = []
+        self._elsewhere: list[tuple[InstanceState[Any], list[str]]] = []
         self.states: Sequence[InstanceState[Any]] = ()
 
     def written(self, flush_context: Any) -> None:
@@ -55,6 +57,7 @@ class Flushing:
         """
         self.states = [state for state, (deleted, _) in flush_context.states.items() if not deleted]
         for state in self.states:
+            self._elsewhere.append((state, leading(state, state.committed_state)))
             before = self._before.get(state, {})
             for name, now in _pending(state).items():
                 if name in before and _same(before[name], now):
@@ -98,7 +101,14 @@ class Flushing:
         )
 
     def keep_late(self) -> None:
-        """The flush is over: what was set meanwhile goes with the next one."""
+        """The flush is over: what was set meanwhile goes with the next one.
+
+        A relation whose foreign key was changed by hand leads elsewhere now.
+        """
+        for state, names in self._elsewhere:
+            still = [name for name in names if name not in state.committed_state]
+            if still:
+                state._expire_attributes(state.dict, still)
         for state, name in self._late:
             entity = state.obj()
             if entity is not None:

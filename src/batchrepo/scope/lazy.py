@@ -8,6 +8,7 @@ says what to write instead.
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Protocol
 
 from sqlalchemy import event
@@ -17,7 +18,7 @@ from sqlalchemy.orm.attributes import set_committed_value
 from sqlalchemy.util.concurrency import await_only, in_greenlet
 
 from batchrepo.errors import LazyLoad
-from batchrepo.executing import ReadSession
+from batchrepo.executing import ReadSession, note_read
 from batchrepo.scope.session_changes import run_statement
 from batchrepo.scope.unsaved import refuse_flush
 from batchrepo.strategies.entities import OURS
@@ -64,6 +65,16 @@ class ScopeSession(ReadSession):
 
     lazy_loads: LazyLoads | None = None
     read_only = True
+    shares = False  # its connection with statements of the scope
+
+    def exclusively(self) -> AbstractContextManager[None]:
+        """The connection's turn, where it is shared."""
+        return nullcontext()
+
+    @property
+    def at_work(self) -> bool:
+        """Whether the running code has that turn."""
+        return False
 
 
 def open_session(bind: Any, lazy_loads: LazyLoads) -> AsyncSession:
@@ -92,9 +103,17 @@ def _on_execute(execution: ORMExecuteState) -> Any:
     session = execution.session
     if not isinstance(session, ScopeSession) or session.lazy_loads is None:
         return None
-    if execution.is_select or execution.is_column_load or execution.is_relationship_load:
-        return _answer(execution, session.lazy_loads)
-    return run_statement(execution, session.lazy_loads)
+    loads = execution.is_select or execution.is_column_load or execution.is_relationship_load
+    if not loads:
+        with session.exclusively():
+            return run_statement(execution, session.lazy_loads)
+    if session.at_work:
+        return None  # part of a statement that has the connection: it cannot wait for others
+    answer = _answer(execution, session.lazy_loads)
+    if answer is not None or not session.shares:
+        return answer
+    with session.exclusively():
+        return execution.invoke_statement()
 
 
 @event.listens_for(ScopeSession, "before_flush")
@@ -107,6 +126,8 @@ def _answer(execution: ORMExecuteState, lazy_loads: LazyLoads) -> Any:
     if execution.execution_options.get(OURS) or execution.session._flushing:
         # A user's flush reads what it needs to write, all of it, and cannot wait for other statements.
         return None
+    if execution.is_select:
+        note_read(execution.statement)  # what a batched function runs by itself
     if execution.is_relationship_load:
         return _relationship(execution, lazy_loads)
     if execution.is_column_load:

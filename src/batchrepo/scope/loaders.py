@@ -87,8 +87,12 @@ class Loaders:
     def known(self, entity: EntityInfo, key: Any) -> Any | None:
         """The entity with this key, if the scope has its full row already."""
         identity = entity.mapper.identity_key_from_primary_key(key if isinstance(key, tuple) else (key,))
-        found = self.context.session.sync_session.identity_map.get(identity)
+        session = self.context.session.sync_session
+        found = session.identity_map.get(identity)
         if not isinstance(found, entity.cls) or not entity.row_names <= found.__dict__.keys():
+            return None
+        if session._deleted or self.peers.doubted(instance_state(found)):
+            # What is about to be deleted may take others along.
             return None
         if self.context.guards.of(entity) and not self.peers.checked(instance_state(found)):
             # Somebody else put it into the session, and nobody checked the criteria.

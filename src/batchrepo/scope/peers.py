@@ -77,8 +77,17 @@ class Peers:
     def _unchecked(self) -> WeakSet[InstanceState[Any]]:
         return WeakSet()
 
+    @cached_property
+    def _doubted(self) -> WeakSet[InstanceState[Any]]:
+        return WeakSet()
+
     def register(
-        self, entities: Sequence[Any], loaders: Loaders | None = None, *, checked: bool = True
+        self,
+        entities: Sequence[Any],
+        loaders: Loaders | None = None,
+        *,
+        checked: bool = True,
+        found: bool = True,
     ) -> None:
         """The entities of one result become peers; an entity stays with the larger of two groups.
 
@@ -86,11 +95,14 @@ class Peers:
             entities: each once.
             loaders: remember what is loaded for them; default: those of the scope.
             checked: whether they are rows of a statement with the scope's row criteria.
+            found: whether they are rows of a statement at all, and not what an entity had already.
         """
         for start in range(0, len(entities), PEER_LIMIT):
             states = [instance_state(entity) for entity in entities[start : start + PEER_LIMIT]]
             group = PeerGroup(states, loaders)
             for state in states:
+                if found and self._doubted:
+                    self._doubted.discard(state)
                 known = self._groups.get(state)
                 if not checked and known is None:
                     self._unchecked.add(state)
@@ -103,11 +115,12 @@ class Peers:
         """Make entities peers, and those that were loaded with them (by joins or select-in loads) too."""
         seen: set[int] = set()
         level = list(entities)
-        checked = True
+        checked = found = True
         while level:
             fresh = [entity for entity in {id(e): e for e in level}.values() if id(entity) not in seen]
             seen.update(map(id, fresh))
-            self.register(fresh, checked=checked)
+            self.register(fresh, checked=checked, found=found)
+            found = False
             # What an entity has may be of an earlier statement, of whomever.
             checked = not self._shared
             by_relation: dict[Any, list[Any]] = {}
@@ -131,6 +144,14 @@ class Peers:
     def uncheck(self, state: InstanceState[Any]) -> None:
         """The entity may not meet the row criteria any more: it is read again before it is given to anybody."""
         self._unchecked.add(state)
+
+    def doubt(self, state: InstanceState[Any]) -> None:
+        """The entity may have no row any more: it is read again before it is given to anybody."""
+        self._doubted.add(state)
+
+    def doubted(self, state: InstanceState[Any]) -> bool:
+        """Whether no statement has found the entity since it was doubted."""
+        return state in self._doubted
 
     def companions(self, state: InstanceState[Any], what: Any) -> Sequence[InstanceState[Any]]:
         """The living peers for which `what` has not been loaded yet. Asking marks it as loaded."""

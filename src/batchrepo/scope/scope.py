@@ -13,10 +13,12 @@ from pydantic import BaseModel
 from batchrepo.errors import InvalidArgument, NestedScope, ScopeClosed, ScopeError, UnsavedChanges
 from batchrepo.events import LiftedEvent
 from batchrepo.executing import JoinedDoor, PinnedDoor, PooledDoor
+from batchrepo.executing.border import finish
 from batchrepo.loading import Scheduler
 from batchrepo.report import Report
 from batchrepo.scope.coherence import Stale
 from batchrepo.scope.family import Family
+from batchrepo.scope.joined_commit import leave, mark_savepoints
 from batchrepo.scope.lazy import join_session, open_session
 from batchrepo.scope.loaders import Loaders
 from batchrepo.scope.peers import FetchMode, Peers
@@ -116,6 +118,7 @@ class Scope(ScopeReads, ScopeWrites):
             self._stop_listening = (
                 join_session(self._joined, self._related),
                 note_writes(self._joined, self._related),
+                mark_savepoints(self._joined.sync_session, self._joined_transaction),
                 *((check_references(self._joined, self._related),) if self.guards.criteria else ()),
             )
         self._family.members.append(self)
@@ -136,10 +139,10 @@ class Scope(ScopeReads, ScopeWrites):
         own = self._own_sessions()
         unsaved = [change for session in own for change in unsaved_changes(session.sync_session)]
         transaction = self._family.transaction
-        if transaction is not None and transaction.scope is self:
-            await transaction.roll_back()
         self._family.members.remove(self)
         try:
+            if transaction is not None and transaction.scope is self:
+                await finish(transaction.end(commit=False))
             if "_scheduler" in self.__dict__:
                 await self._scheduler.aclose()
         finally:
@@ -148,6 +151,8 @@ class Scope(ScopeReads, ScopeWrites):
             finally:
                 for stop in self._stop_listening:
                     stop()
+                if self._joined is not None and self._joined_transaction is not None:
+                    leave(self._joined.sync_session, self._joined_transaction)
                 for session in own:
                     session.expunge_all()
                     await session.close()

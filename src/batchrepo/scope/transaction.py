@@ -18,7 +18,7 @@ from batchrepo.changes import Changes
 from batchrepo.errors import InvalidArgument, TransactionError
 from batchrepo.events import CallbackFailed, TransactionEvent
 from batchrepo.executing.border import finish
-from batchrepo.scope.joined_commit import after_commit
+from batchrepo.scope.joined_commit import follow
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
+
+Mark = tuple[int, int, int]
+"""How many changes, callbacks and unknown statements a transaction had."""
 
 _inside: ContextVar[tuple[Transaction, ...]] = ContextVar("batchrepo_transactions", default=())
 
@@ -62,13 +65,12 @@ class Transaction:
     ) -> None:
         self.dry_run = dry_run
         self.joined = joined
-        self._waits = False
         self._scope = scope
         self._door = door
         self._session = session
         self._owner = asyncio.current_task()
         self._changes: list[Change] = []
-        self._anything = False
+        self._anything = 0
         self._callbacks: list[Callable[[Changes], object]] = []
         self._started = perf_counter()
         self._bulk = asyncio.Lock()
@@ -84,7 +86,7 @@ class Transaction:
     @property
     def changes(self) -> Changes:
         """What it has written so far; flush first to have what is pending."""
-        return Changes(_merged(self._changes), self._scope.context, self._anything)
+        return Changes(_merged(self._changes), self._scope.context, self._anything > 0)
 
     def after_commit(self, callback: Callable[[Changes], object]) -> None:
         """Run a function after the commit, before the code behind the block goes on; never after a rollback.
@@ -122,7 +124,12 @@ class Transaction:
 
     async def write(self, work: Callable[[Writer], T]) -> T:
         """Run work on the connection, after a flush of what is pending."""
-        return await self._door.write(work)
+        try:
+            return await self._door.write(work)
+        except asyncio.CancelledError:
+            # It runs to its end all the same, and nobody will say what it wrote.
+            self._scope.wrote_beside(())
+            raise
 
     def savepoint(self) -> Savepoint:
         """A block whose writes are taken back where it is left with an error."""
@@ -166,13 +173,31 @@ class Transaction:
     def note(self, changes: Sequence[Change]) -> None:
         """Something was written; no changes: nobody knows what."""
         self._changes += changes
-        self._anything = self._anything or not changes
+        self._anything += not changes
         self._wait_for_commit()
 
+    def mark(self) -> Mark:
+        """What it has so far, for `back_to`."""
+        return (len(self._changes), len(self._callbacks), self._anything)
+
+    def back_to(self, mark: Mark) -> Sequence[Change] | None:
+        """Whatever came after the mark was taken back.
+
+        Returns:
+            The changes that were; none of them means that nobody knows which, None that there were none.
+        """
+        changes, callbacks, anything = mark
+        undone: list[Change] | None = self._changes[changes:] or None
+        if self._anything > anything:
+            undone = []
+        del self._changes[changes:]
+        del self._callbacks[callbacks:]
+        self._anything = min(self._anything, anything)
+        return undone
+
     def _wait_for_commit(self) -> None:
-        if self.joined and not self._waits:
-            self._waits = True
-            after_commit(self._session.sync_session, self._committed)
+        if self.joined:
+            follow(self._session.sync_session, self)
 
     def check_owner(self) -> None:
         """Refuse savepoints of other tasks than the one that opened the transaction.
@@ -191,33 +216,43 @@ class Transaction:
         if self.pending:
             await self._door.flush()
 
-    async def commit(self) -> None:
-        """Commit, and run what is to run afterwards. Neither is interrupted by a cancellation.
+    async def end(self, *, commit: bool) -> None:
+        """Commit (unless it is a dry run) or roll back, and give the connection back.
 
         Raises:
             sqlalchemy.exc.DBAPIError: the database refused the commit; everything was rolled back.
+            TransactionError: it was rolled back with its scope, and should be committed.
         """
-        await finish(self._commit())
-
-    async def roll_back(self) -> None:
-        """Take everything back."""
-        await finish(self._end(commit=False, outcome="dry run" if self.dry_run else "rolled back"))
-
-    async def _commit(self) -> None:
-        if self.dry_run:
-            await self._end(commit=False, outcome="dry run")
+        if self.ended:
+            if commit:
+                raise TransactionError(
+                    "The scope was closed while this transaction was open in another task, which rolled it back. Await "
+                    "what works in a scope before the scope ends."
+                )
             return
-        await self._end(commit=True, outcome="committed")
-        await self._committed()
+        self.ended = True
+        commit = commit and not self.dry_run
+        session: Any = self._session.sync_session
+        session.ending = True
+        door: Any = self._door
+        try:
+            await door.end(commit=commit)
+            self.committed = commit
+        finally:
+            outcome: Any = "committed" if self.committed else "dry run" if self.dry_run else "rolled back"
+            self._scope.events.emit(
+                TransactionEvent(outcome, len(self._changes), perf_counter() - self._started)
+            )
+            await self._door.aclose()
 
-    async def _committed(self) -> None:
+    async def run_callbacks(self) -> None:
+        """Run what is to run after the commit."""
         changes = self.changes
-        self._waits = False
         callbacks = [*self._callbacks, *(self._scope.on_commit if changes else ())]
         if self.joined:  # the user's session may begin another one
             self._changes.clear()
             self._callbacks.clear()
-            self._anything = False
+            self._anything = 0
         for callback in callbacks:
             try:
                 waiting = callback(changes)
@@ -227,23 +262,6 @@ class Transaction:
                 name = getattr(callback, "__qualname__", repr(callback))
                 self._scope.events.emit(CallbackFailed(name, error))
                 logger.exception("%s failed after a commit, which stands.", name)
-
-    async def _end(self, *, commit: bool, outcome: Any) -> None:
-        self.ended = True
-        session: Any = self._session.sync_session
-        session.ending = True
-        door: Any = self._door
-        try:
-            await door.end(commit=commit)
-            self.committed = commit
-        except BaseException:
-            outcome = "rolled back"
-            raise
-        finally:
-            self._scope.events.emit(
-                TransactionEvent(outcome, len(self._changes), perf_counter() - self._started)
-            )
-            await self._door.aclose()
 
     def __repr__(self) -> str:
         return f"<Transaction {len(self._changes)} changes{', dry run' if self.dry_run else ''}>"
@@ -255,39 +273,37 @@ class Savepoint:
     def __init__(self, transaction: Transaction) -> None:
         self._transaction = transaction
         self._nested: Any = None
-        self._marks = (0, 0, False)
+        self._mark: Mark = (0, 0, 0)
 
     async def __aenter__(self) -> Transaction:
         transaction = self._transaction
         self._nested = await transaction.door.begin_nested()
         # After the flush that it begins with.
-        self._marks = (len(transaction._changes), len(transaction._callbacks), transaction._anything)
+        self._mark = transaction.mark()
         return transaction
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if error is not None:
-            await self._take_back()
-            return
-        try:
-            await finish(self._transaction.door.end_nested(self._nested, commit=True))
-        except BaseException:
-            await self._take_back()
-            raise
+        if error is None:
+            try:
+                await finish(self._transaction.door.end_nested(self._nested, commit=True))
+            except BaseException:
+                await finish(self._take_back())
+                raise
+        else:
+            await finish(self._take_back())
 
     async def _take_back(self) -> None:
         transaction = self._transaction
-        changes, callbacks, anything = self._marks
-        undone, was_anything = transaction._changes[changes:], transaction._anything
-        del transaction._changes[changes:]
-        del transaction._callbacks[callbacks:]
-        transaction._anything = anything
         try:
-            await finish(transaction.door.end_nested(self._nested, commit=False))
+            await transaction.door.end_nested(self._nested, commit=False)
         finally:
-            # What was read after these changes is as old as they are.
-            transaction._scope.undone(() if was_anything and not anything else undone)
+            if not self._nested.kept:  # who was cancelled while it was released has left it behind
+                undone = transaction.back_to(self._mark)
+                if undone is not None:
+                    # What was read after these changes is as old as they are.
+                    transaction._scope.undone(undone)
 
 
 class TransactionBlock:

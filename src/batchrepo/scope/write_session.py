@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import event
@@ -14,9 +15,12 @@ from batchrepo.scope.lazy import ScopeSession
 from batchrepo.scope.session_changes import changes_of_flush
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from sqlalchemy.engine import Connection
     from sqlalchemy.orm import Session
 
+    from batchrepo.executing import TransactionDoor
     from batchrepo.scope.flush_criteria import FlushCriteria
     from batchrepo.scope.lazy import LazyLoads
 
@@ -25,12 +29,27 @@ class WriteSession(ScopeSession):
     """The synchronous half of a transaction's session."""
 
     read_only = False
-    ending = False
+    ending = True  # until it is open
     criteria: FlushCriteria | None = None
+    shares = True
+    door: TransactionDoor | None = None
     _underway: Flushing | None = None
+
+    def exclusively(self) -> AbstractContextManager[None]:
+        """The connection's turn: the scope reads on it too."""
+        return nullcontext() if self.door is None else self.door.exclusively()
+
+    @property
+    def at_work(self) -> bool:
+        """Whether the running code has that turn."""
+        return self.door is not None and self.door.at_work
 
     def flush(self, objects: Any = None) -> None:
         """As in SQLAlchemy; then columns that it expired are read, and what was set meanwhile stays to be written."""
+        with self.exclusively():
+            self._flush_alone(objects)
+
+    def _flush_alone(self, objects: Any) -> None:
         if self._flushing:
             super().flush(objects)  # which refuses it
         flushing = self._underway = Flushing(self)
@@ -76,7 +95,9 @@ class Opening:
         session: the session.
     """
 
-    def __init__(self, lazy_loads: LazyLoads, criteria: FlushCriteria | None, *, nested: bool) -> None:
+    def __init__(
+        self, door: TransactionDoor, lazy_loads: LazyLoads, criteria: FlushCriteria | None, *, nested: bool
+    ) -> None:
         self.session = AsyncSession(
             sync_session_class=WriteSession,
             autoflush=True,
@@ -85,6 +106,7 @@ class Opening:
             join_transaction_mode="create_savepoint" if nested else "control_fully",
         )
         own: Any = self.session.sync_session
+        own.door = door
         own.lazy_loads = lazy_loads
         own.criteria = criteria
 
@@ -94,16 +116,24 @@ class Opening:
         own.bind = connection
         return own
 
+    def opened(self) -> None:
+        """It is the transaction's block that ends it, from now on."""
+        own: Any = self.session.sync_session
+        own.ending = False
 
-def open_write_session(lazy_loads: LazyLoads, criteria: FlushCriteria | None, *, nested: bool) -> Opening:
+
+def open_write_session(
+    door: TransactionDoor, lazy_loads: LazyLoads, criteria: FlushCriteria | None, *, nested: bool
+) -> Opening:
     """A session for a transaction.
 
     Args:
+        door: to its connection.
         lazy_loads: answers lazy loads, and is told what is written.
         criteria: checks what is written, where there are any.
         nested: whether the connection is in a transaction of somebody else's.
     """
-    return Opening(lazy_loads, criteria, nested=nested)
+    return Opening(door, lazy_loads, criteria, nested=nested)
 
 
 @event.listens_for(WriteSession, "before_flush")

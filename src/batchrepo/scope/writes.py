@@ -16,7 +16,7 @@ from batchrepo.errors import InvalidArgument, TransactionError
 from batchrepo.executing import TransactionDoor
 from batchrepo.executing.border import finish
 from batchrepo.mapping import entity_info
-from batchrepo.scope.coherence import Stale, expire_written
+from batchrepo.scope.coherence import Stale, follow_keys, outdate
 from batchrepo.scope.flush_criteria import FlushCriteria
 from batchrepo.scope.transaction import Transaction, TransactionBlock, is_inside
 from batchrepo.scope.write_session import WriteSession, open_write_session
@@ -214,8 +214,9 @@ class ScopeWrites(ABC):
             )
             criteria = FlushCriteria(self, family) if self.guards.criteria else None
             nested = self._reading.connection is not None
-            session = open_write_session(self._related, criteria, nested=nested)
+            session = open_write_session(door, self._related, criteria, nested=nested)
             await door.open(session.joined_to)
+            session.opened()
             family.transaction = Transaction(self, door, session.session, dry_run=dry_run)  # type: ignore[arg-type]
             for scope in tuple(family.members):
                 scope.forget(None)
@@ -225,48 +226,62 @@ class ScopeWrites(ABC):
         return family.transaction
 
     async def end(self, transaction: Transaction, *, commit: bool) -> None:
-        """Commit or roll back, and let the scope read outside of it again."""
-        try:
-            if commit:
+        """Commit or roll back, and let the scope read outside of it again. Once begun it is not interrupted.
+
+        Raises:
+            sqlalchemy.exc.DBAPIError: the database refused what was written; everything was rolled back.
+            TransactionError: the scope was closed meanwhile, and everything rolled back with it.
+        """
+        if commit:
+            try:
                 await transaction.flush_all()
-            self._family.transaction = None
-            if commit:
-                await transaction.commit()
-            else:
-                await transaction.roll_back()
-        except BaseException:
-            self._family.transaction = None
-            if not transaction.ended:
-                await transaction.roll_back()
-            raise
-        finally:
+            except BaseException:
+                await finish(self._end(transaction, commit=False))
+                raise
+        await finish(self._end(transaction, commit=commit))
+
+    async def _end(self, transaction: Transaction, *, commit: bool) -> None:
+        family = self._family
+        if family.transaction is transaction:
+            family.transaction = None
+        try:
+            await transaction.end(commit=commit)
             if transaction.committed:
                 # Entities that are being read at this moment may have values from before it.
-                for scope in tuple(self._family.members):
-                    await finish(scope._door.quiet())
-            self._after(transaction)
-            self._adopt(transaction)
-            self._family.turn.release()
+                for scope in tuple(family.members):
+                    await scope._door.quiet()
+        finally:
+            try:
+                self._after(transaction)
+                self._adopt(transaction)
+            finally:
+                family.turn.release()
+        if transaction.committed:
+            await transaction.run_callbacks()
 
     def wrote(self, changes: Sequence[Change]) -> None:
         """A session wrote rows: what may have come from them is read again. No changes: any rows may have been."""
+        for scope in tuple(self._family.members):
+            for session in scope._sync_sessions():
+                follow_keys(session, changes, scope._peers)
         self._forget(changes)
         if self.open_transaction is not None:
             self.open_transaction.note(changes)
 
     def wrote_beside(self, changes: Sequence[Change]) -> None:
         """Rows were written by a statement that the sessions know nothing of: their entities forget them, too."""
-        for scope in tuple(self._family.members):
-            for session in scope._sync_sessions():
-                expire_written(session, changes)
+        self._outdate(changes)
         self.wrote(changes)
 
     def undone(self, changes: Sequence[Change]) -> None:
         """Changes were taken back; what was read after them is read again. None: any may have been."""
+        self._outdate(changes, undone=True)
+        self._forget(changes)
+
+    def _outdate(self, changes: Sequence[Change], *, undone: bool = False) -> None:
         for scope in tuple(self._family.members):
             for session in scope._sync_sessions():
-                expire_written(session, changes)
-        self._forget(changes)
+                outdate(session, changes, scope._peers, undone=undone)
 
     def _forget(self, changes: Sequence[Change]) -> None:
         for scope in tuple(self._family.members):
@@ -284,10 +299,14 @@ class ScopeWrites(ABC):
 
     def _after(self, transaction: Transaction) -> None:
         """Reads that ran beside the end may have seen what was before it."""
-        changes = transaction.changes.changes
+        written = transaction.changes
+        if written:
+            changes = () if written.anything else written.changes
+            undone = not transaction.committed
+            self._outdate(changes, undone=undone)
+            if undone:  # they live on, too
+                outdate(transaction.session.sync_session, changes, self._peers, undone=True)
         for scope in tuple(self._family.members):
-            for session in scope._sync_sessions():
-                expire_written(session, changes)
             scope.forget(None)
 
     def _adopt(self, transaction: Transaction) -> None:
@@ -296,7 +315,7 @@ class ScopeWrites(ABC):
         left = list(ended)
         ended.expunge_all()
         ended.close()
-        if not left:
+        if not left or transaction.scope.closed:
             return
         session = self._reading_session().sync_session
         kept = []

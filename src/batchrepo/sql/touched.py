@@ -87,5 +87,43 @@ def _cascaded(table: Any, *, deleted: bool) -> set[Any]:
     return found
 
 
+def led_by(changes: Iterable[Change]) -> dict[Any, frozenset[Any]]:
+    """Tables whose rows the database itself may change, since rows that they refer to were deleted or have new keys.
+
+    Returns:
+        For each table the foreign key's columns that it may have changed; none where rows may have been deleted.
+    """
+    found: dict[Any, frozenset[Any]] = {}
+    for change in changes:
+        if change.operation == "insert":
+            continue
+        tables = entity_info(change.entity).mapper.tables
+        _follow(
+            [table for table in tables if isinstance(table, sa.Table)], change.operation != "update", found
+        )
+    return found
+
+
+def _follow(tables: list[Any], deleted: bool, found: dict[Any, frozenset[Any]]) -> None:
+    for table in tables:
+        for other in table.metadata.tables.values():
+            for key in other.foreign_key_constraints:
+                if key.referred_table is not table:
+                    continue
+                if deleted and (key.ondelete or "").upper() == "CASCADE":
+                    if found.get(other) != frozenset():
+                        found[other] = frozenset()
+                        _follow([other], True, found)
+                elif any(
+                    (action or "").upper() in _ACTIONS
+                    for action in (key.onupdate, key.ondelete if deleted else None)
+                ):
+                    columns = frozenset(key.columns)
+                    known = found.get(other)
+                    if known is None or (known and not columns <= known):
+                        found[other] = columns | (known or frozenset())
+                        _follow([other], False, found)
+
+
 _ACTIONS = frozenset({"CASCADE", "SET NULL", "SET DEFAULT"})
 """What a foreign key may do to the rows that refer, by itself."""
