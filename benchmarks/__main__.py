@@ -19,6 +19,10 @@ from benchmarks.http.report import http_records, show_http
 from benchmarks.http.workload import HttpWorkload, Load
 from benchmarks.instructions import count_instructions, valgrind_missing
 from benchmarks.measure import GC_NOTE, QUICK, Effort, measure
+from benchmarks.memory.bulk import MEMORY_WORKLOADS
+from benchmarks.memory.measure import measure_memory
+from benchmarks.memory.report import memory_records, show_memory
+from benchmarks.memory.workload import Grown, MemoryWorkload
 from benchmarks.report import RESULTS, records, show, write
 from benchmarks.server import private_postgres
 from benchmarks.workload import Measured, Workload
@@ -32,7 +36,8 @@ def main() -> None:
     console = Console()
     effort = QUICK if options.quick else Effort()
     scale = float(os.environ.get("BENCH_SCALE", "0.1" if options.quick else "1"))
-    everything: list[Workload | HttpWorkload] = [*WORKLOADS, *HTTP_WORKLOADS]
+    everything: list[Workload | MemoryWorkload | HttpWorkload]
+    everything = [*WORKLOADS, *MEMORY_WORKLOADS, *HTTP_WORKLOADS]
     chosen = [item for item in everything if not options.workload or item.name in options.workload]
     missing = "not asked for" if options.no_instructions else valgrind_missing()
     if missing:
@@ -53,6 +58,10 @@ def main() -> None:
                 loads = _run_http(console, workload, dataset, effort)
                 all_met &= show_http(console, workload, loads)
                 written += http_records(workload, loads)
+            elif isinstance(workload, MemoryWorkload):
+                grown = _run_memory(console, workload, dataset)
+                all_met &= show_memory(console, workload, grown)
+                written += memory_records(workload, grown)
             else:
                 measured = _run(console, workload, dataset, effort)
                 all_met &= show(console, workload, measured)
@@ -67,6 +76,7 @@ def main() -> None:
 
 
 def _run(console: Console, workload: Workload, dataset: Dataset, effort: Effort) -> dict[str, Measured]:
+    effort = effort.of(workload)
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task(workload.name, total=effort.rounds)
         measured = asyncio.run(
@@ -78,6 +88,15 @@ def _run(console: Console, workload: Workload, dataset: Dataset, effort: Effort)
         except RuntimeError as error:
             console.print(f"[bold white on red] Instructions could not be counted: {escape(str(error))} [/]")
     return measured
+
+
+def _run_memory(console: Console, workload: MemoryWorkload, dataset: Dataset) -> dict[str, Grown]:
+    with console.status("") as status:
+        return asyncio.run(
+            measure_memory(
+                workload, dataset, lambda writer: status.update(f"{workload.name}: {writer} writes ...")
+            )
+        )
 
 
 def _run_http(console: Console, workload: HttpWorkload, dataset: Dataset, effort: Effort) -> dict[str, Load]:
@@ -101,7 +120,7 @@ def _count(
 ) -> None:
     """Complete what was measured with the instructions of every stack that is not slow."""
     with console.status("") as status:
-        for stack in workload.stacks:
+        for stack in workload.measurable:
             if not stack.slow:
                 status.update(f"{workload.name}: counting instructions of {stack.name} ...")
                 counted = count_instructions(workload, stack, dataset, effort.counted)
@@ -114,7 +133,9 @@ def _options() -> argparse.Namespace:
         description="Measure batchrepo side by side with hand-written code, on a private PostgreSQL.",
         epilog="BENCH_SCALE sets the size of the data: 1 is 100,000 posts.",
     )
-    names = [*(item.name for item in WORKLOADS), *(item.name for item in HTTP_WORKLOADS)]
+    everything: list[Workload | MemoryWorkload | HttpWorkload]
+    everything = [*WORKLOADS, *MEMORY_WORKLOADS, *HTTP_WORKLOADS]
+    names = [item.name for item in everything]
     parser.add_argument(
         "workload", nargs="*", choices=[*names, []], help=f"default: all ({', '.join(names)})"
     )

@@ -6,12 +6,12 @@ import gc
 import random
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter, process_time
 from typing import Any
 
 from benchmarks.data import Dataset
-from benchmarks.workload import Measured, Request, Stack, Workload
+from benchmarks.workload import Ground, Measured, Request, Stack, Workload
 
 GC_NOTE = "cyclic GC on with CPython's default thresholds; collected and frozen once, after warm-up"
 """What results say about garbage collection: as in production, its cost belongs to who causes it."""
@@ -41,6 +41,17 @@ class Effort:
     seconds: float = 2.0
     requests: int = 4_000
 
+    def of(self, workload: Workload) -> Effort:
+        """What is left of it for a workload whose requests are long."""
+        if workload.weight == 1:
+            return self
+        return replace(
+            self,
+            warm_up=max(1, self.warm_up // workload.weight),
+            rounds=max(2, self.rounds // workload.weight),
+            counted=0,
+        )
+
 
 QUICK = Effort(warm_up=20, rounds=60, counted=5, runs=5, seconds=1.0)
 
@@ -53,7 +64,7 @@ async def measure(
     Args:
         workload: the workload.
         dataset: what they read.
-        effort: how often.
+        effort: how often, already weighed.
         progress: called with the number of finished rounds.
 
     Returns:
@@ -62,14 +73,17 @@ async def measure(
     Raises:
         AssertionError: two stacks gave different answers.
     """
-    measured = {stack.name: Measured([], []) for stack in workload.stacks}
+    measured = {stack.name: Measured([], []) for stack in workload.measurable}
     async with AsyncExitStack() as opened:
+        ground = await opened.enter_async_context(workload.ground(dataset))
         requests = [
-            (stack, await opened.enter_async_context(stack.open(dataset))) for stack in workload.stacks
+            (stack, await opened.enter_async_context(stack.open(ground.dataset)))
+            for stack in workload.measurable
         ]
-        await check_equal(workload, requests)
+        await check_equal(workload, requests, ground)
         for stack, request in requests:
-            for _ in range(2 if stack.slow else effort.warm_up):
+            for _ in range(min(2, effort.warm_up) if stack.slow else effort.warm_up):
+                await ground.reset()
                 await request()
         gc.collect()
         gc.freeze()
@@ -78,6 +92,7 @@ async def measure(
             for number in range(effort.rounds):
                 for stack, request in order.sample(requests, len(requests)):
                     if not stack.slow or number % SLOW_EVERY == 0:
+                        await ground.reset()
                         await _once(request, measured[stack.name])
                 progress(number + 1)
         finally:
@@ -85,16 +100,21 @@ async def measure(
     return measured
 
 
-async def check_equal(workload: Workload, requests: list[tuple[Stack, Request]]) -> dict[str, Any]:
-    """All stacks give the answer of the baseline of their case.
+async def check_equal(
+    workload: Workload, requests: list[tuple[Stack, Request]], ground: Ground
+) -> dict[str, Any]:
+    """All stacks give the answer of the baseline of their case, and leave the same behind.
 
     Returns:
-        The answer of each case, as `Workload.plain` makes it.
+        The answer of each case, as `Workload.plain` and `Ground.left` make it.
 
     Raises:
         AssertionError: one does not, or the answer is empty.
     """
-    answers = {stack.name: workload.plain(await request()) for stack, request in requests}
+    answers = {}
+    for stack, request in requests:
+        await ground.reset()
+        answers[stack.name] = await ground.left(workload.plain(await request()))
     for stack, _ in requests:
         baseline = workload.baseline_of(stack)
         answer, expected = answers[stack.name], answers[baseline]

@@ -72,7 +72,7 @@ def show(console: Console, workload: Workload, measured: dict[str, Measured]) ->
     table.add_column("stack", no_wrap=True)
     for heading in ("median ms", "p10 .. p90", f"x {' / '.join(workload.baselines)}", "CPU ms", "Mi", "runs"):
         table.add_column(heading, justify="right")
-    for stack in workload.stacks:
+    for stack in workload.measurable:
         found, baseline = measured[stack.name], measured[workload.baseline_of(stack)]
         low, high = spread(found.times)
         table.add_row(
@@ -85,9 +85,12 @@ def show(console: Console, workload: Workload, measured: dict[str, Measured]) ->
             str(len(found.times)),
         )
     console.print(table)
-    for what in dict.fromkeys(stack.what for stack in workload.stacks):
-        names = ", ".join(stack.name for stack in workload.stacks if stack.what == what)
+    for what in dict.fromkeys(stack.what for stack in workload.measurable):
+        names = ", ".join(stack.name for stack in workload.measurable if stack.what == what)
         console.print(f"  {names}: {what}", style="dim", soft_wrap=True)
+    for stack in workload.stacks:
+        if stack.needs:
+            console.print(f"  [yellow]{stack.name} is not measured: {stack.needs}.[/]", soft_wrap=True)
     return show_targets(console, target_records(workload.name, workload.targets, measured))
 
 

@@ -29,7 +29,7 @@ def private_postgres() -> Iterator[str]:
         try:
             server.psql("ALTER SYSTEM SET fsync = off")
             server.psql("ALTER SYSTEM SET synchronous_commit = off")
-            server.psql("ALTER SYSTEM SET autovacuum = off")  # nothing is written while we measure
+            server.psql("ALTER SYSTEM SET autovacuum = off")  # never beside what we measure
             server.psql("SELECT pg_reload_conf()")
             url = make_url(server.get_uri()).set(drivername="postgresql+asyncpg")
             yield url.render_as_string(hide_password=False)

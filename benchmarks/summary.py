@@ -17,9 +17,11 @@ def spread(values: Sequence[float]) -> tuple[float, float]:
 
 
 def median_ratio(stack: Stack, other: Stack) -> Callable[[dict[str, Measured]], float | None]:
-    """A target's value: the median time of `stack` divided by that of `other`."""
+    """A target's value: the median time of `stack` divided by that of `other`; None where one is not measured."""
 
     def ratio(measured: dict[str, Measured]) -> float | None:
+        if stack.name not in measured or other.name not in measured:
+            return None
         return median(measured[stack.name].times) / median(measured[other.name].times)
 
     return ratio

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -23,6 +23,7 @@ class Stack:
         open: makes engine and pool, once; the request is then made many times.
         slow: so slow that it runs in every tenth round only, and not under valgrind.
         case: which of the workload's requests it answers, where there are several.
+        needs: why it cannot be measured here, such as a package that is not installed; "" where it can.
     """
 
     name: str
@@ -30,6 +31,35 @@ class Stack:
     open: Callable[[Dataset], AbstractAsyncContextManager[Request]]
     slow: bool = False
     case: str = ""
+    needs: str = ""
+
+
+async def _nothing() -> None: ...
+
+
+async def _the_answer(answer: Any) -> Any:
+    return answer
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What requests read or write, the same for every stack.
+
+    Attributes:
+        dataset: where it is.
+        reset: makes it as it was before any request; called before each one and not measured.
+        left: what must be equal between stacks, from a plain answer: what a write left behind.
+    """
+
+    dataset: Dataset
+    reset: Callable[[], Awaitable[None]] = _nothing
+    left: Callable[[Any], Awaitable[Any]] = _the_answer
+
+
+@asynccontextmanager
+async def as_filled(dataset: Dataset) -> AsyncIterator[Ground]:
+    """The ground of requests that only read."""
+    yield Ground(dataset)
 
 
 @dataclass(frozen=True)
@@ -86,6 +116,9 @@ class Workload:
         baselines: the name of the stack that the others are compared with, one for each case.
         plain: turns any stack's answer into what must be equal between stacks.
         targets: the promises.
+        ground: opens what the requests read or write.
+        weight: of how many requests one of these has the length: so many times fewer are made, and where
+            it is more than 1, none under valgrind.
     """
 
     name: str
@@ -94,6 +127,13 @@ class Workload:
     baselines: Sequence[str]
     plain: Callable[[Any], Any]
     targets: Sequence[Target[Measured]]
+    ground: Callable[[Dataset], AbstractAsyncContextManager[Ground]] = as_filled
+    weight: int = 1
+
+    @property
+    def measurable(self) -> Sequence[Stack]:
+        """The stacks that need nothing that is missing here."""
+        return [stack for stack in self.stacks if not stack.needs]
 
     def stack(self, name: str) -> Stack:
         """The stack with this name."""

@@ -36,6 +36,7 @@ from examples.chinook.loader import load_chinook
 from examples.chinook.repositories import AlbumRepository
 from examples.chinook.store import open_store, sqlite_url
 from examples.chinook.views import AlbumView
+from examples.demo_writing import write
 from examples.fastapi_app.app import create_app
 from examples.graphql_app.music import AlbumType
 from examples.graphql_app.schema import create_schema
@@ -118,6 +119,7 @@ class Tour:
         await self.rest()
         await self.graphql()
         await self.refusal()
+        await self.writing()
         return self.conclude()
 
     async def load(self) -> None:
@@ -281,6 +283,21 @@ class Tour:
                 message = str(error)
         self.say(message)
         self.claim("a hidden load is refused", bool(message))
+
+    async def writing(self) -> None:
+        """The example over REST, written to."""
+        self.title("8. Writing: each request is one transaction, and its answer is read in it")
+        table = Table(box=None, pad_edge=False, padding=(0, 2))
+        table.add_column("", no_wrap=True)
+        table.add_column("status", justify="right")
+        table.add_column("statements", justify="right")
+        transport = httpx.ASGITransport(create_app(self._database))
+        async with httpx.AsyncClient(transport=transport, base_url="http://chinook") as client:
+            for wrote in await write(client):
+                table.add_row(wrote.request, wrote.status, wrote.statements)
+                self.claim(wrote.claim, wrote.held)
+        self._console.print(Padding(table, (0, 0, 0, 2), expand=False))
+        self.say("Of two who change what both have read one is told; of 500 lines the wrong one is named.")
 
     def conclude(self) -> bool:
         """Say what held."""

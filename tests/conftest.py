@@ -149,6 +149,12 @@ def chinook_url(request: pytest.FixtureRequest) -> str:
     return str(request.getfixturevalue(f"chinook_{_CHINOOK_OF[request.param]}"))
 
 
+@pytest.fixture(params=["chinook_sqlite", "chinook_postgres_copy"], ids=EVERY_DATABASE)
+def chinook_copy_url(request: pytest.FixtureRequest) -> str:
+    """A Chinook store of the test's own on each database in turn, which it may change."""
+    return str(request.getfixturevalue(request.param))
+
+
 _FIXTURE_OF = {"sqlite": "sqlite_url", "postgresql": "postgres_url", "psycopg": "psycopg_url"}
 _CHINOOK_OF = {"sqlite": "sqlite", "postgresql": "postgres"}
 

@@ -13,7 +13,18 @@ from batchrepo import Database
 from batchrepo.integrations.fastapi import install, lifespan
 from examples.chinook.loader import load_chinook
 from examples.chinook.store import open_store
-from examples.fastapi_app import describing, exports, landing, music, people, reports, searching
+from examples.fastapi_app import (
+    catalogue,
+    describing,
+    exports,
+    landing,
+    music,
+    ordering,
+    people,
+    pricing,
+    reports,
+    searching,
+)
 from examples.fastapi_app.landing import Link
 
 
@@ -43,7 +54,14 @@ def create_app(database: Database | URL | str | None = None, *, links: Sequence[
     install(app, store)
     app.add_middleware(GZipMiddleware)
     app.include_router(landing.create_router(links))
-    for router in (*music.ROUTERS, *people.ROUTERS, searching.router, exports.router):
+    written_by_hand = (
+        searching.router,
+        exports.router,
+        ordering.router,
+        pricing.router,
+        catalogue.router,
+    )
+    for router in (*music.ROUTERS, *people.ROUTERS, *written_by_hand):
         app.include_router(router)
     app.include_router(reports.create_router())
     return app

@@ -7,7 +7,7 @@ from typing import Any
 SUMMARY = "A music store over REST: five tables to browse, three to sell by, each one declaration."
 
 DESCRIPTION = """
-Everything here reads the [Chinook](https://github.com/lerocha/chinook-database) sample store. Try these first:
+Everything here reads and writes the [Chinook](https://github.com/lerocha/chinook-database) sample store. Try these first:
 
 | | |
 |---|---|
@@ -29,6 +29,16 @@ must hold; `filter={"or":[...]}` has groups.
 
 **Caches.** Send an answer's `ETag` back as `If-None-Match`, and what you have is not sent again (304). Every path takes
 `HEAD`, and answers are compressed.
+
+**Writing.** `POST`, `PATCH` and `DELETE` are one transaction each, and answer with what was written. `PATCH` changes exactly
+the fields that are sent. `If-Match` with the `ETag` of what was read keeps you from overwriting what somebody else has written
+(412). Many rows at once (`/playlists/bulk`, `/catalogue`) are answered one by one. With `dry_run=true` nothing of it stays:
+
+| | |
+|---|---|
+| `POST /orders?dry_run=true` | an invoice with its lines, at the prices that the tracks have |
+| `POST /genres/{id}/reprice?dry_run=true` | all tracks of a genre by one `UPDATE` |
+| `POST /catalogue?dry_run=true` | albums and tracks, created or changed by their ids |
 
 **Errors** are problem details ([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)) that say what was wrong, and what there is
 instead.
@@ -57,7 +67,7 @@ TAGS: list[dict[str, Any]] = [
     {
         "name": "By hand",
         "description": "Endpoints that are no declaration: several repositories in one answer, a page as bytes, a stream, a "
-        "background task.",
+        "background task; an order, new prices, a catalogue file.",
     },
 ]
 """The groups of endpoints, in their order."""

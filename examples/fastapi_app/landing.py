@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
+from typing import Any
 
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
@@ -111,6 +113,95 @@ LINKS: dict[str, tuple[Link, ...]] = {
 """Links by their headings."""
 
 
+@dataclass(frozen=True)
+class Try:
+    """A write to try; nothing of it stays.
+
+    Attributes:
+        path: of the request; every one says `dry_run=true`.
+        text: what it writes.
+        body: what is sent, as JSON.
+        statements: how many SQL statements it takes, as measured with SQLite.
+        status: of the answer.
+        method: of the request.
+    """
+
+    path: str
+    text: str
+    body: Any
+    statements: int
+    status: int = 200
+    method: str = "POST"
+
+
+_LINES = [{"track_id": 1, "quantity": 2}, {"track_id": 2820, "quantity": 1}]
+
+TRIES = (
+    Try(
+        "/orders?dry_run=true",
+        "an order: an invoice with its lines in one transaction, at the prices that the tracks have",
+        {"customer_id": 2, "lines": _LINES},
+        13,
+        201,
+    ),
+    Try(
+        "/orders?dry_run=true",
+        "an order of a track that there is not",
+        {"customer_id": 2, "lines": [{"track_id": 9999, "quantity": 1}]},
+        2,
+        422,
+    ),
+    Try(
+        "/genres/1/reprice?dry_run=true",
+        "1,297 Rock tracks a tenth dearer: one UPDATE, in a savepoint",
+        {"percent": 10},
+        3,
+    ),
+    Try(
+        "/catalogue?dry_run=true",
+        "a catalogue: an album and its track are written, and a line without an artist is named",
+        [
+            {"kind": "album", "id": 400, "title": "Live at the Apollo", "artist_id": 1},
+            {"kind": "album", "id": 401, "title": "By nobody", "artist_id": 9999},
+            {
+                "kind": "track",
+                "id": 4001,
+                "name": "I Feel Good",
+                "album_id": 400,
+                "genre_id": 1,
+                "milliseconds": 200_000,
+                "unit_price": "0.99",
+            },
+        ],
+        14,
+        207,
+    ),
+    Try(
+        "/albums?dry_run=true",
+        "a new album, answered as it is read",
+        {"title": "Live", "artist_id": 1},
+        8,
+        201,
+    ),
+    Try(
+        "/albums/1?dry_run=true",
+        "another title: exactly what is sent is changed",
+        {"title": "For Those About to Read"},
+        9,
+        method="PATCH",
+    ),
+    Try(
+        "/playlists/1?dry_run=true",
+        "a playlist that nobody may overwrite unread: this one needs an If-Match",
+        {"name": "Mine"},
+        0,
+        428,
+        method="PATCH",
+    ),
+)
+"""Writes to try."""
+
+
 def create_router(more: Sequence[Link] = ()) -> APIRouter:
     """The page.
 
@@ -121,7 +212,7 @@ def create_router(more: Sequence[Link] = ()) -> APIRouter:
     sections = {**LINKS, **({"GraphQL": tuple(more)} if more else {})}
     shown = page(
         Path(__file__).with_name("landing.html"),
-        "\n".join(_section(title, links) for title, links in sections.items()),
+        "\n".join([*(_section(title, links) for title, links in sections.items()), _tries()]),
     )
 
     @router.get("/", response_class=HTMLResponse)
@@ -141,3 +232,19 @@ def _item(link: Link) -> str:
     status = "" if link.status == 200 else f" <b>{link.status}</b>"
     measured = "" if link.statements is None else counted(link.statements, path=link.path)
     return f'<li><a href="{path}"><code>{path}</code></a><p>{escape(link.text)}{status}</p>{measured}</li>\n'
+
+
+def _tries() -> str:
+    items = "".join(map(_try, TRIES))
+    return f"<section>\n<h2>Writes, of which nothing stays</h2>\n<ul>\n{items}</ul>\n</section>"
+
+
+def _try(each: Try) -> str:
+    body = json.dumps(each.body)
+    status = f" <b>{each.status}</b>" if each.status >= 300 else ""
+    measured = counted(each.statements, path=each.path, method=each.method, body=body)
+    sent = escape(json.dumps(each.body, indent=1))
+    return (
+        f"<li><div><button>{each.method} {escape(each.path)}</button><pre hidden>{sent}</pre></div>"
+        f"<p>{escape(each.text)}{status}</p>{measured}</li>\n"
+    )

@@ -1,9 +1,10 @@
-"""What the store sells: each router is one declaration, and reads what its views show."""
+"""What the store sells: each router is one declaration, reads what its views show, and writes what its models have."""
 
 from __future__ import annotations
 
 from batchrepo import capped
 from batchrepo.integrations.fastapi import related, resource
+from examples.chinook.forms import AlbumCreate, AlbumUpdate, PlaylistCreate
 from examples.chinook.models import Album, Artist, Genre, Playlist, Track
 from examples.chinook.repositories import (
     AlbumRepository,
@@ -46,6 +47,9 @@ albums = resource(
         "tracks": related(Album.tracks, TrackView, repository=TrackRepository),
         "artist": related(Album.artist, ArtistView),
     },
+    create=AlbumCreate,
+    update=AlbumUpdate,
+    dry_run=True,
 )
 
 tracks = resource(
@@ -79,6 +83,11 @@ playlists = resource(
     prefix="/playlists",
     tags=["Playlists"],
     numbered=True,  # eighteen rows: page numbers do no harm
+    operations=("list", "one", "many", "count", "create", "update", "delete", "bulk"),
+    create=PlaylistCreate,
+    update=PlaylistCreate,
+    require_if_match=True,  # nobody overwrites what somebody else has written meanwhile
+    dry_run=True,
     related={"tracks": related(Playlist.tracks, TrackItem, repository=TrackRepository)},
 )
 

@@ -309,6 +309,83 @@ BY_HAND = (
 )
 """About what is written by hand, and ids."""
 
+WRITING = (
+    Example(
+        "Place an order",
+        "An invoice with its lines in one transaction, and what is selected of it read in there. `dryRun` takes everything back "
+        "after it was answered; leave it out, and the order stands.",
+        """mutation {
+  placeOrder(
+    customer: "Q3VzdG9tZXI6MQ=="
+    lines: [{track: "VHJhY2s6MQ==", quantity: 2}, {track: "VHJhY2s6MTA=", quantity: 1}]
+    dryRun: true
+  ) {
+    total
+    customer { firstName lastName }
+    lines(first: 5) { edges { node { quantity unitPrice track { name } } } }
+  }
+}""",
+        12,
+    ),
+    Example(
+        "Rock becomes a tenth dearer",
+        "1,297 tracks by one UPDATE; their new prices are read after it.",
+        """mutation {
+  repriceGenre(genre: "R2VucmU6MQ==", percent: 10, dryRun: true) {
+    name trackCount
+    tracks(first: 3) { edges { node { name unitPrice } } }
+  }
+}""",
+        7,
+    ),
+    Example(
+        "A part of a catalogue: a new track, one that is known, and one that comes twice",
+        "Good rows are inserted or updated by one statement, inside a savepoint. The others are named, with the reason.",
+        """mutation Catalogue($rows: [CatalogueTrack!]!) {
+  upsertCatalogue(rows: $rows, dryRun: true) {
+    count
+    rows { databaseId name unitPrice album { title } }
+    errors { index kind message columns }
+  }
+}""",
+        7,
+        {
+            "rows": [
+                {
+                    "databaseId": key,
+                    "name": name,
+                    "album": album,
+                    "genre": "R2VucmU6MQ==",
+                    "mediaTypeId": 1,
+                    "milliseconds": 200_000,
+                    "bytes": 5_000_000,
+                    "unitPrice": "1.29",
+                }
+                for key, name, album in (
+                    (4001, "A new song", "QWxidW06MQ=="),
+                    (1, "For Those About to Rock", "QWxidW06MQ=="),
+                    (4001, "A new song, again", "QWxidW06MQ=="),
+                )
+            ]
+        },
+    ),
+    Example(
+        "Two at once, of which one fails",
+        "Each field has a transaction of its own: what is written by the second is there, whatever became of the first.",
+        """mutation {
+  nobody: placeOrder(
+    customer: "Q3VzdG9tZXI6OTk5OQ==", lines: [{track: "VHJhY2s6MQ==", quantity: 2}], dryRun: true
+  ) { total }
+  somebody: placeOrder(
+    customer: "Q3VzdG9tZXI6MQ==", lines: [{track: "VHJhY2s6MQ==", quantity: 2}], dryRun: true
+  ) { total }
+}""",
+        6,
+        code="NOT_FOUND",
+    ),
+)
+"""About mutations. None leaves anything behind."""
+
 ERRORS = (
     Example(
         "An album that does not exist",
@@ -364,6 +441,7 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
     "Computed attributes and relations": COMPUTED,
     "Sales": SALES,
     "Resolvers of one's own, and global ids": BY_HAND,
+    "Mutations, which are taken back": WRITING,
     "Errors": ERRORS,
 }
 """The queries by their headings."""

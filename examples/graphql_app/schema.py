@@ -9,6 +9,7 @@ from strawberry import relay
 from strawberry.types import ExecutionContext
 
 from batchrepo import Database, InvalidArgument, NotFound
+from batchrepo.errors import WriteError
 from batchrepo.integrations.strawberry import (
     Connection,
     ScopeExtension,
@@ -20,6 +21,7 @@ from batchrepo.integrations.strawberry import (
 from examples.chinook.models import Invoice, InvoiceLine
 from examples.graphql_app.music import AlbumType, ArtistType, GenreType, PlaylistType, TrackType
 from examples.graphql_app.people import CustomerType, EmployeeType, InvoiceType
+from examples.graphql_app.writing import StoreMutation
 
 Info = strawberry.Info[None, None]
 """What resolvers get; the application needs no context of its own."""
@@ -91,7 +93,8 @@ class StoreSchema(strawberry.Schema):
         ours = [
             error
             for error in errors
-            if error.original_error and not isinstance(error.original_error, InvalidArgument | NotFound)
+            if error.original_error
+            and not isinstance(error.original_error, InvalidArgument | NotFound | WriteError)
         ]
         super().process_errors(ours, execution_context)
 
@@ -108,4 +111,4 @@ def create_schema(database: Database) -> strawberry.Schema:
         node: relay.Node | None = relay.node(description="Anything by its global id.")
         nodes: list[relay.Node | None] = relay.node(description="Many by their global ids, in this order.")
 
-    return StoreSchema(Query, extensions=[lambda: ScopeExtension(database, report=True)])
+    return StoreSchema(Query, StoreMutation, extensions=[lambda: ScopeExtension(database, report=True)])

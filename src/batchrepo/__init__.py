@@ -81,6 +81,7 @@ from batchrepo.report import Report
 from batchrepo.repository import Repository
 from batchrepo.scope import Scope, Transaction, current_scope
 from batchrepo.scope.peers import ONE, PEERS, RAISE, WARN, BatchRepoWarning, FetchMode
+from batchrepo.writing.results import BulkProgress, BulkResult
 
 __all__ = [
     "ONE",
@@ -94,6 +95,8 @@ __all__ = [
     "BatchTimeout",
     "Batched",
     "BulkError",
+    "BulkProgress",
+    "BulkResult",
     "Capped",
     "Change",
     "Changes",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from contextlib import suppress
 from typing import Generic, TypeVar
 
 from batchrepo.errors import InvalidArgument
@@ -37,8 +36,10 @@ class Bounded(Generic[K, V]):
         """The value of a key, or None."""
         found = self._values.get(key)
         if found is not None:
-            with suppress(KeyError):  # another thread may let it go in between
+            try:  # noqa: SIM105 - `suppress` costs twice the rest
                 self._values.move_to_end(key)
+            except KeyError:  # another thread has let it go in between
+                pass
         return found
 
     def __setitem__(self, key: K, value: V) -> None:

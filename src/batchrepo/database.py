@@ -14,7 +14,7 @@ from batchrepo.declare.cursors import CursorCodec
 from batchrepo.declare.repository_info import Catalog, RepositoryInfo, read_repository
 from batchrepo.errors import BatchRepoError, DeclarationError, InvalidArgument
 from batchrepo.events import EventLog, RetryEvent
-from batchrepo.executing import Health, check, collision, describe, make_engine, read_engine
+from batchrepo.executing import DriverPath, Health, check, collision, describe, make_engine, read_engine
 from batchrepo.mapping.entity import shown
 from batchrepo.plan.slots import affinity
 from batchrepo.repository import Repository
@@ -56,6 +56,9 @@ class Database:
         max_statements: how many statements one scope may run, or None.
         secret: signs the cursors of pages, so that nobody can make one up: a text or bytes, the same in every
             process. Of a list the first one signs and all are accepted, so that a secret can be replaced.
+        driver_path: with asyncpg, statements that are run again go to the driver as they were compiled, which costs
+            less; rows and errors are the same. Where SQLAlchemy has more to do (listeners to statements,
+            logging, execution options, a transaction) it executes them in any case; False: always.
         pool: settings of the engine that replace those chosen for the dialect, by keyword.
 
     Raises:
@@ -73,6 +76,7 @@ class Database:
         read_connections: int = 4,
         max_statements: int | None = None,
         secret: str | bytes | Sequence[str | bytes] | None = None,
+        driver_path: bool = True,
         **pool: Any,
     ) -> None:
         declared = _listed("repositories", repositories, "[AlbumRepository]")
@@ -90,7 +94,8 @@ class Database:
         if not _is_number(read_connections, 1):
             raise DeclarationError(f"read_connections= expects 1 or more; got {read_connections!r}.")
         _check_settings(mode, max_statements, DeclarationError)
-        self._reading = Reading(engine, catalog, read_connections, CursorCodec(secret))
+        path = DriverPath.of(engine.sync_engine) if driver_path else None
+        self._reading = Reading(engine, catalog, read_connections, CursorCodec(secret), path)
         self.resources: dict[str, Any] = dict(resources or {})
         self.mode = mode
         self.max_statements = max_statements
@@ -221,7 +226,7 @@ class Database:
         self._listeners.append(listener)
         return end
 
-    def on_commit(self, callback: Callable[[Changes], Awaitable[None] | None]) -> Callable[[], None]:
+    def on_commit(self, callback: Callable[[Changes], object]) -> Callable[[], None]:
         """Call a function after each commit of a scope, before the code that wrote goes on: for caches, an outbox, audit.
 
         What it raises is reported, as an event and in the log, and undoes nothing.
@@ -239,7 +244,7 @@ class Database:
             raise InvalidArgument(f"on_commit() expects a function of the Changes; got {shown(callback)}.")
         registered = self._reading.on_commit
 
-        def called(changes: Changes) -> Awaitable[None] | None:
+        def called(changes: Changes) -> object:
             return callback(changes)
 
         called.__qualname__ = getattr(callback, "__qualname__", repr(callback))
@@ -317,7 +322,8 @@ class Database:
         )
 
     def __repr__(self) -> str:
-        return f"<Database {describe(self.engine)}, {len(self._reading.catalog.by_class)} repositories>"
+        engine = describe(self._reading.engine, driver_path=self._reading.driver_path is not None)
+        return f"<Database {engine}, {len(self._reading.catalog.by_class)} repositories>"
 
 
 def _is_number(value: Any, least: int) -> bool:

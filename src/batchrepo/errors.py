@@ -197,9 +197,8 @@ class WriteError(BatchRepoError):
         resume: of a bulk write with ``commit_every``: how many rows of the input are committed; go on from there.
     """
 
-    resume: int | None = None
-
     def __init__(self, message: str, entity: str = "", rows: Sequence[RowError] = ()) -> None:
+        self.resume: int | None = None
         self.entity = entity
         self.rows = tuple(rows)
         super().__init__(message)

@@ -46,7 +46,8 @@ class StatementEvent:
         keys: number of keys in the batch, or None where the statement is not keyed.
         rows: number of rows that came back.
         seconds: time from sending to the last row, in seconds.
-        origin: the batch that ran it, or None when it was run directly.
+        origin: the batch that ran it, or None when no batch did.
+        direct: whether it took the driver path, past SQLAlchemy's execution.
     """
 
     cause: str
@@ -55,6 +56,7 @@ class StatementEvent:
     rows: int
     seconds: float
     origin: Origin | None = None
+    direct: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -364,11 +364,12 @@ async def test_a_write_in_the_session_of_an_own_scope(db):
 
 
 async def test_after_the_scope_nothing_of_ours_listens_to_the_session(db, session):
+    """But for who waits for its commit, to tell what a scope wrote: of a scope that wrote nothing, nobody."""
     listeners = session.sync_session.dispatch
     async with db.scope(session=session) as scope:
         books = await BookRepository(scope).find()
         assert len(listeners.do_orm_execute) > 0
-    for name in ("do_orm_execute", "before_flush", "after_flush", "after_commit", "after_soft_rollback"):
+    for name in ("do_orm_execute", "before_flush", "after_transaction_create", "after_soft_rollback"):
         assert len(getattr(listeners, name)) == 0, name
     with assert_statements(3, db):  # SQLAlchemy's own lazy loading, one by one; an identity map hit is none
         for book in books[:9]:

@@ -2,6 +2,8 @@
 
 import json
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
@@ -26,16 +28,33 @@ PAGE = ROOT / "docs" / "fastapi.md"
 
 @pytest.fixture
 async def names(chinook_url):
-    """The names of the page; its repository is declared before all else, since `db` has it."""
+    """The names of the page, on a store that is read."""
+    async with page_on(chinook_url) as found:
+        yield found
+
+
+@pytest.fixture
+async def writing(chinook_copy_url):
+    """A client of the page's application, on a store that may be changed."""
+    async with page_on(chinook_copy_url) as found:
+        transport = httpx.ASGITransport(found["app"])
+        async with httpx.AsyncClient(transport=transport, base_url="http://store") as client:
+            yield client
+
+
+@asynccontextmanager
+async def page_on(url: str) -> AsyncIterator[dict[str, Any]]:
+    """Its repository is declared before all else, since `db` has it."""
     given = {name: getattr(batchrepo, name) for name in batchrepo.__all__} | {
         "Album": Album,
         "Artist": Artist,
     }
     exec(DECLARED, given)
+    given |= {"ArtistRepository": ArtistRepository}
     given |= {"TrackRepository": Tracks, "AlbumView": AlbumItem, "TrackView": TrackItem}
     given |= {"render": lambda album: f"{album.title}.png"}
     repositories = [given["AlbumRepository"], Tracks, ArtistRepository]
-    async with Database(chinook_url, repositories=repositories) as db:
+    async with Database(url, repositories=repositories) as db:
         yield await names_of(PAGE, db=db, **given, skip=DECLARED)
 
 
@@ -87,6 +106,49 @@ async def test_the_page_that_is_shown(http):
     answer = await http.get("/albums?total=exact")
     assert list(json.loads(shown[0])) == list(answer.json()) == [*Page.model_fields][:-1]
     assert set(answer.links) == {"first", "next"}
+
+
+async def test_a_row_is_written(writing):
+    made = await writing.post("/shelf", json={"title": "Live", "artist_id": 1})
+    assert (made.status_code, made.json()["title"]) == (201, "Live"), made.text
+    where, tag = made.headers["Location"], made.headers["ETag"]
+    changed = await writing.patch(where, json={"title": "Live!"}, headers={"If-Match": tag})
+    assert (changed.json()["title"], changed.json()["artist_name"]) == ("Live!", "AC/DC")
+    assert (
+        changed.headers["X-Statements"] == "8"
+    )  # the lock, the view to compare, the row, and the view again
+    assert (await writing.patch(where, json={}, headers={"If-Match": tag})).status_code == 412
+    assert (await writing.delete(where)).status_code == 204
+    for answer, status, code in (
+        (await writing.delete(where), 404, "NOT_FOUND"),
+        (await writing.delete("/shelf/1"), 409, "CONFLICT"),
+        (await writing.patch("/shelf/1", json={"title": None}), 422, "INVALID"),
+    ):
+        assert (answer.status_code, answer.json()["code"]) == (status, code)
+        assert f"| {status} | `{code}` |" in text_of(PAGE)
+
+
+async def test_the_answer_to_many_that_is_shown(writing):
+    shown = json.loads(re.search(r'^\{"count".*\}$', text_of(PAGE), re.MULTILINE)[0])
+    rows = [{"title": "Live", "artist_id": 1}, {"title": "By nobody", "artist_id": 9999}]
+    answer = await writing.post("/shelf/bulk?on_error=collect", json=rows)
+    told = answer.json()
+    assert answer.status_code == 207
+    if told["errors"][0].pop("constraint", None) is not None:  # which SQLite does not know
+        assert told["keys"][0] > 347  # PostgreSQL has given numbers to the refused ones too
+        assert told == shown | {"keys": told["keys"]}
+    else:
+        assert (told["count"], told["keys"], told["errors"][0]["kind"]) == (1, [348, None], "foreign_key")
+    many = await writing.patch("/shelf/bulk", json=[{"id": 3, "title": "x"}, {"id": 1, "title": "y"}])
+    assert many.json() == {"count": 2, "keys": [3, 1], "errors": []}
+    assert (await writing.delete("/shelf/bulk?id=3&id=1")).status_code == 409  # they have tracks
+
+
+async def test_written_by_hand(writing):
+    made = await writing.post("/artists/1/singles?title=Live")
+    assert (made.status_code, made.json()["title"]) == (201, "Live (AC/DC)")
+    assert (await writing.get(f"/albums/{made.json()['id']}")).status_code == 200
+    assert (await writing.post("/artists/9999/singles?title=Live")).status_code == 404
 
 
 async def test_bytes(names, http):

@@ -24,9 +24,15 @@ PAGE = ROOT / "docs" / "graphql.md"
 BLOCKS = re.findall(r"^```(python|graphql)\n(.*?)^```$", text_of(PAGE), re.MULTILINE | re.DOTALL)
 
 
+@pytest.fixture(params=["chinook_sqlite", "chinook_postgres_copy"])
+def own_url(request: pytest.FixtureRequest) -> str:
+    """A store of the test's own: the page writes."""
+    return str(request.getfixturevalue(request.param))
+
+
 @pytest.fixture
-async def db(chinook_url: str) -> AsyncIterator[Database]:
-    async with open_store(chinook_url) as database:
+async def db(own_url: str) -> AsyncIterator[Database]:
+    async with open_store(own_url) as database:
         yield database
 
 
@@ -57,12 +63,14 @@ async def run_until(page: ModuleType, last: str = "") -> list[tuple[str, Any, in
 
 async def test_every_query_takes_what_is_written_above_it(page):
     answers = await run_until(page)
-    assert len(answers) == 7
+    assert len(answers) == 10
     for query, answer, statements in answers:
         assert answer.errors is None, (query, answer.errors)
         written = re.match(r"# (\d+) statements?\b", query)
         assert written, query
-        assert statements == int(written[1]), query
+        # Of many rows, SQLite's driver runs the statement itself, which SQLAlchemy does not hear of.
+        unheard = "createAlbums(" in query and page.db.engine.dialect.name == "sqlite"
+        assert statements + unheard == int(written[1]), query
 
 
 async def test_the_first_query_finds_what_it_says(page):
@@ -96,7 +104,7 @@ async def test_a_type_for_administrators(page):
     refused = await page.schema.execute(query, context_value="somebody")
     assert [error.message for error in refused.errors] == ["For administrators."]
     allowed = await page.schema.execute(query, context_value="admin")
-    assert (allowed.errors, len(allowed.data["adminAlbums"])) == (None, 347)
+    assert (allowed.errors, len(allowed.data["adminAlbums"])) == (None, 348)  # one of them was created
 
 
 async def test_limits(page):

@@ -48,5 +48,7 @@ async def test_what_the_page_shows(db):
     async with db.scope() as scope:
         assert (await AlbumRepository(scope).get(1)).title == "Restless and Wild (live)"
         (added,) = await ArtistRepository(scope).find(Artist.name == "AC/DC again")
-        assert [album.title for album in await scope.related(added, Artist.albums)] == ["Back in Black, again"]
+        assert [album.title for album in await scope.related(added, Artist.albums)] == [
+            "Back in Black, again"
+        ]
         assert await AlbumRepository(scope).exists(Album.title == "Back in Black, again")

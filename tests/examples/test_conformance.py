@@ -12,6 +12,7 @@ import pytest
 from examples.fastapi_app.app import create_app
 from tests.support.conformance import cases_of, check
 from tests.support.databases import sqlite_file_url
+from tests.support.postgres import PostgresServer
 from tests.support.serving import served
 
 RIGHT, WRONG = cases_of(create_app("sqlite+aiosqlite://"))
@@ -25,8 +26,12 @@ def on_sqlite(chinook_sqlite_original: Path, tmp_path_factory: pytest.TempPathFa
 
 
 @pytest.fixture(scope="module")
-def on_postgresql(chinook_postgres: str) -> Iterator[str]:
-    with served(create_app(chinook_postgres)) as address:
+def on_postgresql(postgres_server: PostgresServer, chinook_postgres_original: str) -> Iterator[str]:
+    """On a copy, since it is written to."""
+    with (
+        postgres_server.database(template=chinook_postgres_original) as url,
+        served(create_app(url)) as address,
+    ):
         yield address
 
 

@@ -19,12 +19,13 @@ from examples.chinook.store import open_store
 from examples.graphql_app.app import create_app
 from examples.graphql_app.schema import create_schema
 from tests.support.databases import sqlite_file_url
+from tests.support.postgres import PostgresServer
 from tests.support.serving import served
 
 schemathesis.graphql.scalar("Decimal", st.decimals(-1000, 1000, places=2).map(str).map(nodes.String))
 schemathesis.graphql.scalar("DateTime", st.datetimes().map(lambda time: nodes.String(time.isoformat())))
 
-CODES = {"INVALID_ARGUMENT", "LIMIT_EXCEEDED", "NOT_FOUND"}
+CODES = {"INVALID_ARGUMENT", "LIMIT_EXCEEDED", "NOT_FOUND", "CONFLICT", "INVALID"}
 """What a client may have done wrong in a query that is valid."""
 
 SCHEMA = schemathesis.graphql.from_file(
@@ -43,8 +44,11 @@ def on_sqlite(chinook_sqlite_original: Path, tmp_path_factory: pytest.TempPathFa
 
 
 @pytest.fixture(scope="module")
-def on_postgresql(chinook_postgres: str) -> Iterator[str]:
-    with served(create_app(chinook_postgres)) as address:
+def on_postgresql(postgres_server: PostgresServer, chinook_postgres_original: str) -> Iterator[str]:
+    with (
+        postgres_server.database(template=chinook_postgres_original) as url,
+        served(create_app(url)) as address,
+    ):
         yield address
 
 

@@ -11,11 +11,13 @@ import pytest
 from sqlalchemy import bindparam, event, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import joinedload, selectinload
+from sqlalchemy.pool import QueuePool
 from sqlalchemy.util import await_
 
 from batchrepo.errors import DatabaseUnavailable, InvalidArgument, ScopeClosed
 from batchrepo.events import EventLog
 from batchrepo.executing import PooledDoor, ReadSession, make_engine
+from batchrepo.executing.pooled import _comes_out_at_once
 from tests.executing.conftest import POOLED, in_use, on
 from tests.executing.gate import Gate
 from tests.executing.models import AUTHORS, BOOKS_EACH, Author, Book
@@ -465,3 +467,65 @@ async def test_a_task_started_while_hydrating_is_on_its_own(engine: AsyncEngine,
 async def test_read_connections_below_one_are_refused(engine: AsyncEngine, log: EventLog) -> None:
     with pytest.raises(InvalidArgument, match="read_connections must be 1 or more, got 0"):
         PooledDoor(engine, log, read_connections=0)
+
+
+@on("asyncpg")
+async def test_a_connection_comes_out_at_once_only_if_nothing_has_to_be_asked(
+    engine: AsyncEngine, log: EventLog
+) -> None:
+    """Without a greenlet, whoever waits fails; so nobody may have to wait."""
+    sync, pool = engine.sync_engine, engine.sync_engine.pool
+    assert isinstance(pool, QueuePool)
+    door = PooledDoor(engine, log)
+    await door.rows(ONE, {"id": 1}, cause="Author")
+    assert _comes_out_at_once(sync)
+
+    async with engine.connect():
+        assert not _comes_out_at_once(sync), "the pool is empty"
+
+    def listener(*_: object) -> None: ...
+
+    event.listen(pool, "checkout", listener)
+    assert not _comes_out_at_once(sync), "a listener may ask anything"
+    event.remove(pool, "checkout", listener)
+
+    recycle, pool._recycle = pool._recycle, 0
+    assert not _comes_out_at_once(sync), "the connection is old"
+    pool._recycle = recycle
+
+    async with engine.connect() as connection:
+        record = (await connection.get_raw_connection())._connection_record  # type: ignore[attr-defined]
+        record.invalidate(soft=True)
+    assert not _comes_out_at_once(sync), "the connection is to be replaced"
+    assert await door.rows(ONE, {"id": 1}, cause="Author") == [(1, "author 1")]
+    assert _comes_out_at_once(sync)
+
+    record = pool._pool._queue._queue[-1]  # type: ignore[attr-defined]
+    record.info["batchrepo_returned"] -= 60
+    assert not _comes_out_at_once(sync), "it has been idle, and is tried first"
+    assert await door.rows(ONE, {"id": 1}, cause="Author") == [(1, "author 1")]
+    await door.aclose()
+
+
+@on("memory", "file", "psycopg")
+async def test_other_drivers_wait_for_their_connections(engine: AsyncEngine, log: EventLog) -> None:
+    door = PooledDoor(engine, log)
+    await door.rows(ONE, {"id": 1}, cause="Author")
+    assert not _comes_out_at_once(engine.sync_engine)
+    await door.aclose()
+
+
+@on("asyncpg")
+async def test_a_connection_without_a_place_in_the_pool_is_closed(
+    url: str, engine: AsyncEngine, log: EventLog, caplog: pytest.LogCaptureFixture
+) -> None:
+    small = make_engine(url, pool_size=1, max_overflow=2)
+    door = PooledDoor(small, log, read_connections=3)
+    async with door.hold():
+        await asyncio.gather(*(door.rows(ONE, {"id": n}, cause="Author") for n in range(6)))
+        assert in_use(small) == 3
+    assert (in_use(small), small.sync_engine.pool.checkedin()) == (0, 1)  # type: ignore[attr-defined]
+    # The pool logs what goes wrong while it closes one, and goes on.
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+    await door.aclose()
+    await small.dispose()

@@ -3,28 +3,43 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Annotated, assert_type
+from decimal import Decimal
+from typing import Annotated, Any, assert_type
 
 import strawberry
 from sqlalchemy import ColumnElement
-from strawberry import auto
+from strawberry import auto, relay
 
 from batchrepo import Database, DeclarationError, Scope, column
 from batchrepo.integrations.strawberry import (
     BigInt,
     Connection,
+    Deleted,
     Duration,
     ScopeExtension,
+    Written,
     attribute,
     check_schema,
     connection,
+    create,
+    create_input,
+    create_many,
+    delete,
+    delete_many,
     field,
+    key_of,
     many,
+    mutation,
     one,
     related,
     repository_type,
     scope_of,
+    sent,
     to_type,
+    update,
+    update_input,
+    update_many,
+    upsert_many,
 )
 from examples.chinook.models import Album, Artist, Track
 from examples.chinook.repositories import REPOSITORIES, AlbumRepository, ArtistRepository, TrackRepository
@@ -81,6 +96,51 @@ class Query:
         return to_type(AlbumType, album)
 
 
+@create_input(TrackRepository)
+class TrackCreate:
+    name: str
+    album_id: int
+    composer: str | None = strawberry.UNSET
+    milliseconds: int = strawberry.field(description="How long it lasts.")
+    media_type_id: auto
+    genre_id: auto
+    bytes: auto
+    unit_price: Decimal
+
+
+@update_input(TrackRepository, versions="unchecked", description="A change.")
+class TrackChange:
+    id: int
+    name: str | None = strawberry.UNSET
+
+
+@strawberry.type
+class Mutation:
+    create_track: TrackType | None = create(TrackCreate, dry_run=True, description="A new one.")
+    create_tracks: Written[TrackType] = create_many(TrackCreate)
+    upsert_tracks: list[TrackType] = upsert_many(
+        TrackCreate, on=Track.id, update=(Track.name,), duplicates="last"
+    )
+    update_track: TrackType = update(TrackChange)
+    update_tracks: Written[TrackType] = update_many(TrackChange, name="changeTracks")
+    delete_track: TrackType = delete()
+    delete_tracks: Deleted = delete_many(TrackType)
+
+    @mutation
+    async def rename(self, info: strawberry.Info, data: TrackChange) -> TrackType:
+        assert_type(data.id, int)
+        assert_type(sent(data, info), dict[str, Any])
+        return to_type(TrackType, data.id)
+
+    @mutation(dry_run=True)
+    def drop(self, info: strawberry.Info, album: relay.GlobalID) -> bool:
+        return bool(key_of(AlbumType, album, info))
+
+
+new = TrackCreate(
+    name="A", album_id=1, milliseconds=3, media_type_id=1, genre_id=1, bytes=1, unit_price=Decimal(1)
+)
+assert_type(new.composer, str | None)
 anything = one(missing="nothing")  # type: ignore[arg-type]
 with suppress(DeclarationError):
     repository_type(Album)  # type: ignore[arg-type]
@@ -93,5 +153,5 @@ def seconds(length: Duration) -> float:
 
 
 db = Database("sqlite+aiosqlite://", repositories=REPOSITORIES)
-schema = strawberry.Schema(Query, extensions=[lambda: ScopeExtension(db)])
+schema = strawberry.Schema(Query, Mutation, extensions=[lambda: ScopeExtension(db)])
 check_schema(schema, db)

@@ -10,6 +10,7 @@ from batchrepo import Database, JsonNumberedPage, JsonPage, Page, Scope, capped,
 from batchrepo.integrations.asgi import ScopeMiddleware, request_scope
 from batchrepo.integrations.fastapi import (
     Provide,
+    RefusedRow,
     install,
     json_response,
     lifespan,
@@ -17,6 +18,7 @@ from batchrepo.integrations.fastapi import (
     related,
     resource,
 )
+from examples.chinook.forms import AlbumCreate, AlbumUpdate
 from examples.chinook.models import Album
 from examples.chinook.repositories import REPOSITORIES, AlbumRepository, TrackRepository
 from examples.chinook.views import AlbumItem, AlbumView, ArtistView, TrackView
@@ -48,6 +50,20 @@ router = resource(
 )
 assert_type(router, APIRouter)
 app.include_router(router)
+writing = resource(
+    AlbumRepository,
+    view=AlbumView,
+    prefix="/shelf",
+    operations=("list", "create", "update", "delete", "bulk"),
+    create=AlbumCreate,
+    update=AlbumUpdate,
+    upsert_on=(Album.title, Album.artist_id),
+    bulk_size=500,
+    require_if_match=True,
+    dry_run=True,
+)
+assert_type(writing, APIRouter)
+resource(AlbumRepository, view=AlbumView, prefix="/albums", create=Album)  # type: ignore[arg-type]
 resource(AlbumRepository, view=AlbumView, prefix="/albums", operations=["lists"])  # type: ignore[list-item]
 resource(Album, view=AlbumView, prefix="/albums")  # type: ignore[arg-type]
 resource(AlbumRepository, view=Album, prefix="/albums")  # type: ignore[arg-type]
@@ -64,6 +80,15 @@ async def by_hand(request: Request, albums: Provide[AlbumRepository], after: str
     json_response(request, b"[]", links={"about": "/"}, cache_control=None)
     json_response(request, "[]")  # type: ignore[arg-type]
     return json_response(request, page)
+
+
+@app.post("/singles", status_code=201)
+async def write_by_hand(scope: Provide[Scope], albums: Provide[AlbumRepository]) -> list[RefusedRow]:
+    """An endpoint of one's own that writes."""
+    async with scope.transaction(dry_run=True):
+        scope.add(Album(title="Live", artist_id=1))
+        found = await albums.insert_many([{"title": "Live", "artist_id": 1}], on_error="collect")
+    return [RefusedRow.of(error, index=error.index + 1) for error in found.errors]
 
 
 async def any_framework(asgi_scope: dict[str, Any]) -> None:

@@ -79,7 +79,7 @@ class Item(Base):
     double: Mapped[int | None] = mapped_column(sa.Computed("amount * 2"))
     marked: Mapped[str | None] = mapped_column(sa.String(10), onupdate="updated")
     ticked: Mapped[int | None] = mapped_column(onupdate=tick)
-    doubled: Mapped[int | None] = mapped_column(onupdate=sa.text("amount * 10"))
+    doubled: Mapped[int | None] = mapped_column(onupdate=sa.text("item.amount * 10"))
 
 
 class Document(Base):

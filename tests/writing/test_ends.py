@@ -36,10 +36,14 @@ async def usable(db: Database) -> None:
 async def test_a_savepoint_is_taken_back_without_a_flush_of_what_is_pending(db: Database):
     async with db.scope() as scope, scope.transaction():
         scope.add(Album(title="kept", artist_id=1))
-        with pytest.raises(ValueError, match="mine"):
+
+        async def attempt_1() -> None:
             async with scope.transaction():
                 scope.add(Album(title="Accept 1", artist_id=1))  # is there already
                 raise ValueError("mine")
+
+        with pytest.raises(ValueError, match="mine"):
+            await attempt_1()
         assert await AlbumRepository(scope).count() == 4
     assert (await titles(db))[3:] == ["kept"]
 
@@ -48,13 +52,17 @@ async def test_a_savepoint_is_taken_back_without_a_flush_of_what_is_pending(db: 
 async def test_a_change_after_a_failed_flush_does_not_keep_the_savepoint_from_its_rollback(db: Database):
     async with db.scope() as scope, scope.transaction():
         album = await AlbumRepository(scope).get(1)
-        with pytest.warns(SAWarning, match="discarded"), pytest.raises(IntegrityError):
+
+        async def attempt_2() -> None:
             async with scope.transaction():
                 scope.add(Album(title="Accept 1", artist_id=1))
                 try:
                     await scope.flush()
                 finally:
                     album.price = 3
+
+        with pytest.warns(SAWarning, match="discarded"), pytest.raises(IntegrityError):
+            await attempt_2()
         assert await AlbumRepository(scope).count() == 3
         scope.add(Album(title="kept", artist_id=1))
     assert (await titles(db))[3:] == ["kept"]
@@ -83,10 +91,14 @@ async def test_a_savepoint_that_is_cancelled_while_it_is_released_stays(db: Data
             return await ending(*args, **kwargs)
 
         transaction.door.end_nested = cancelled_meanwhile
-        with pytest.raises(asyncio.CancelledError):
+
+        async def attempt_3() -> None:
             async with scope.transaction():
                 scope.add(Album(title="inner", artist_id=1))
                 await scope.flush()
+
+        with pytest.raises(asyncio.CancelledError):
+            await attempt_3()
         task.uncancel()
         del transaction.door.end_nested
         scope.add(Album(title="outer", artist_id=1))
@@ -137,11 +149,15 @@ async def test_a_scope_that_closes_under_a_transaction_of_another_task_rolls_it_
 @postgresql
 async def test_the_servers_end_of_a_connection_does_not_hide_the_error_of_the_block(db: Database):
     async with db.scope() as scope:
-        with pytest.raises(ValueError, match="mine"):
+
+        async def attempt_4() -> None:
             async with scope.transaction():
                 pid = (await scope.session.execute(text("SELECT pg_backend_pid()"))).scalar_one()
                 await kill(db, pid)
                 raise ValueError("mine")
+
+        with pytest.raises(ValueError, match="mine"):
+            await attempt_4()
         assert await AlbumRepository(scope).count() == 3
     await usable(db)
 
@@ -151,12 +167,16 @@ async def test_a_connection_that_is_killed_before_the_commit_is_an_error_and_not
     seen = []
     db.on_commit(seen.append)
     async with db.scope() as scope:
-        with pytest.raises(DBAPIError):
+
+        async def attempt_5() -> None:
             async with scope.transaction():
                 scope.add(Album(title="half", artist_id=1))
                 await scope.flush()
                 pid = (await scope.session.execute(text("SELECT pg_backend_pid()"))).scalar_one()
                 await kill(db, pid)
+
+        with pytest.raises(DBAPIError):
+            await attempt_5()
         assert await AlbumRepository(scope).count() == 3
         async with scope.transaction():
             scope.add(Album(title="whole", artist_id=1))
@@ -182,11 +202,15 @@ async def test_a_constraint_that_fails_at_the_commit_rolls_back(db: Database):
     seen = []
     db.on_commit(seen.append)
     async with db.scope() as scope:
-        with pytest.raises(IntegrityError):
+
+        async def attempt_6() -> None:
             async with scope.transaction():
                 scope.add(Label(name="rock"))
                 await scope.flush()
                 assert await LabelRepository(scope).count() == 3
+
+        with pytest.raises(IntegrityError):
+            await attempt_6()
         assert await LabelRepository(scope).count() == 2
         assert len(await LabelRepository(scope).find()) == 2
         async with scope.transaction():
@@ -336,8 +360,7 @@ async def test_own_statements_take_turns_with_the_scopes_reads(db: Database):
 @every
 async def test_cancelled_at_every_step(db: Database):
     """Wherever a task is cancelled, its connection and its turns come back, and nothing is half written."""
-    db_titles = set()
-    for hops in range(0, 120, 1 if db.engine.dialect.name == "sqlite" else 1):
+    for hops in range(120):
         async with db.scope() as scope:
 
             async def write(n: int = hops, scope=scope) -> None:
@@ -372,15 +395,23 @@ async def test_inside_rolled_back_transactions_are_savepoints(db: Database):
         async with db.scope() as scope:
             async with scope.transaction():
                 scope.add(Album(title="outer", artist_id=1))
-                with pytest.raises(IntegrityError):
+
+                async def attempt_7() -> None:
                     async with scope.transaction():
                         scope.add(Album(title="outer", artist_id=1))
+
+                with pytest.raises(IntegrityError):
+                    await attempt_7()
                 scope.add(Album(title="second", artist_id=1))
-            with pytest.raises(RuntimeError):
+
+            async def attempt_8() -> None:
                 async with scope.transaction():
                     scope.add(Album(title="never", artist_id=1))
                     await scope.flush()
                     raise RuntimeError
+
+            with pytest.raises(RuntimeError):
+                await attempt_8()
             assert await AlbumRepository(scope).count() == 5
         assert len((await session.scalars(select(Album.id))).all()) == 5
     assert len(await titles(db)) == 3
@@ -404,11 +435,15 @@ async def test_a_joined_session_that_was_rolled_back_tells_of_later_commits_only
         assert [changes.entities for changes in seen] == [(Artist,)]
         scope.add(Artist(name="first"))
         await scope.flush()
-        with pytest.raises(RuntimeError):
+
+        async def attempt_9() -> None:
             async with session.begin_nested():
                 scope.add(Album(title="never", artist_id=1))
                 await scope.flush()
                 raise RuntimeError
+
+        with pytest.raises(RuntimeError):
+            await attempt_9()
         await session.commit()
         assert [changes.entities for changes in seen] == [(Artist,), (Artist,)]
         scope.add(Artist(name="second"))

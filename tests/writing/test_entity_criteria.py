@@ -115,16 +115,22 @@ async def test_a_row_of_others_cannot_be_changed_by_an_entity_made_up(db: Databa
     note = Note(id=2, tenant_id=claimed)
     make_transient_to_detached(note)
     async with db.scope(1) as scope:
-        with pytest.raises(ForbiddenWrite):
+
+        async def change() -> None:
             async with scope.transaction():
                 scope.add(note)
                 note.text = "taken over"
-        with pytest.raises(ForbiddenWrite):
+
+        async def delete() -> None:
             async with scope.transaction():
                 stolen = Note(id=2, tenant_id=claimed, secret=False)
                 make_transient_to_detached(stolen)
                 scope.add(stolen)
                 await scope.session.delete(stolen)
+
+        for attempt in (change, delete):
+            with pytest.raises(ForbiddenWrite):
+                await attempt()
     assert [row[1] for row in await everything(db)] == ["of 1", "of 2"]
 
 

@@ -5,6 +5,7 @@ import datetime as dt
 from collections.abc import AsyncIterator
 from itertools import repeat
 from types import MappingProxyType
+from typing import ClassVar
 
 import pytest
 import sqlalchemy as sa
@@ -15,8 +16,8 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, column_property, mapped_colu
 from batchrepo.errors import InvalidArgument
 from batchrepo.mapping import entity_info
 from batchrepo.testing.contract.models import inheritance
-from batchrepo.writing.columns import write_columns
-from batchrepo.writing.intake import Batch, Reader, check_source, chunks, length_of
+from batchrepo.writing.rows.columns import write_columns
+from batchrepo.writing.rows.intake import Batch, Reader, check_source, chunks, length_of
 
 
 class Base(DeclarativeBase):
@@ -47,7 +48,7 @@ class Book(Base):
     double = column_property(price * 2)
     name = synonym("title")
 
-    __mapper_args__ = {"version_id_col": version}
+    __mapper_args__: ClassVar = {"version_id_col": version}
 
     @hybrid_property
     def cheap(self) -> bool:

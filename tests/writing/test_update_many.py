@@ -236,6 +236,19 @@ async def test_a_class_in_its_parents_table_updates_its_own_rows(db):
             assert (await People(scope).update_many(given, method=way)).count == 2
 
 
+async def test_a_row_does_not_become_one_of_another_class(db):
+    await put(db, Person(id=1, name="p"), Manager(id=2, name="m"))
+    async with db.scope() as scope:
+        given = [{"id": 2, "kind": "manager"}, {"id": 2, "kind": "person"}, {"id": 2, "kind": None}]
+        for row in given[1:]:
+            with pytest.raises(
+                BulkError, match=r"Manager.kind would become .*, which is the mark of another class"
+            ):
+                await Managers(scope).update_many([row])
+        assert (await Managers(scope).update_many(given[:1])).count == 1
+        assert (await People(scope).update_many(given[1:2])).count == 1
+
+
 async def test_rows_in_several_tables_are_refused(db):
     async with db.scope() as scope:
         with pytest.raises(InvalidArgument, match=r"spread over part, picture .joined-table inheritance."):
@@ -272,6 +285,14 @@ async def test_mistakes_are_refused_before_anything_is_written(db):
                 with pytest.raises(InvalidArgument):
                     await repository.update_many([{"id": 1, "title": "x"}, {"id": 2, "title": "x"}], **wrong)
         assert seen.count == 0
+
+
+async def test_options_of_rows_are_refused_beside_conditions(db):
+    async with db.scope() as scope:
+        with pytest.raises(InvalidArgument, match="returning= goes with rows or keys, not with conditions"):
+            await Items(scope).update_many(Item.id == 1, set={Item.title: "x"}, returning="keys")
+        with pytest.raises(InvalidArgument, match="absent= goes with rows or keys"):
+            await Items(scope).delete_many(Item.id == 1, absent="error")
 
 
 async def test_an_empty_input_updates_nothing(db):

@@ -11,6 +11,7 @@ from sqlalchemy.sql.elements import UnaryExpression
 from batchrepo.declare.elements import sql_of, why_foreign, why_no_expression
 from batchrepo.declare.values import nullable_of
 from batchrepo.errors import DeclarationError, InvalidArgument
+from batchrepo.mapping.entity import is_relationship
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,10 +90,9 @@ class OrderTerm:
         """
         if isinstance(element, OrderTerm):
             return element
-        refusal = why_no_expression(element)
-        if refusal is not None:
-            raise InvalidArgument(f"Cannot order by it: {refusal}.")
-        expression: Any = sql_of(element)
+        expression: Any = None if is_relationship(element) else sql_of(element)
+        if expression is None:
+            raise InvalidArgument(f"Cannot order by it: {why_no_expression(element)}.")
         descending = False
         nulls: Literal["first", "last"] | None = None
         while isinstance(expression, UnaryExpression):

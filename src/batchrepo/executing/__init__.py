@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from batchrepo.executing.border import collision, sqlstate
+from batchrepo.executing.direct import DriverPath
 from batchrepo.executing.door import Door, Rows, note_read
 from batchrepo.executing.engines import PoolOptions, describe, make_engine, read_engine
 from batchrepo.executing.health import Health, check
@@ -15,6 +16,7 @@ from batchrepo.executing.writer import Writer
 
 __all__ = [
     "Door",
+    "DriverPath",
     "Health",
     "Isolation",
     "JoinedDoor",

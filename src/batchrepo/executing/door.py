@@ -14,19 +14,17 @@ import asyncio
 from abc import ABC, abstractmethod
 from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import partial
-from time import perf_counter
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
-
-from sqlalchemy.exc import DBAPIError
 
 from batchrepo.errors import InvalidArgument, ScopeClosed
 from batchrepo.events import current_origin
 from batchrepo.executing.border import finish
-from batchrepo.executing.meter import Meter, watch
+from batchrepo.executing.direct import refusal
+from batchrepo.executing.meter import Meter, Timed, watch
 from batchrepo.executing.session import ReadSession, lend
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
 
     from sqlalchemy import Executable
     from sqlalchemy.engine import Connection, Dialect
@@ -34,6 +32,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from batchrepo.events import EventLog
+    from batchrepo.executing.direct import DriverPath, KeptStatement
 
 T = TypeVar("T")
 
@@ -47,16 +46,23 @@ class Work(Generic[T]):
     Attributes:
         statement: what the caller asked for; a session with several databases chooses by it.
         run: executes the statement on a connection and fetches its rows; synchronous, in a greenlet.
+        send: the same by the driver path, without a greenlet; gives None where `run` must do it.
         autoflush: whether a session that writes on the connection flushes first, as it does before its own queries.
     """
 
-    __slots__ = ("autoflush", "run", "statement")
+    __slots__ = ("autoflush", "run", "send", "statement")
 
     def __init__(
-        self, statement: Executable, run: Callable[[Connection], T], *, autoflush: bool = True
+        self,
+        statement: Executable,
+        run: Callable[[Connection], T],
+        send: Callable[[Connection], Coroutine[Any, Any, T] | None] | None = None,
+        *,
+        autoflush: bool = True,
     ) -> None:
         self.statement = statement
         self.run = run
+        self.send = send
         self.autoflush = autoflush
 
 
@@ -97,13 +103,21 @@ class Door(ABC):
         dialect: the dialect of the database behind it.
         events: one ``StatementEvent`` goes here for each statement.
         max_statements: the budget of the scope, or None.
+        driver_path: the statements that need no execution by SQLAlchemy, or None.
     """
 
     parallel: int = 1
     """How many statements it is worth to run at once."""
 
-    def __init__(self, dialect: Dialect, events: EventLog, max_statements: int | None) -> None:
+    def __init__(
+        self,
+        dialect: Dialect,
+        events: EventLog,
+        max_statements: int | None,
+        driver_path: DriverPath | None = None,
+    ) -> None:
         self.dialect = dialect
+        self._driver_path = driver_path
         self._meter = Meter(events, max_statements)
         self._calls: set[Call] = set()
         self._closed = False
@@ -133,7 +147,15 @@ class Door(ABC):
             StatementBudgetExceeded: the scope has run all its statements.
             sqlalchemy.exc.DBAPIError: the database refused the statement.
         """
-        return await self._call(Work(statement, partial(self._fetch, statement, params, cause, keys)))
+        note_read(statement)
+        kept = None if self._driver_path is None else self._driver_path.find(statement)
+        return await self._call(
+            Work(
+                statement,
+                partial(self._fetch, statement, params, cause, keys),
+                None if kept is None else partial(self._send, kept, params or {}, cause, keys),
+            )
+        )
 
     async def entities(
         self,
@@ -243,24 +265,43 @@ class Door(ABC):
         keys: int | None,
         connection: Connection,
     ) -> Rows:
-        # Before it runs: what is written meanwhile must know who is reading it.
-        note_read(statement)
-        meter = self._meter
-        meter.begin(cause)
-        started = perf_counter()
-        try:
+        with Timed(self._meter, cause, keys) as timed:
             result = connection.execute(statement, params)
-            sql = result.context.statement or ""
             # Plain tuples: what SQLAlchemy's own eager loading uses, cheaper than Row objects.
             rows = result._raw_all_tuples() if result.returns_rows else ()
-        except DBAPIError as error:
-            meter.end(cause, error.statement or "", keys, 0, perf_counter() - started)
-            raise
-        except BaseException:
-            meter.abandon()
-            raise
-        meter.end(cause, sql, keys, len(rows), perf_counter() - started)
+            timed.sql = result.context.statement or ""
+            timed.rows = len(rows)
+        if self._driver_path is not None:
+            self._driver_path.learn(statement, result)
         return rows if type(rows) is list else list(rows)
+
+    def _send(
+        self,
+        kept: KeptStatement,
+        params: Mapping[str, Any],
+        cause: str,
+        keys: int | None,
+        connection: Connection,
+    ) -> Coroutine[Any, Any, Rows] | None:
+        arguments = kept.arguments(params) if refusal(connection) is None else None
+        if arguments is None:
+            return None
+        return self._sent(kept, params, arguments, cause, keys, connection)
+
+    async def _sent(
+        self,
+        kept: KeptStatement,
+        params: Mapping[str, Any],
+        arguments: Sequence[Any],
+        cause: str,
+        keys: int | None,
+        connection: Connection,
+    ) -> Rows:
+        with Timed(self._meter, cause, keys, direct=True) as timed:
+            rows = await kept.fetch(connection, params, arguments)
+            timed.sql = kept.sql
+            timed.rows = len(rows)
+        return rows
 
     def _hydrate(
         self,

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import QueuePool, StaticPool
 
 from batchrepo.errors import DeclarationError, did_you_mean
+from batchrepo.executing.direct import refusal
 from batchrepo.executing.pinging import ping_after, pings_after
 
 if TYPE_CHECKING:
@@ -166,10 +167,14 @@ def read_engine(engine: AsyncEngine) -> AsyncEngine:
     return engine.execution_options(isolation_level="AUTOCOMMIT")
 
 
-def describe(engine: AsyncEngine) -> str:
+def describe(engine: AsyncEngine, *, driver_path: bool = False) -> str:
     """One line about an engine, without address or password.
 
     Such as ``postgresql+asyncpg, pool 10+10, pre-ping after 2 s idle, recycle 1800 s``.
+
+    Args:
+        engine: the engine.
+        driver_path: say too whether statements may take the driver path now, or why they do not.
     """
     pool = engine.sync_engine.pool
     parts = [f"{engine.dialect.name}+{engine.dialect.driver}"]
@@ -187,6 +192,9 @@ def describe(engine: AsyncEngine) -> str:
         parts.append(f"pre-ping after {idle:g} s idle")
     if pool._recycle >= 0:
         parts.append(f"recycle {pool._recycle} s")
+    if driver_path:
+        reason = refusal(engine.sync_engine)
+        parts.append("driver path" if reason is None else f"no driver path ({reason})")
     return ", ".join(parts)
 
 

@@ -60,7 +60,7 @@ class JoinedDoor(SessionWork):
                 )
                 raise InvalidArgument(msg) from error
         super().__init__(dialect, events, max_statements)
-        self._session: Session = session.sync_session
+        self._session = session.sync_session
         self._turn = asyncio.Lock()
 
     def __repr__(self) -> str:

@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from sqlalchemy import event
+from sqlalchemy.exc import DBAPIError
 
 from batchrepo.errors import StatementBudgetExceeded
 from batchrepo.events import EventLog, StatementEvent, current_origin
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
+    from types import TracebackType
+    from typing import Self
 
-    from sqlalchemy.engine import Connection
+    from sqlalchemy.engine import Connection, Engine
 
 
 class Meter:
@@ -47,14 +50,14 @@ class Meter:
             raise StatementBudgetExceeded(self._refusal(cause, limit))
         self._running += 1
 
-    def end(self, cause: str, sql: str, keys: int | None, rows: int, seconds: float) -> None:
+    def end(
+        self, cause: str, sql: str, keys: int | None, rows: int, seconds: float, *, direct: bool = False
+    ) -> None:
         """The statement has run."""
         self._running -= 1
         self.last_seconds = seconds
         self.events.emit(
-            StatementEvent(
-                cause=cause, sql=sql, keys=keys, rows=rows, seconds=seconds, origin=current_origin.get()
-            )
+            StatementEvent(cause, sql, keys, rows, seconds, origin=current_origin.get(), direct=direct)
         )
 
     def abandon(self) -> None:
@@ -69,6 +72,42 @@ class Meter:
             f"{cause}. Most statements so far: {ran}. If one of them runs once per row, load it for all rows "
             f"at once (a relation, a view or a batched function); otherwise raise max_statements."
         )
+
+
+class Timed:
+    """One statement from its beginning to its end: ``with Timed(meter, cause, keys) as timed``.
+
+    A statement that the database refused was still a statement; any other error means that it was none.
+
+    Attributes:
+        sql: the text as sent; to be set within the block.
+        rows: how many came back; to be set within the block.
+    """
+
+    __slots__ = ("_cause", "_direct", "_keys", "_meter", "_started", "rows", "sql")
+
+    def __init__(self, meter: Meter, cause: str, keys: int | None, *, direct: bool = False) -> None:
+        self._meter = meter
+        self._cause = cause
+        self._keys = keys
+        self._direct = direct
+        self.sql = ""
+        self.rows = 0
+
+    def __enter__(self) -> Self:
+        self._meter.begin(self._cause)
+        self._started = perf_counter()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None and not isinstance(error, DBAPIError):
+            self._meter.abandon()
+            return
+        sql, rows = (self.sql, self.rows) if error is None else (error.statement or "", 0)
+        seconds = perf_counter() - self._started
+        self._meter.end(self._cause, sql, self._keys, rows, seconds, direct=self._direct)
 
 
 class _Watch:
@@ -130,6 +169,11 @@ def watch(connection: Connection, meter: Meter, cause: str, keys: int | None) ->
     finally:
         _watch.reset(token)
         current.close(failed=failed)
+
+
+def listeners_of_ours(source: Engine | Connection) -> Collection[str]:
+    """The events that `watch` listens to, with one listener each."""
+    return ("before_cursor_execute", "after_cursor_execute") if source in _watched else ()
 
 
 def _watching(connection: Connection) -> _Watch | None:

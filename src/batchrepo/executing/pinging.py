@@ -51,3 +51,11 @@ def ping_after(engine: Engine, idle: float) -> None:
 def pings_after(pool: Pool) -> float | None:
     """After how many idle seconds a pool's connections are tried; None if they are not, or always."""
     return _limits.get(pool)
+
+
+def pings_now(pool: Pool, record: Any) -> bool:
+    """Whether a connection would be tried, were it taken from the pool now; True where that is not ours to say."""
+    returned, idle = record.info.get(_RETURNED), _limits.get(pool)
+    if idle is None:
+        return bool(pool._pre_ping)
+    return pool._pre_ping or returned is None or monotonic() - returned > idle / 2

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AbstractAsyncContextManager, ExitStack
+from time import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy.engine import Connection, Engine
-from sqlalchemy.pool import QueuePool
+from sqlalchemy.pool import AsyncAdaptedQueuePool, QueuePool
 from sqlalchemy.util import greenlet_spawn
 
 from batchrepo.errors import DatabaseUnavailable, InvalidArgument
 from batchrepo.executing.border import connecting, finish
 from batchrepo.executing.door import Call, Door, Work
 from batchrepo.executing.leases import Grant, Leases
-from batchrepo.executing.pinging import pings_after
+from batchrepo.executing.pinging import pings_after, pings_now
 from batchrepo.executing.shared import SharedConnection
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
 
     from batchrepo.events import EventLog
+    from batchrepo.executing.direct import DriverPath
 
 T = TypeVar("T")
 
@@ -43,6 +45,8 @@ class PooledDoor(Door):
         read_connections: how many connections the scope may use at once. A SQLite database in memory has
             one, which all scopes share.
         max_statements: how many statements the scope may run, or None.
+        driver_path: what scopes know together of the statements that need no execution by SQLAlchemy; None where
+            it is to execute all.
 
     Raises:
         InvalidArgument: ``read_connections`` is less than 1.
@@ -55,8 +59,9 @@ class PooledDoor(Door):
         *,
         read_connections: int = 4,
         max_statements: int | None = None,
+        driver_path: DriverPath | None = None,
     ) -> None:
-        super().__init__(engine.dialect, events, max_statements)
+        super().__init__(engine.dialect, events, max_statements, driver_path)
         if read_connections < 1:
             msg = f"read_connections must be 1 or more, got {read_connections}."
             raise InvalidArgument(msg)
@@ -87,7 +92,8 @@ class PooledDoor(Door):
             return await self._shared.run(work.run)
         connection = await self._take()
         try:
-            return await greenlet_spawn(work.run, connection)
+            sending = None if work.send is None else work.send(connection)
+            return await (greenlet_spawn(work.run, connection) if sending is None else sending)
         finally:
             # From here on there is nothing to abort; closing waits until the connection is back.
             call.abortable = False
@@ -103,6 +109,8 @@ class PooledDoor(Door):
                 return grant
             try:
                 with connecting(self._engine):
+                    if _comes_out_at_once(self._engine):
+                        return self._engine.connect()
                     return await greenlet_spawn(self._engine.connect)
             except DatabaseUnavailable as error:
                 if self._leases.refused(error):
@@ -134,9 +142,10 @@ class PooledDoor(Door):
 
     async def _return(self, connections: list[Connection]) -> None:
         """Close connections, to the end although the caller may be cancelled."""
-        if all(map(_goes_back_at_once, connections)):
-            # Nobody can be cancelled where nothing is waited for: a task to shield it costs more than the rest.
-            await _close(connections)
+        if _has_places(connections) and all(map(_goes_back_at_once, connections)):
+            # Nobody can be cancelled where nothing is waited for: a task to shield it, and a greenlet to wait in,
+            # cost more than the rest.
+            _close_each(connections)
         else:
             await finish(_close(connections), self._returning)
 
@@ -176,25 +185,64 @@ async def _close(connections: list[Connection]) -> None:
 
 
 def _close_each(connections: list[Connection]) -> None:
+    if len(connections) == 1:
+        connections[0].close()
+        return
     with ExitStack() as every:  # an error with one does not keep the others
         for connection in connections:
             every.callback(connection.close)
 
 
+def _has_places(connections: list[Connection]) -> bool:
+    """Whether the pool keeps all of these connections; one without a place is closed, which takes a while."""
+    pool = connections[0].engine.pool
+    return isinstance(pool, QueuePool) and (
+        not pool.size() or pool.size() - pool.checkedin() >= len(connections)
+    )
+
+
 def _goes_back_at_once(connection: Connection) -> bool:
-    """Whether a connection goes into the pool without a word to the server: no transaction to end, and a place free.
+    """Whether a connection goes into the pool without a word to the server, if there is a place: it ends no transaction.
 
     Only asyncpg's connections say so; the other drivers ask the server, or their thread, in any case. Listeners of
     others may do anything.
     """
     pool = connection.engine.pool
-    if connection.invalidated or not isinstance(pool, QueuePool) or pool._pool.full():
+    if connection.invalidated or not isinstance(pool, QueuePool):
         return False
     ours = 0 if pings_after(pool) is None else 1
     if len(pool.dispatch.checkin) > ours or pool.dispatch.reset:
         return False
+    if connection.in_transaction() and connection.dispatch.rollback:
+        return False
     driver: Any = connection.connection.dbapi_connection
     return getattr(driver, "_transaction", driver) is None
+
+
+def _comes_out_at_once(engine: Engine) -> bool:
+    """Whether the pool's next connection is there, and is given without a word to the server.
+
+    As in `_goes_back_at_once`, a greenlet to wait in would cost more than the rest, and only asyncpg's connections
+    are known to ask nothing.
+    """
+    pool = engine.pool
+    if (
+        engine._has_events
+        or engine.dialect.driver != "asyncpg"
+        or not isinstance(pool, AsyncAdaptedQueuePool)
+    ):
+        return False
+    idle: Any = pool._pool._queue._queue  # type: ignore[attr-defined]
+    if not idle:
+        return False
+    record = idle[-1 if pool._pool.use_lifo else 0]
+    ours = 0 if pings_after(pool) is None else 1
+    return (
+        len(pool.dispatch.checkout) == ours
+        and not record._is_hard_or_soft_invalidated()
+        and (pool._recycle < 0 or time() - record.starttime < pool._recycle / 2)
+        and not pings_now(pool, record)
+    )
 
 
 def _has_room(engine: Engine) -> bool:

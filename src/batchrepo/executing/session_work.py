@@ -39,7 +39,8 @@ class Nested:
 class SessionWork(Door):
     """A door to the connection of a session that writes."""
 
-    _session: Session | None
+    _session: Any
+    """The session, once it is there."""
 
     async def write(self, work: Callable[[Writer], T]) -> T:
         """Run work with a `Writer` on the connection, after a flush of what the session has pending."""
@@ -68,23 +69,20 @@ class SessionWork(Door):
             connection: of the session.
             autoflush: only where the session flushes by itself.
         """
-        session = self._session
-        assert session is not None
+        session: Session = self._session
         if session._is_clean() or (autoflush and not session.autoflush):
             return
         with watch(connection, self._meter, "flush", None):
             session.flush()
 
     def _write(self, work: Callable[[Writer], T], connection: Connection) -> T:
-        assert self._session is not None
         self.flush_on(connection)
         return work(Writer(connection, self._session, self._meter))
 
     def _begin_nested(self, connection: Connection) -> Nested:
-        assert self._session is not None
         self.flush_on(connection)
         with watch(connection, self._meter, "savepoint", None):
-            nested = self._session.begin_nested()
+            nested: SessionTransaction = self._session.begin_nested()
             self._session.connection()  # SQLAlchemy sends SAVEPOINT when the connection is first asked for
         return Nested(nested)
 

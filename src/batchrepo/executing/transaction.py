@@ -70,7 +70,7 @@ class TransactionDoor(SessionWork, PinnedDoor):
         super().__init__(source, events, snapshot=False, max_statements=max_statements)
         self._isolation = isolation
         self._read_only = read_only
-        self._session: Session | None = None
+        self._session = None
         self._writer_turn: asyncio.Lock | None = None
         self._over = False
 

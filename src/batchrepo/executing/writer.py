@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from sqlalchemy.exc import StatementError
 from sqlalchemy.util.concurrency import await_only
 
 from batchrepo.executing.meter import watch
@@ -20,6 +21,16 @@ if TYPE_CHECKING:
     from batchrepo.executing.meter import Meter
 
 T = TypeVar("T")
+
+
+_REFUSED_VALUE = (OverflowError, UnicodeError)
+"""A number that is too large, a text with half a character: drivers refuse them with plain errors of Python, which
+SQLAlchemy lets through."""
+
+
+def _refused_value(error: Exception, what: str) -> StatementError:
+    """The error as SQLAlchemy raises it where a type of its own refuses a value."""
+    return StatementError(str(error), what, None, error)
 
 
 class Driven:
@@ -69,9 +80,13 @@ class Writer:
         Raises:
             StatementBudgetExceeded: the scope has run all its statements.
             sqlalchemy.exc.DBAPIError: the database refused the statement.
+            sqlalchemy.exc.StatementError: a value was refused before it was sent.
         """
-        with watch(self.connection, self._meter, cause, keys):
-            return self.connection.execute(statement, params)
+        try:
+            with watch(self.connection, self._meter, cause, keys):
+                return self.connection.execute(statement, params)
+        except _REFUSED_VALUE as error:
+            raise _refused_value(error, cause) from error
 
     @property
     def driver(self) -> Any:
@@ -110,6 +125,8 @@ class Writer:
             yield driven
         except Exception as error:
             meter.end(cause, sql, keys, 0, perf_counter() - started)
+            if isinstance(error, _REFUSED_VALUE):
+                raise _refused_value(error, sql) from error
             self._raise_as_sqlalchemy(error, sql)
             raise
         except BaseException:

@@ -7,8 +7,9 @@ sentence, since their messages tell how the application is built.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from batchrepo.errors import (
@@ -17,8 +18,15 @@ from batchrepo.errors import (
     InvalidArgument,
     MissingContext,
     NotFound,
+    RowsLocked,
     StatementBudgetExceeded,
+    WriteError,
 )
+from batchrepo.executing import collision
+from batchrepo.integrations.refusals import CODES, STATUSES, detail_of, of_database, status_of
+
+if TYPE_CHECKING:
+    from batchrepo.errors import RowError
 
 GENERAL = "The server could not answer this request."
 """What a client is told about an error that is none of its business."""
@@ -33,12 +41,14 @@ class Outcome:
         status: the HTTP status.
         detail: a sentence for people.
         retry_after: after how many seconds it is worth to ask again, or None.
+        rows: the rows that were refused, in the order of the input.
     """
 
     code: str
     status: int
     detail: str
     retry_after: int | None = None
+    rows: tuple[RowError, ...] = ()
 
     @property
     def expected(self) -> bool:
@@ -51,9 +61,20 @@ UNAVAILABLE = Outcome(
 )
 """Five seconds: a pool has emptied by then, and a server that starts anew is often back."""
 
+CONFLICTING = Outcome(
+    "TRANSACTION_CONFLICT",
+    503,
+    "Somebody else was writing the same rows at the same time. Try again.",
+    retry_after=1,
+)
+"""A serialization failure, a deadlock, a lock that could not be had: nothing was written, and the next try may succeed."""
+
 
 def outcome_of(error: Exception) -> Outcome:
     """What a client is told about this error."""
+    known = _of_write(error)
+    if known is not None:
+        return known
     match error:
         case NotFound():
             return Outcome("NOT_FOUND", 404, str(error))
@@ -73,3 +94,17 @@ def outcome_of(error: Exception) -> Outcome:
             return Outcome("TIMEOUT", 504, "A source that the answer depends on took too long.")
         case _:
             return Outcome("INTERNAL", 500, GENERAL)
+
+
+def _of_write(error: Exception) -> Outcome | None:
+    """What a client is told where rows were refused, or another transaction was in the way."""
+    if isinstance(error, RowsLocked) or collision(error) is not None:
+        return CONFLICTING
+    if isinstance(error, WriteError):
+        status = status_of(error)
+        return Outcome(CODES[status], status, detail_of(error), rows=error.rows)
+    row = of_database(error) if isinstance(error, StatementError) else None
+    if row is None:
+        return None
+    status = STATUSES[row.kind]
+    return Outcome(CODES[status], status, row.message, rows=(row,))

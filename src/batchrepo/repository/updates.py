@@ -13,24 +13,24 @@ from batchrepo.errors import InvalidArgument
 from batchrepo.mapping.entity import shown
 from batchrepo.repository.arguments import check_conditions, check_view
 from batchrepo.repository.by_key import ReadsByKey
-from batchrepo.writing.by_condition import delete_where, update_where
-from batchrepo.writing.columns import columns_to_update, write_columns
-from batchrepo.writing.deleting import Deletes, marks_of, refuse_partial_delete
-from batchrepo.writing.duplicates import check_policy
-from batchrepo.writing.insert_from import insert_from, parent_relation
+from batchrepo.writing.insert.insert_from import insert_from, parent_relation
+from batchrepo.writing.rows.columns import columns_to_update, write_columns
+from batchrepo.writing.rows.duplicates import check_policy
 from batchrepo.writing.running import CHUNK, LIST_CHUNK, BulkRun, Options, check_options
-from batchrepo.writing.update_many import Updates, UpdateTerms, check_absent
-from batchrepo.writing.versions import Versions, check_versions
+from batchrepo.writing.update.by_condition import delete_where, update_where
+from batchrepo.writing.update.deleting import Deletes, marks_of, refuse_partial_delete
+from batchrepo.writing.update.update_many import Updates, UpdateTerms, check_absent
+from batchrepo.writing.update.versions import Versions, check_versions
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from batchrepo.declare.elements import Condition
-    from batchrepo.writing.intake import RowSource
-    from batchrepo.writing.refusals import OnError
+    from batchrepo.writing.refusals.applying import OnError
     from batchrepo.writing.results import BulkProgress, BulkResult
-    from batchrepo.writing.update_many import Absent
-    from batchrepo.writing.versions import Check
+    from batchrepo.writing.rows.intake import RowSource
+    from batchrepo.writing.update.update_many import Absent
+    from batchrepo.writing.update.versions import Check
 
 E = TypeVar("E")
 V = TypeVar("V", bound=BaseModel)
@@ -123,6 +123,18 @@ class UpdatesAndDeletes(ReadsByKey[E]):
         check_versions(versions)
         if set is not _NOTHING:
             _check_where(rows, name)
+            _refuse_options(
+                name,
+                returning=(returning, None),
+                missing=(missing, "error"),
+                absent=(absent, "error"),
+                versions=(versions, "checked"),
+                duplicates=(duplicates, "error"),
+                on_error=(on_error, "raise"),
+                commit_every=(commit_every, None),
+                progress=(progress, None),
+                method=(method, None),
+            )
             return await self._counted(
                 update_where(self.scope, columns, rows, set, Versions(columns, "unchecked"))
             )
@@ -200,6 +212,7 @@ class UpdatesAndDeletes(ReadsByKey[E]):
             check_options(name, Options(on_error=on_error))
             return await self._counted(Deletes(columns, marks, absent, on_error).run(keys[0], self.scope))
         _check_where(keys, name)
+        _refuse_options(name, absent=(absent, "ignore"), on_error=(on_error, "raise"))
         return await self._counted(delete_where(self.scope, columns, keys, marks))
 
     @overload
@@ -261,6 +274,15 @@ class UpdatesAndDeletes(ReadsByKey[E]):
             return await self.get_many(keys, view)
 
         return read
+
+
+def _refuse_options(name: str, **options: tuple[Any, Any]) -> None:
+    """Refuse options of rows beside conditions; each is given with its default."""
+    for option, (value, default) in options.items():
+        if value != default:
+            raise InvalidArgument(
+                f"{name}: {option}= goes with rows or keys, not with conditions. Leave it out."
+            )
 
 
 def _is_many(value: Any) -> bool:

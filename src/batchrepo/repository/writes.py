@@ -11,13 +11,14 @@ from batchrepo.errors import InvalidArgument, did_you_mean
 from batchrepo.mapping.entity import shown
 from batchrepo.repository.arguments import check_progress
 from batchrepo.repository.by_key import ReadsByKey
-from batchrepo.writing.columns import write_columns
-from batchrepo.writing.conflicts import target_of, updated_names
-from batchrepo.writing.duplicates import check_policy
-from batchrepo.writing.insert_many import Inserts
-from batchrepo.writing.intake import length_of
+from batchrepo.writing.insert.insert_many import Inserts
+from batchrepo.writing.rows.columns import write_columns
+from batchrepo.writing.rows.duplicates import check_policy
+from batchrepo.writing.rows.intake import length_of
 from batchrepo.writing.running import LIST_CHUNK, BulkRun, Options, check_options
-from batchrepo.writing.upsert_many import Terms, Upserts
+from batchrepo.writing.update.update_many import Updates, UpdateTerms
+from batchrepo.writing.upsert.conflicts import target_of, updated_names
+from batchrepo.writing.upsert.upsert_many import Terms, Upserts
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -28,13 +29,13 @@ if TYPE_CHECKING:
     from batchrepo.declare.criteria import Guards
     from batchrepo.declare.elements import Condition
     from batchrepo.writing.choosing import Method
-    from batchrepo.writing.columns import WriteColumns
-    from batchrepo.writing.conflicts import Columns, Updated
-    from batchrepo.writing.duplicates import Policy
-    from batchrepo.writing.intake import Missing, RowSource
-    from batchrepo.writing.refusals import OnError
+    from batchrepo.writing.refusals.applying import OnError
     from batchrepo.writing.results import BulkProgress, BulkResult
+    from batchrepo.writing.rows.columns import WriteColumns
+    from batchrepo.writing.rows.duplicates import Policy
+    from batchrepo.writing.rows.intake import Missing, RowSource
     from batchrepo.writing.running import ChunkWriter
+    from batchrepo.writing.upsert.conflicts import Columns, Updated
 
 E = TypeVar("E")
 V = TypeVar("V", bound=BaseModel)
@@ -187,7 +188,7 @@ class Writes(ReadsByKey[E]):
 
     def explain_write(
         self,
-        operation: Literal["insert", "upsert"],
+        operation: Literal["insert", "upsert", "update", "delete"],
         rows: int = 2,
         *,
         columns: Sequence[QueryableAttribute[Any] | str] | None = None,
@@ -200,7 +201,7 @@ class Writes(ReadsByKey[E]):
         """Which way a bulk write would go, and why; nothing is run.
 
         Args:
-            operation: ``"insert"`` or ``"upsert"``.
+            operation: what is done with the rows.
             rows: how many rows.
             columns: that the rows have. Default: all that the database does not fill by itself.
             on: as for `upsert_many`.
@@ -212,20 +213,26 @@ class Writes(ReadsByKey[E]):
         Raises:
             InvalidArgument: the way that is asked for is not possible.
         """
-        if operation not in ("insert", "upsert"):
+        if operation not in ("insert", "upsert", "update", "delete"):
             raise InvalidArgument(
-                f"explain_write: no operation {operation!r:.100}. It explains insert and upsert."
+                f"explain_write: no operation {operation!r:.100}. It explains insert, upsert, update and delete."
             )
+        if operation == "delete":
+            return f"delete of {rows} rows of {self._entity.name}: one statement, its keys one parameter"
         call = self._call(f"{operation}_many", returning, "error", "raise", None, None, method)
-        names = _names(call.columns, columns, keyed=operation == "upsert" and on is None)
-        place = _Place(self.scope.guards, self.scope.reading.engine.dialect)
-        choice = (
-            Inserts(call.columns, call.options).choice(names, rows, place)
-            if operation == "insert"
-            else Upserts(
-                call.columns, call.options, self._terms(call, on, where, update, "error"), several=False
-            ).choice(names, rows, place)
+        names = _names(
+            call.columns, columns, keyed=operation == "update" or (operation == "upsert" and on is None)
         )
+        place = _Place(self.scope.guards, self.scope.reading.engine.dialect)
+        chooser: Inserts | Upserts | Updates
+        if operation == "insert":
+            chooser = Inserts(call.columns, call.options)
+        elif operation == "upsert":
+            terms = self._terms(call, on, where, update, "error")
+            chooser = Upserts(call.columns, call.options, terms, several=False)
+        else:
+            chooser = Updates(call.columns, call.options, UpdateTerms(versions="unchecked"), several=False)
+        choice = chooser.choice(names, rows, place)
         return f"{operation} of {rows} rows of {self._entity.name} ({', '.join(names)})\n{choice}"
 
     def _terms(self, call: _Call, on: Any, where: Any, update: Any, duplicates: Any) -> Terms:

@@ -119,9 +119,14 @@ def outdate(session: Session, changes: Sequence[Change], peers: Peers, *, undone
 
 
 def _states_of(session: Session, change: Change) -> list[InstanceState[Any]]:
-    if change.keys is None:
+    if change.keys is None or len(change.keys) > len(session.identity_map):
+        # Of many keys few have an entity here, so its entities are looked through, and not the keys.
+        keys = None if change.keys is None else set(change.keys)
         return [
-            state for state in session.identity_map.all_states() if issubclass(state.class_, change.entity)
+            state
+            for state in session.identity_map.all_states()
+            if issubclass(state.class_, change.entity)
+            and (keys is None or state.key is None or _key_of(state.key[1]) in keys)
         ]
     key_of = entity_info(change.entity).mapper.identity_key_from_primary_key
     found = (
@@ -158,6 +163,10 @@ def _names(state: InstanceState[Any], columns: Iterable[Any]) -> Iterable[str]:
     for column in columns:
         if column in state.mapper._columntoproperty:
             yield state.mapper.get_property_by_column(column).key
+
+
+def _key_of(identity: tuple[Any, ...]) -> Any:
+    return identity[0] if len(identity) == 1 else identity
 
 
 def expire(state: InstanceState[Any], names: frozenset[str] | None = None) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from functools import cached_property
 from typing import TYPE_CHECKING
-from weakref import WeakSet
 
 if TYPE_CHECKING:
     from batchrepo.scope.transaction import Transaction
@@ -15,14 +15,15 @@ class Family:
     """What they share.
 
     Attributes:
-        members: the scopes.
+        members: the scopes that are open.
         transaction: the one that is open, whoever opened it.
-        turn: held while one is open.
     """
 
-    __slots__ = ("members", "transaction", "turn")
-
     def __init__(self) -> None:
-        self.members: WeakSet[ScopeWrites] = WeakSet()
+        self.members: list[ScopeWrites] = []
         self.transaction: Transaction | None = None
-        self.turn = asyncio.Lock()
+
+    @cached_property
+    def turn(self) -> asyncio.Lock:
+        """Held while a transaction is open; made when the first one is."""
+        return asyncio.Lock()

@@ -155,8 +155,9 @@ def _pending(state: InstanceState[Any]) -> dict[str, Any]:
     for name in state.committed_state:
         value: Any = values.get(name)
         relation = state.mapper.relationships.get(name)
-        many = relation is not None and relation.uselist and value is not None
-        pending[name] = list(collection_adapter(value)) if many else value
+        if value is not None and relation is not None and relation.uselist:
+            value = list(collection_adapter(value))
+        pending[name] = value
     return pending
 
 

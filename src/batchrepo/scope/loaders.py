@@ -51,11 +51,13 @@ class Loaders:
         self.scheduler = scheduler
         self.peers = peers
         self._loaders: dict[Any, BatchLoader[Any, Any]] = {}
-        self._chunks: WeakSet[Loaders] = WeakSet()
+        self._chunks: WeakSet[Loaders] | None = None
 
     def for_chunk(self) -> Loaders:
         """Loaders of the same scope that remember for one chunk of a stream only."""
         chunk = Loaders(self.context, self.scheduler, self.peers)
+        if self._chunks is None:
+            self._chunks = WeakSet()
         self._chunks.add(chunk)
         return chunk
 
@@ -64,7 +66,7 @@ class Loaders:
         for loader in self._loaders.values():
             if depends(loader, written):
                 loader.clear_all()
-        for chunk in self._chunks:
+        for chunk in self._chunks or ():
             chunk.forget(written)
 
     def entity(self, entity: EntityInfo) -> BatchLoader[Any, Any]:

@@ -7,6 +7,7 @@ entity that is asked therefore brings the keys of its living peers along.
 from __future__ import annotations
 
 import warnings
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, WeakSet, ref
 
@@ -65,11 +66,20 @@ class Peers:
     """
 
     def __init__(self, *, shared: bool = False) -> None:
-        self._groups: WeakKeyDictionary[InstanceState[Any], PeerGroup] = WeakKeyDictionary()
         self._shared = shared
-        self._unchecked: WeakSet[InstanceState[Any]] = WeakSet()
-        self._doubted: WeakSet[InstanceState[Any]] = WeakSet()
         self._writes = 0
+
+    @cached_property
+    def _groups(self) -> WeakKeyDictionary[InstanceState[Any], PeerGroup]:
+        return WeakKeyDictionary()
+
+    @cached_property
+    def _unchecked(self) -> WeakSet[InstanceState[Any]]:
+        return WeakSet()
+
+    @cached_property
+    def _doubted(self) -> WeakSet[InstanceState[Any]]:
+        return WeakSet()
 
     def register(
         self,

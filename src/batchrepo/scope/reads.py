@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, TypeVarTuple, overload
 
 import sqlalchemy as sa
@@ -43,10 +44,16 @@ class ScopeReads(ABC):
 
     guards: Guards
     mode: FetchMode
-    _related: Related
-    _related_pages: PagesOfRelated
     _peers: Peers
     _joined: AsyncSession | None
+
+    @cached_property
+    @abstractmethod
+    def _related(self) -> Related: ...
+
+    @cached_property
+    @abstractmethod
+    def _related_pages(self) -> PagesOfRelated: ...
 
     @abstractmethod
     def check_open(self) -> None:

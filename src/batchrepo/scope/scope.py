@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from contextvars import ContextVar
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from batchrepo.declare.criteria import Criterion, Guards
     from batchrepo.events import EventLog
     from batchrepo.executing import Door
+    from batchrepo.sql.touched import Tables
     from batchrepo.strategies.reading import Reading
 
 T = TypeVar("T")
@@ -110,12 +112,7 @@ class Scope(ScopeReads, ScopeWrites):
         self._refuse_other_context()
         self._door = self._make_door()
         _current.set(self)
-        self._scheduler = Scheduler(
-            manual=self._manual, events=self.events, context=contextvars.copy_context()
-        )
-        self._loaders = Loaders(self, self._scheduler, self._peers)
-        self._related = Related(self, self._loaders, self._peers)
-        self._related_pages = PagesOfRelated(self, self._loaders, self._related)
+        self._variables = contextvars.copy_context()
         if self._joined is not None:
             self._joined_transaction = Transaction(self, self._door, self._joined, joined=True)
             self._stop_listening = (
@@ -124,7 +121,7 @@ class Scope(ScopeReads, ScopeWrites):
                 mark_savepoints(self._joined.sync_session, self._joined_transaction),
                 *((check_references(self._joined, self._related),) if self.guards.criteria else ()),
             )
-        self._family.members.add(self)
+        self._family.members.append(self)
         self._state = "open"
         return self
 
@@ -142,11 +139,12 @@ class Scope(ScopeReads, ScopeWrites):
         own = self._own_sessions()
         unsaved = [change for session in own for change in unsaved_changes(session.sync_session)]
         transaction = self._family.transaction
-        self._family.members.discard(self)
+        self._family.members.remove(self)
         try:
             if transaction is not None and transaction.scope is self:
                 await finish(transaction.end(commit=False))
-            await self._scheduler.aclose()
+            if "_scheduler" in self.__dict__:
+                await self._scheduler.aclose()
         finally:
             try:
                 await self._door.aclose()
@@ -160,6 +158,29 @@ class Scope(ScopeReads, ScopeWrites):
                     await session.close()
         if unsaved and error is None:
             raise UnsavedChanges(describe_unsaved(unsaved))
+
+    # Made when they are first asked for: many requests read one view, and need none of them.
+
+    @cached_property
+    def _scheduler(self) -> Scheduler:
+        return Scheduler(manual=self._manual, events=self.events, context=self._variables)
+
+    @cached_property
+    def _loaders(self) -> Loaders:
+        return Loaders(self, self._scheduler, self._peers)
+
+    @cached_property
+    def _related(self) -> Related:
+        return Related(self, self._loaders, self._peers)
+
+    @cached_property
+    def _related_pages(self) -> PagesOfRelated:
+        return PagesOfRelated(self, self._loaders, self._related)
+
+    def forget(self, written: Tables | None) -> None:
+        """What was loaded from these tables is read again; None for all of them."""
+        if "_loaders" in self.__dict__:
+            self._related.forget(written)
 
     @property
     def closed(self) -> bool:
@@ -231,7 +252,11 @@ class Scope(ScopeReads, ScopeWrites):
         if self._snapshot:
             return PinnedDoor(engine, self.events, snapshot=True, max_statements=budget)
         return PooledDoor(
-            engine, self.events, read_connections=self._reading.read_connections, max_statements=budget
+            engine,
+            self.events,
+            read_connections=self._reading.read_connections,
+            max_statements=budget,
+            driver_path=self._reading.driver_path,
         )
 
     def _open_session(self) -> AsyncSession:
@@ -290,7 +315,7 @@ class Scope(ScopeReads, ScopeWrites):
         transaction = self.open_transaction
         if transaction is not None and transaction.pending and transaction.session.sync_session.autoflush:
             # What they remember is older than what the next statement will flush before it runs.
-            self._related.forget(None)
+            self.forget(None)
         return self._loaders
 
     @property

@@ -71,7 +71,7 @@ class Transaction:
         self._owner = asyncio.current_task()
         self._changes: list[Change] = []
         self._anything = 0
-        self._callbacks: list[Any] = []
+        self._callbacks: list[Callable[[Changes], object]] = []
         self._started = perf_counter()
         self._bulk = asyncio.Lock()
         self._bulk_owner: asyncio.Task[Any] | None = None
@@ -88,7 +88,7 @@ class Transaction:
         """What it has written so far; flush first to have what is pending."""
         return Changes(_merged(self._changes), self._scope.context, self._anything > 0)
 
-    def after_commit(self, callback: Any) -> None:
+    def after_commit(self, callback: Callable[[Changes], object]) -> None:
         """Run a function after the commit, before the code behind the block goes on; never after a rollback.
 
         Args:
@@ -311,7 +311,7 @@ class TransactionBlock:
 
     def __init__(self, scope: Scope, *, isolation: Isolation | None, read_only: bool, dry_run: bool) -> None:
         self._scope = scope
-        self._isolation = isolation
+        self._isolation: Isolation | None = isolation
         self._read_only = read_only
         self._dry_run = dry_run
         self._transaction: Transaction | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from contextlib import asynccontextmanager
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy.orm import InstanceState
@@ -21,10 +22,11 @@ from batchrepo.scope.transaction import Transaction, TransactionBlock, is_inside
 from batchrepo.scope.write_session import WriteSession, open_write_session
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 
     from sqlalchemy.ext.asyncio import AsyncSession
 
+    from batchrepo.changes import Changes
     from batchrepo.declare.criteria import Guards
     from batchrepo.events import EventLog
     from batchrepo.executing import Isolation
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from batchrepo.scope.family import Family
     from batchrepo.scope.peers import Peers
     from batchrepo.scope.related import Related
+    from batchrepo.sql.touched import Tables
     from batchrepo.strategies.reading import Reading
 
 T = TypeVar("T")
@@ -42,7 +45,6 @@ class ScopeWrites(ABC):
 
     guards: Guards
     events: EventLog
-    _related: Related
     _peers: Peers
     _reading: Reading
     _joined: AsyncSession | None
@@ -52,6 +54,14 @@ class ScopeWrites(ABC):
     _stale: Stale
     _family: Family
     _joined_transaction: Transaction | None
+
+    @cached_property
+    @abstractmethod
+    def _related(self) -> Related: ...
+
+    @abstractmethod
+    def forget(self, written: Tables | None) -> None:
+        """What was loaded from these tables is read again; None for all of them."""
 
     @abstractmethod
     def check_open(self) -> None:
@@ -185,7 +195,7 @@ class ScopeWrites(ABC):
         return self._family.transaction or self._joined_transaction
 
     @property
-    def on_commit(self) -> Sequence[Any]:
+    def on_commit(self) -> Sequence[Callable[[Changes], object]]:
         """What the application wants to run after each commit."""
         return self._reading.on_commit
 
@@ -209,7 +219,7 @@ class ScopeWrites(ABC):
             session.opened()
             family.transaction = Transaction(self, door, session.session, dry_run=dry_run)  # type: ignore[arg-type]
             for scope in tuple(family.members):
-                scope._related.forget(None)
+                scope.forget(None)
         except BaseException:
             family.turn.release()
             raise
@@ -275,7 +285,7 @@ class ScopeWrites(ABC):
 
     def _forget(self, changes: Sequence[Change]) -> None:
         for scope in tuple(self._family.members):
-            scope._related.forget(scope._stale.note(changes))
+            scope.forget(scope._stale.note(changes))
 
     def is_stale(self, relation: RelationInfo) -> bool:
         """Whether what an entity has for a relation may be older than a write of this scope."""
@@ -297,7 +307,7 @@ class ScopeWrites(ABC):
             if undone:  # they live on, too
                 outdate(transaction.session.sync_session, changes, self._peers, undone=True)
         for scope in tuple(self._family.members):
-            scope._related.forget(None)
+            scope.forget(None)
 
     def _adopt(self, transaction: Transaction) -> None:
         """Entities of a transaction live on in the scope, so that what they lead to can still be loaded."""

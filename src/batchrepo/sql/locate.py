@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from batchrepo.sql.keys import key_dialect
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from sqlalchemy.engine import Dialect
     from sqlalchemy.sql.elements import ColumnElement
@@ -72,3 +73,30 @@ def locate(
     if lock:
         statement = statement.with_for_update(of=columns[0].table)
     return Located(statement, found)
+
+
+def locate_all(
+    columns: Sequence[sa.Column[Any]],
+    wanted: Sequence[sa.Column[Any]],
+    where: ColumnElement[bool] | None,
+    dialect: Dialect,
+) -> tuple[sa.Select[Any], Callable[[Sequence[Key]], Mapping[str, Any]]] | None:
+    """Look up rows of which each is there: one array for each wanted column, in the order of the values.
+
+    Returns:
+        The SELECT of one row, and what makes its parameters; None where the database has no arrays, or cannot have
+        one of these columns in an array.
+    """
+    if dialect.name != "postgresql" or any(isinstance(column.type, sa.ARRAY) for column in wanted):
+        return None
+    table = key_dialect(dialect).table([column.type for column in columns])
+    if table is None:
+        return None
+    same = [column == value for column, value in zip(columns, table.columns, strict=True)]
+    conditions = same if where is None else [*same, where]
+    arrays = [
+        sa.func.array_agg(aggregate_order_by(column, table.ordinal), type_=sa.ARRAY(column.type))
+        for column in wanted
+    ]
+    statement: Any = sa.select(*arrays).where(*conditions)
+    return statement, table.encode

@@ -168,3 +168,8 @@ def _kinds(bare: TypeEngine[Any]) -> tuple[type[Any], ...]:
             return (bytes, bytearray, memoryview)
         case _:
             return ()
+
+
+def is_plain_text(kind: TypeEngine[Any]) -> bool:
+    """Whether a column is one of the database's own types of text, by SQLAlchemy's own type for it."""
+    return type(kind) in (sa.String, sa.Text, sa.Unicode, sa.UnicodeText, sa.VARCHAR, sa.TEXT)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -17,7 +16,8 @@ from batchrepo.strategies.entities import ready_entities
 from batchrepo.strategies.kept import kept
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
+    from types import TracebackType
 
     from batchrepo.declare.cursors import Cursors
     from batchrepo.mapping import EntityInfo, RelationInfo
@@ -178,24 +178,33 @@ def _statement(
     return kept(context, entity, identity, context.reading.conditions(where), build, walk.keyset, columns)
 
 
-@contextmanager
-def refusing_values(*walks: Walk) -> Iterator[None]:
+class refusing_values:  # noqa: N801 - used as a function: `with refusing_values(walk):`
     """Let a database say that a cursor's value is wrong, where nobody else knows the type of the order's expression.
 
     Raises:
         InvalidCursor: it says so.
     """
-    try:
-        yield
-    except DBAPIError as error:
-        asked = any(walk.start is not None or walk.stop is not None for walk in walks)
-        unsure = [term for term in walks[0].keyset.terms if not term.values.sure]
-        if not asked or not unsure or not says_wrong_value(error):
-            raise
-        raise InvalidCursor(
-            f"The cursor's value for {unsure[0].expression} is wrong. Start from the first page again.",
-            reason="values",
-        ) from error
+
+    __slots__ = ("_walks",)
+
+    def __init__(self, *walks: Walk) -> None:
+        self._walks = walks
+
+    def __enter__(self) -> None:
+        """Nothing has to be prepared: what no error ends costs next to nothing."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if not isinstance(error, DBAPIError):
+            return
+        asked = any(walk.start is not None or walk.stop is not None for walk in self._walks)
+        unsure = [term for term in self._walks[0].keyset.terms if not term.values.sure]
+        if asked and unsure and says_wrong_value(error):
+            raise InvalidCursor(
+                f"The cursor's value for {unsure[0].expression} is wrong. Start from the first page again.",
+                reason="values",
+            ) from error
 
 
 def found_of(rows: Sequence[Any], walk: Walk, places: Sequence[int], probes: int) -> Found:

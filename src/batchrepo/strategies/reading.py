@@ -33,13 +33,15 @@ from batchrepo.strategies.registered import strategies
 from batchrepo.strategies.related_pages import RelatedPages
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+    from batchrepo.changes import Changes
     from batchrepo.declare.computed import Top
     from batchrepo.declare.orders import OrderTerm
     from batchrepo.declare.repository_info import Catalog, RepositoryInfo
+    from batchrepo.executing import DriverPath
     from batchrepo.mapping import EntityInfo, RelationInfo
     from batchrepo.plan.read import ReadPlan
 
@@ -99,18 +101,25 @@ class Reading:
         read_connections: how many connections one scope may use at once.
         catalog: the repositories.
         cursors: writes and reads the cursors of pages.
+        driver_path: the statements that need no execution by SQLAlchemy; None where it executes all.
         on_commit: functions of `Changes` that run after each commit.
     """
 
     def __init__(
-        self, engine: AsyncEngine, catalog: Catalog, read_connections: int, cursors: CursorCodec
+        self,
+        engine: AsyncEngine,
+        catalog: Catalog,
+        read_connections: int,
+        cursors: CursorCodec,
+        driver_path: DriverPath | None = None,
     ) -> None:
         self.engine = engine
         self.connection: AsyncConnection | None = None
         self.read_connections = read_connections
         self.catalog = catalog
         self.cursors = cursors
-        self.on_commit: list[Any] = []
+        self.driver_path = driver_path
+        self.on_commit: list[Callable[[Changes], object]] = []
         self.plans = PlanCache(catalog)
         self.strategies = {strategy.name: strategy for strategy in strategies()}
         self.planner = Planner(tuple(self.strategies.values()), catalog)

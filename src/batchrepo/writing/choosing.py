@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Dialect
 
-    from batchrepo.writing.columns import WriteColumn, WriteColumns
+    from batchrepo.writing.rows.columns import WriteColumn, WriteColumns
 
 Method = Literal[
     "copy",
@@ -37,8 +37,11 @@ Method = Literal[
 - ``one_by_one``: the same for updates, a statement for each row.
 """
 
-COPY_FROM = 300
-"""From how many rows COPY is faster than arrays, as measured (docs/writing.md): below, its round trips cost more."""
+COPY_FROM = 100
+"""From how many rows COPY costs less than arrays, as measured (docs/writing.md): below, its round trips count more."""
+
+TABLE_FROM = 5_000
+"""From how many rows a temporary table costs less than arrays: it has to be made and dropped, too."""
 
 _INSERT: tuple[Method, ...] = ("values", "copy", "unnest", "multivalues", "executemany", "insertmanyvalues")
 _UPSERT: tuple[Method, ...] = ("values", "temporary_table", "unnest", "executemany", "insertmanyvalues")
@@ -229,8 +232,9 @@ def _numbered_key(request: Request) -> str | None:
 
 def _why_slow(method: Method, request: Request) -> str | None:
     """Why a way that is possible is left to others."""
-    if method in ("copy", "temporary_table") and request.rows < COPY_FROM:
-        return f"fewer than {COPY_FROM} rows are faster as arrays"
+    least = {"copy": COPY_FROM, "temporary_table": TABLE_FROM}.get(method, 0)
+    if request.rows < least:
+        return f"fewer than {least} rows are faster as arrays"
     return None
 
 
@@ -242,7 +246,7 @@ def _why(method: Method, request: Request) -> str:
             drawn = "; keys are drawn from the sequence first" if request.keys else ""
             return f"{COPY_FROM} rows or more, and nothing that COPY cannot do{drawn}"
         case "temporary_table":
-            return f"{COPY_FROM} rows or more: COPY, then one INSERT ... SELECT ... ON CONFLICT"
+            return f"{TABLE_FROM} rows or more: COPY, then one INSERT ... SELECT ... ON CONFLICT"
         case "unnest":
             return "one statement with an array for each column"
         case "multivalues":

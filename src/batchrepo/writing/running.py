@@ -9,19 +9,19 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol
 
 from batchrepo.errors import BulkError, InvalidArgument, WriteError
-from batchrepo.writing.intake import Reader, check_source, chunks, length_of
-from batchrepo.writing.naming import refused
+from batchrepo.writing.refusals.naming import refused
 from batchrepo.writing.results import BulkProgress, BulkResult
+from batchrepo.writing.rows.intake import Reader, check_source, chunks, length_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 
     from batchrepo.errors import RowError
     from batchrepo.events import EventLog
-    from batchrepo.writing.columns import WriteColumns
     from batchrepo.writing.context import WriteContext, WriteScope
-    from batchrepo.writing.intake import Batch, Missing, RowSource
-    from batchrepo.writing.refusals import OnError
+    from batchrepo.writing.refusals.applying import OnError
+    from batchrepo.writing.rows.columns import WriteColumns
+    from batchrepo.writing.rows.intake import Batch, Missing, RowSource
 
 CHUNK = 10_000
 """Rows of an iterator that are held at once."""
@@ -84,8 +84,8 @@ class Written:
 
     def in_order(self) -> Sequence[Any]:
         """The keys in the order of the input."""
-        if len(self.keys) == 1:
-            return self.keys[0][1]
+        if len(self.keys) == 1 and isinstance(self.keys[0][0], range):
+            return self.keys[0][1]  # all in order: the usual case
         found = self.by_place()
         return [found[index] for index in sorted(found)]
 
@@ -127,6 +127,7 @@ class BulkRun:
         self._scope = scope
         self._events = events
         self._where = where
+        self._columns = columns
         self._entity = columns.entity.name
         self._options = options
         self._writer = writer
@@ -187,7 +188,8 @@ class BulkRun:
             )
         async with AsyncExitStack() as stack:
             context = await stack.enter_async_context(self._scope.writing())
-            if inside and not (total == 1 and first == 1):
+            one = total == 1 and first == 1 and not context.guards.of(self._columns.entity)
+            if inside and not one:
                 await stack.enter_async_context(context.savepoint())
             yield context
 

@@ -411,10 +411,15 @@ def test_openapi_describes_the_problems(app):
     assert [referred(responses[status]) for status in ("404", "422", "503")] == [PROBLEM] * 3
     assert responses["404"]["description"] == "Not Found"
     schemas = app.openapi()["components"]["schemas"]
-    assert set(schemas) == {"ProblemDetails", "InvalidParameter"}
+    assert set(schemas) == {"ProblemDetails", "InvalidParameter", "RefusedRow"}
     assert schemas["ProblemDetails"]["required"] == ["type", "title", "status", "detail", "code"]
     errors = schemas["ProblemDetails"]["properties"]["errors"]["anyOf"][0]
-    assert errors["items"] == {"$ref": "#/components/schemas/InvalidParameter"}
+    assert errors["items"] == {
+        "anyOf": [
+            {"$ref": "#/components/schemas/InvalidParameter"},
+            {"$ref": "#/components/schemas/RefusedRow"},
+        ]
+    }
     assert "in" in schemas["InvalidParameter"]["properties"]
 
 
@@ -447,7 +452,12 @@ def test_openapi_keeps_models_and_answers_of_the_application(app):
     shown = [("application/json", "#/components/schemas/Item")]
     assert (referred(responses_of(app)["200"]), referred(responses_of(app)["422"])) == (shown, PROBLEM)
     assert referred(responses_of(app, "/own")["422"]) == shown
-    assert set(app.openapi()["components"]["schemas"]) == {"Item", "ProblemDetails", "InvalidParameter"}
+    assert set(app.openapi()["components"]["schemas"]) == {
+        "Item",
+        "ProblemDetails",
+        "InvalidParameter",
+        "RefusedRow",
+    }
 
 
 def test_openapi_extended_by_the_application_is_extended_further(sqlite_store):

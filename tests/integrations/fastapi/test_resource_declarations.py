@@ -42,7 +42,7 @@ GOOD = {"view": AlbumItem, "prefix": "/albums"}
         (
             AlbumRepository,
             {"operations": ["lists"]},
-            "operations= expects some of list, one, many, count; got",
+            "operations= expects some of list, one, many, count, create, update, delete, bulk; got",
         ),
         (AlbumRepository, {"operations": "list"}, "got 'list'"),
         (AlbumRepository, {"totals": {}}, "totals= expects names for ways to count"),

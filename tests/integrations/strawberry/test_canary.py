@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import tomllib
 from importlib.metadata import version
@@ -14,8 +15,10 @@ import strawberry
 from graphql import GraphQLError, GraphQLSyntaxError, parse, validate
 from packaging.requirements import Requirement
 from strawberry import relay
+from strawberry.annotation import StrawberryAnnotation
 from strawberry.extensions import SchemaExtension
 from strawberry.schema import schema as strawberrys
+from strawberry.types.arguments import StrawberryArgument
 from strawberry.types.field import StrawberryField
 
 PROJECT = Path(__file__).parents[3] / "pyproject.toml"
@@ -46,6 +49,33 @@ class Query:
     @strawberry.field
     def children(self) -> list[Child | None]:
         return []
+
+
+@strawberry.input
+class Sent:
+    id: relay.GlobalID | None = strawberry.UNSET
+    number: int | None = strawberry.UNSET
+
+
+class Writing(StrawberryField):
+    """A field of a mutation without a resolver, with an argument of its own."""
+
+    @property
+    def is_basic_field(self) -> bool:
+        return False
+
+    @property
+    def arguments(self) -> list[StrawberryArgument]:
+        return [StrawberryArgument("sent", None, StrawberryAnnotation(Sent))]
+
+    async def get_result(self, source: Any, info: Any, args: Any, kwargs: Any) -> Any:
+        SEEN.setdefault("sent", []).append((kwargs["sent"], asyncio.current_task()))
+        return 1
+
+
+@strawberry.type
+class Mutation:
+    write: int = Writing()
 
 
 @strawberry.type
@@ -85,6 +115,8 @@ class Watching(SchemaExtension):
     def on_execute(self):
         self.seen["operation type"] = self.execution_context.operation_type
         yield
+        if self.seen["operation type"].value == "mutation":
+            self.execution_context.result.data = None
 
     def get_results(self):
         return {"mine": self.execution_context.operation_extensions}
@@ -92,7 +124,7 @@ class Watching(SchemaExtension):
 
 @pytest.fixture
 def schema():
-    return strawberry.Schema(Query, subscription=Subscription, extensions=[Watching])
+    return strawberry.Schema(Query, Mutation, subscription=Subscription, extensions=[Watching])
 
 
 @pytest.fixture
@@ -101,7 +133,11 @@ async def seen(schema):
         "query Q($n: Int = 2) { x: plain(number: $n) }", operation_extensions={"a": 1}
     )
     assert result.errors is None, result.errors
-    return {**SEEN["extension"].seen, "answer": result, "info": SEEN["info"], "schema": schema}
+    found = {**SEEN["extension"].seen, "answer": result, "info": SEEN["info"], "schema": schema}
+    SEEN["sent"] = []
+    document = f'mutation {{ a: write(sent: {{id: "{relay.to_base64("A", "1")}"}}) b: write(sent: {{number: null}}) }}'
+    written = await schema.execute(document)
+    return {**found, "written": written, "sent": SEEN["sent"], "task": asyncio.current_task()}
 
 
 def graphql_field(seen: dict[str, Any]) -> Any:
@@ -176,6 +212,19 @@ RELIED_ON = {
         s["answer"].extensions == {"mine": {"a": 1}}
     ),
     "an exception in on_execute becomes a result": lambda s: "_coerce_error" in vars(strawberrys),
+    "ExecutionContext.result can be changed at the end of on_execute": lambda s: (
+        (s["written"].data, s["written"].errors) == (None, None)
+    ),
+    # --- Strawberry: mutations
+    "get_result() of a field without a resolver has converted arguments": lambda s: (
+        s["sent"][0][0].id == relay.GlobalID("A", "1") and s["sent"][1][0].number is None
+    ),
+    "a field of an input that was not sent has its default, UNSET": lambda s: (
+        s["sent"][0][0].number is strawberry.UNSET
+    ),
+    "fields of a mutation run in the task of the operation": lambda s: (
+        [task for _, task in s["sent"]] == [s["task"]] * 2
+    ),
     # --- Strawberry: relay
     "relay.Node has its id as the field _id": lambda s: (
         [field.python_name for field in relay.Node.__strawberry_definition__.fields] == ["_id"]

@@ -24,6 +24,16 @@ from batchrepo.integrations.fastapi.openapi import problems  # noqa: E402
 from batchrepo.integrations.fastapi.provide import Provide  # noqa: E402
 from batchrepo.integrations.fastapi.resource import related, resource  # noqa: E402
 from batchrepo.integrations.fastapi.responses import json_response  # noqa: E402
-from batchrepo.integrations.problems import Problem  # noqa: E402
+from batchrepo.integrations.problems import Problem, RefusedRow  # noqa: E402
 
-__all__ = ["Problem", "Provide", "install", "json_response", "lifespan", "problems", "related", "resource"]
+__all__ = [
+    "Problem",
+    "Provide",
+    "RefusedRow",
+    "install",
+    "json_response",
+    "lifespan",
+    "problems",
+    "related",
+    "resource",
+]

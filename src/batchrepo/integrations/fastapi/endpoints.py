@@ -75,19 +75,42 @@ class Caching:
     vary: Sequence[str]
 
 
-def add_endpoint(
-    router: APIRouter, repository: type[Repository[Any]], endpoint: Endpoint, caching: Caching
-) -> None:
-    """Add the route of an endpoint, and the same for ``HEAD``."""
-    queried = [(name, parameter) for parameter in endpoint.parameters if (name := name_in_query(parameter))]
+def parameters_by_name(place: str, parameters: Sequence[Parameter]) -> dict[str, Parameter]:
+    """The parameters of the query, by the names that clients write.
+
+    Raises:
+        DeclarationError: two have the same; `place` is the endpoint's path, for the message.
+    """
+    queried = [(name, parameter) for parameter in parameters if (name := name_in_query(parameter))]
     known = dict(queried)
     if len(known) < len(queried):
         twice = next(name for name, parameter in queried if known[name] is not parameter)
         raise DeclarationError(
-            f"{router.prefix}{endpoint.path} would take two parameters of the name {twice!r}. Leave one of them out: the "
-            f"operation, the filter, or the key's column in a resource of its own."
+            f"{place} would take two parameters of the name {twice!r}. Leave one of them out: the operation, the filter, "
+            f"or the key's column in a resource of its own."
         )
-    names = {parameter.name: name for name, parameter in queried}
+    return known
+
+
+def signature(parameters: Sequence[Parameter]) -> Signature:
+    """The signature of an endpoint that takes the request, the response of dependencies, the scope, and `parameters`."""
+    return Signature(
+        [
+            injected("_request", Request),
+            injected("_response", Response),
+            # Not Provide[repository]: a resource changes nothing that its end would have to look for.
+            injected("_scope", Annotated[Scope, Depends(request_scope)]),
+            *parameters,
+        ]
+    )
+
+
+def add_endpoint(
+    router: APIRouter, repository: type[Repository[Any]], endpoint: Endpoint, caching: Caching
+) -> None:
+    """Add the route of an endpoint, and the same for ``HEAD``."""
+    known = parameters_by_name(f"{router.prefix}{endpoint.path}", endpoint.parameters)
+    names = {parameter.name: name for name, parameter in known.items()}
 
     async def call(_request: Request, _response: Response, _scope: Scope, **arguments: Any) -> Response:
         check_query(_request, known, endpoint.selection)
@@ -99,15 +122,7 @@ def add_endpoint(
         return response
 
     call.__name__ = call.__qualname__ = endpoint.name
-    call.__signature__ = Signature(  # type: ignore[attr-defined]
-        [
-            injected("_request", Request),
-            injected("_response", Response),
-            # Not Provide[repository]: this endpoint changes nothing that its end would have to look for.
-            injected("_scope", Annotated[Scope, Depends(request_scope)]),
-            *endpoint.parameters,
-        ]
-    )
+    call.__signature__ = signature(endpoint.parameters)  # type: ignore[attr-defined]
     shared: dict[str, Any] = {"endpoint": call, "path": endpoint.path, "name": endpoint.name}
     router.add_api_route(
         **shared,

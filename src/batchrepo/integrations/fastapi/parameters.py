@@ -9,9 +9,11 @@ from __future__ import annotations
 import re
 from inspect import Parameter
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
+from urllib.parse import quote
 
 from fastapi import Path, Query, params
 from pydantic import Field
+from pydantic_core import to_jsonable_python
 
 from batchrepo.declare.filter_values import example_of
 from batchrepo.errors import InvalidArgument
@@ -127,6 +129,27 @@ class Key:
     def path(self) -> str:
         """The part of a path that names a row, such as ``/{id}``."""
         return "".join(f"/{{{column.name}}}" for column in self._arguments)
+
+    @property
+    def types(self) -> dict[ColumnInfo, Any]:
+        """The types of its columns, for models."""
+        return {column: _type_of(column) for column in self._arguments}
+
+    @property
+    def type(self) -> Any:
+        """Its type in JSON: of several columns a list of their values."""
+        kinds = tuple(self.types.values())
+        return kinds[0] if len(kinds) == 1 else tuple[kinds]  # type: ignore[valid-type]
+
+    def url(self, key: Any) -> str:
+        """The part of a path that names the row with this key."""
+        values = key if len(self._arguments) > 1 else (key,)
+        return "".join(f"/{quote(str(to_jsonable_python(value)), safe='')}" for value in values)
+
+    def values(self, key: Any) -> dict[str, Any]:
+        """A key as values by the names of its columns."""
+        values = key if len(self._arguments) > 1 else (key,)
+        return {column.name: value for column, value in zip(self._arguments, values, strict=True)}
 
     def parameters(self) -> list[Parameter]:
         """Of a path that names one row."""

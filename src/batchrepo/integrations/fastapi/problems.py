@@ -9,11 +9,13 @@ from fastapi.encoders import jsonable_encoder
 from fastapi.exception_handlers import http_exception_handler, request_validation_exception_handler
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 from starlette.websockets import WebSocket
 
 from batchrepo.errors import BatchRepoError
+from batchrepo.integrations.outcomes import outcome_of
 from batchrepo.integrations.problems import (
     MEDIA_TYPE,
     InvalidParameter,
@@ -47,11 +49,23 @@ def answer_with_problems(app: FastAPI, *, every: bool) -> None:
     # Of these two names for one thing Starlette takes the later.
     if Exception not in handlers and 500 not in handlers:
         handlers[Exception] = answer_unexpected
+    handlers.setdefault(SQLAlchemyError, answer_database_error)
 
 
 async def answer_error(request: Request | WebSocket, error: Exception) -> Response:
     """The response for an error of batchrepo; one that is the server's is told only if ``debug=True``."""
     if isinstance(request, WebSocket):
+        raise error
+    return _response(*problem_of(error, _named(request), debug=request.app.debug))
+
+
+async def answer_database_error(request: Request | WebSocket, error: Exception) -> Response:
+    """The response for an error of SQLAlchemy that is no fault of the server; others are raised again.
+
+    It is a row that the database refuses, or another transaction in the way.
+    """
+    general = request.app.exception_handlers.get(Exception) or request.app.exception_handlers.get(500)
+    if isinstance(request, WebSocket) or outcome_of(error).status == 500 or general is not answer_unexpected:
         raise error
     return _response(*problem_of(error, _named(request), debug=request.app.debug))
 

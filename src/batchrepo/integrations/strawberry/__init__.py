@@ -36,22 +36,50 @@ from batchrepo.integrations.strawberry.types.declaring import repository_type  #
 from batchrepo.integrations.strawberry.types.fields import attribute, related  # noqa: E402
 from batchrepo.integrations.strawberry.types.objects import field, to_type  # noqa: E402
 from batchrepo.integrations.strawberry.types.scalars import BigInt, Duration  # noqa: E402
+from batchrepo.integrations.strawberry.writes.by_hand import mutation  # noqa: E402
+from batchrepo.integrations.strawberry.writes.declaring import (  # noqa: E402
+    create,
+    create_many,
+    delete,
+    delete_many,
+    update,
+    update_many,
+    upsert_many,
+)
+from batchrepo.integrations.strawberry.writes.inputs import create_input, update_input  # noqa: E402
+from batchrepo.integrations.strawberry.writes.payloads import Deleted, Refusal, Written  # noqa: E402
+from batchrepo.integrations.strawberry.writes.values import key_of, sent  # noqa: E402
 
 __all__ = [
     "BigInt",
     "Connection",
+    "Deleted",
     "Duration",
     "Edge",
     "Limits",
+    "Refusal",
     "ScopeExtension",
+    "Written",
     "attribute",
     "check_schema",
     "connection",
+    "create",
+    "create_input",
+    "create_many",
+    "delete",
+    "delete_many",
     "field",
+    "key_of",
     "many",
+    "mutation",
     "one",
     "related",
     "repository_type",
     "scope_of",
+    "sent",
     "to_type",
+    "update",
+    "update_input",
+    "update_many",
+    "upsert_many",
 ]

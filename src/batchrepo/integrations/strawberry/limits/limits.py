@@ -33,6 +33,7 @@ class Limits:
         aliases: fields with an alias, in all.
         rows: rows that the answer may have: sizes of pages, times those of the pages around them.
         list_rows: how many rows a list without pages counts for; a ``top`` counts for its own number.
+        writes: rows that mutations may write: one for each field, or as many as there are items in its lists.
         tokens: words and signs of the document, and of comments as many.
         characters: of the document.
         introspection: whether clients may read the schema.
@@ -47,6 +48,7 @@ class Limits:
     aliases: int | None = 50
     rows: int | None = 100_000
     list_rows: int = 10
+    writes: int | None = 1_000
     tokens: int | None = 5_000
     characters: int | None = 50_000
     introspection: bool = True

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from graphql import DocumentNode
+from graphql import DocumentNode, OperationType
 from graphql.language import OperationDefinitionNode, SelectionSetNode
 from graphql.validation import ASTValidationRule
 
 from batchrepo.integrations.strawberry.limits.costs import Costs
 from batchrepo.integrations.strawberry.limits.rows import Rows
+from batchrepo.integrations.strawberry.limits.values import Values
+from batchrepo.integrations.strawberry.limits.writes import Writes
 from batchrepo.integrations.strawberry.query.remembered import Remembered
 
 if TYPE_CHECKING:
@@ -45,7 +47,12 @@ def refused(context: ExecutionContext, limits: Limits, catalog: Catalog) -> Sequ
     if operation is None:
         return ()
     schema = context.schema._schema
-    return Rows(schema, document, operation, context.variables or {}, limits, catalog).refused()
+    values = Values(operation, context.variables or {})
+    if operation.operation is OperationType.MUTATION:
+        errors = Writes(schema, document, operation, values, limits).refused()
+        if errors:
+            return errors
+    return Rows(schema, document, operation, values, limits, catalog).refused()
 
 
 def _operation_of(document: DocumentNode, name: str | None) -> OperationDefinitionNode | None:

@@ -8,22 +8,16 @@ from graphql import (
     GraphQLError,
     GraphQLInterfaceType,
     GraphQLObjectType,
-    Undefined,
     get_named_type,
     get_nullable_type,
     is_leaf_type,
     is_list_type,
 )
 from graphql.language import (
-    BooleanValueNode,
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
     InlineFragmentNode,
-    IntValueNode,
-    ListValueNode,
-    NullValueNode,
-    VariableNode,
 )
 
 from batchrepo.errors import InvalidArgument
@@ -34,6 +28,8 @@ from batchrepo.integrations.strawberry.query.selections import DEFINITION, field
 from batchrepo.integrations.strawberry.roots.declaring import ManyField
 from batchrepo.integrations.strawberry.roots.fields import RootField
 from batchrepo.integrations.strawberry.types.members import Related
+from batchrepo.integrations.strawberry.writes.fields import WriteField
+from batchrepo.integrations.strawberry.writes.payloads import Written
 from batchrepo.plan.pages import is_integer, read_request
 
 if TYPE_CHECKING:
@@ -45,17 +41,14 @@ if TYPE_CHECKING:
         OperationDefinitionNode,
         SelectionNode,
         SelectionSetNode,
-        ValueNode,
     )
 
     from batchrepo.declare.repository_info import Catalog
     from batchrepo.integrations.strawberry.limits.limits import Limits
+    from batchrepo.integrations.strawberry.limits.values import Values
 
 FOREIGN_PAGE = 100
 """The size of a page of a connection that is not ours, where nothing says another: Strawberry's own."""
-
-_UNUSABLE: Any = object()
-"""Stands for a value that validation refuses."""
 
 
 class Rows:
@@ -67,7 +60,7 @@ class Rows:
         schema: of the operation.
         document: its fragments contain themselves nowhere.
         operation: one of the document.
-        variables: as they came; those that are missing have their defaults.
+        values: of the operation's arguments.
         limits: how much a list counts.
         catalog: of the Database, for the sizes of pages.
     """
@@ -77,7 +70,7 @@ class Rows:
         schema: GraphQLSchema,
         document: DocumentNode,
         operation: OperationDefinitionNode,
-        variables: Mapping[str, Any],
+        values: Values,
         limits: Limits,
         catalog: Catalog,
     ) -> None:
@@ -88,12 +81,7 @@ class Rows:
         self._fragments = {
             node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)
         }
-        self._variables = dict(variables)
-        for definition in operation.variable_definitions or ():
-            if definition.default_value is not None:
-                self._variables.setdefault(
-                    definition.variable.name.value, self._value(definition.default_value)
-                )
+        self._values = values
         self._known: dict[str, int] = {}
         self._errors: list[GraphQLError] = []
 
@@ -117,7 +105,7 @@ class Rows:
     def _selected(self, parent: GraphQLNamedType | None, selected: SelectionSetNode) -> int:
         rows = 0
         for selection in selected.selections:
-            if self._included(selection):
+            if self._values.includes(selection):
                 rows += self._rows(parent, selection)
         return min(rows, MOST)
 
@@ -154,7 +142,9 @@ class Rows:
         below = self._selected(target, selected)
         if _is_connection(target):
             return min(self._page_size(field, target, node) * max(1, below), MOST)
-        if _is_connection(parent):
+        if is_written(target):
+            return min(max(1, self._values.written(field, node)) * (1 + below), MOST)
+        if _is_connection(parent) or is_written(parent):
             return below  # its page is counted
         times = self._length(field, node) if is_list_type(get_nullable_type(field.type)) else 1
         return min(times * (1 + below), MOST)
@@ -167,17 +157,19 @@ class Rows:
         if isinstance(member, Related) and member.first is not None:
             return member.first
         root = (field.extensions or {}).get(DEFINITION)
+        if isinstance(root, WriteField):
+            return self._values.written(field, node)
         if isinstance(root, ManyField):
-            asked = self._argument(field, node, "limit")
+            asked = self._values.argument(field, node, "limit")
             return max(0, asked) if is_integer(asked) else min(root.limit, self._limits.list_rows)
         if "ids" in field.args:
-            ids = self._argument(field, node, "ids")
+            ids = self._values.argument(field, node, "ids")
             if isinstance(ids, list | tuple):
                 return len(ids)
         return self._limits.list_rows
 
     def _page_size(self, field: GraphQLField, connection: Any, node: FieldNode) -> int:
-        asked = {name: self._argument(field, node, name) for name in ("first", "last")}
+        asked = {name: self._values.argument(field, node, name) for name in ("first", "last")}
         usable = {name: value if is_integer(value) else None for name, value in asked.items()}
         sizes = self._sizes(field, connection)
         if sizes is None:
@@ -213,46 +205,6 @@ class Rows:
             return info.page_size, info.max_page_size
         return self._catalog.page_sizes(kind.entity)
 
-    # --- values ---------------------------------------------------------------------------------
-
-    def _argument(self, field: GraphQLField, node: FieldNode, name: str) -> Any:
-        for argument in node.arguments or ():
-            if argument.name.value == name:
-                value = argument.value
-                if isinstance(value, VariableNode) and value.name.value not in self._variables:
-                    break
-                return self._value(value)
-        declared = field.args.get(name)
-        default = declared.default_value if declared is not None else None
-        return None if default is Undefined else default
-
-    def _value(self, node: ValueNode) -> Any:
-        """A value, as far as it decides about a number of rows."""
-        match node:
-            case IntValueNode(value=text):
-                return int(text) if len(text) < 20 else _UNUSABLE
-            case BooleanValueNode(value=value):
-                return value
-            case NullValueNode():
-                return None
-            case VariableNode(name=name):
-                given: Any = self._variables.get(name.value, _UNUSABLE)
-                # As graphql-core reads an Int.
-                return int(given) if isinstance(given, float) and given.is_integer() else given
-            case ListValueNode(values=values):
-                return values
-        return _UNUSABLE
-
-    def _included(self, selection: SelectionNode) -> bool:
-        for directive in selection.directives or ():
-            wanted = {"skip": False, "include": True}.get(directive.name.value)
-            for argument in directive.arguments or ():
-                if wanted is not None and argument.name.value == "if":
-                    value = self._value(argument.value)
-                    if isinstance(value, bool) and value is not wanted:
-                        return False
-        return True
-
 
 def _fields_of(kind: Any) -> Mapping[str, GraphQLField]:
     return kind.fields if isinstance(kind, GraphQLObjectType | GraphQLInterfaceType) else {}
@@ -264,3 +216,10 @@ def _is_connection(kind: Any) -> bool:
 
 def _named_type_of(field: GraphQLField | None) -> Any:
     return get_named_type(field.type) if field is not None else None
+
+
+def is_written(kind: Any) -> bool:
+    """Whether a type is what was written of many rows."""
+    definition = (getattr(kind, "extensions", None) or {}).get(DEFINITION)
+    generic = getattr(definition, "concrete_of", None)
+    return generic is not None and generic.origin is Written

@@ -10,10 +10,13 @@ from strawberry.exceptions import StrawberryException
 from strawberry.relay import GlobalIDValueError
 
 from batchrepo.errors import BatchRepoError, DeclarationError, InvalidCursor
-from batchrepo.integrations.outcomes import GENERAL, Outcome, outcome_of
+from batchrepo.integrations.outcomes import Outcome, outcome_of
+from batchrepo.integrations.refusals import said
 from batchrepo.integrations.strawberry.limits.limits import of_text
+from batchrepo.integrations.strawberry.operation.whole import NotRun
 
 if TYPE_CHECKING:
+    from batchrepo.errors import RowError
     from batchrepo.integrations.strawberry.limits.limits import Limits
 
 
@@ -22,15 +25,16 @@ def typed(error: GraphQLError) -> GraphQLError:
 
     An error of batchrepo gets its code in ``extensions``, and the message that is meant for clients; one about
     a cursor its ``reason`` too. One of SQLAlchemy is replaced, since its message holds the statement and its
-    parameters. One of Strawberry about a global id gets a code. Others stay.
+    parameters; of a violated constraint it is told which kind. One about rows that were not written has them in
+    ``rows``. One of Strawberry about a global id gets a code. Others stay.
     """
     match error.original_error:
         case InvalidCursor() as original:
             return _told(error, outcome_of(original), reason=original.reason)
-        case BatchRepoError() as original:
+        case NotRun() as original:
+            return _told(error, Outcome("NOT_RUN", 409, str(original)))
+        case (BatchRepoError() | SQLAlchemyError()) as original:
             return _told(error, outcome_of(original))
-        case SQLAlchemyError():
-            return _told(error, Outcome("INTERNAL", 500, GENERAL))
         case GlobalIDValueError():
             return _told(error, Outcome("INVALID_ARGUMENT", 400, error.message))
         case _:
@@ -54,7 +58,13 @@ def type_errors(result: Any, limits: Limits) -> None:
             part.errors = [of_text(error, limits) or typed(error) for error in errors]
 
 
+def _row(row: RowError) -> dict[str, Any]:
+    return {"index": row.index, "kind": row.kind, "message": said(row), "columns": list(row.columns)}
+
+
 def _told(error: GraphQLError, outcome: Outcome, **more: Any) -> GraphQLError:
+    if outcome.rows:
+        more["rows"] = [_row(row) for row in outcome.rows]
     return GraphQLError(
         outcome.detail,
         nodes=error.nodes,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from sqlalchemy.exc import SQLAlchemyError
 from strawberry.extensions import SchemaExtension
@@ -53,6 +53,8 @@ class ScopeExtension(SchemaExtension):
             GraphQL context, or True for everybody, while developing. They get it in ``extensions.batchrepo`` of
             the answer if they ask: by the header ``X-Batchrepo-Report: 1``, or by ``"extensions": {"batchrepo":
             true}`` in the request.
+        transaction: of mutations: ``"field"`` gives each field one of its own, so that one that fails leaves the
+            others alone; with ``"operation"`` all fields of an operation are committed together, or none is.
     """
 
     def __init__(
@@ -63,12 +65,18 @@ class ScopeExtension(SchemaExtension):
         look_ahead: bool = True,
         limits: Limits = DEFAULT_LIMITS,
         report: bool | Callable[[Any], bool] = False,
+        transaction: Literal["field", "operation"] = "field",
     ) -> None:
+        if transaction not in ("field", "operation"):
+            raise DeclarationError(
+                f'ScopeExtension(transaction=...) expects "field" or "operation"; got {transaction!r:.100}.'
+            )
         self._database = database
         self._context = context
         self._look_ahead = look_ahead
         self._limits = limits
         self._reporting = Reporting(report)
+        self._whole = transaction == "operation"
         self._scopes: Scopes | None = None
         self._late = AsyncExitStack()
         self._kept: tuple[Any, tuple[Any, ...]] | None = None
@@ -137,17 +145,28 @@ class ScopeExtension(SchemaExtension):
             finally:
                 subscribing.set(before)
             return
+        whole = self._whole and context.operation_type is OperationType.MUTATION
+        opening: Any = scopes.of_mutations(self._take_back) if whole else scopes.of_operation()
         try:
             if context.schema.config.enable_experimental_incremental_execution:
                 # Parts of the answer are read after this.
-                await self._late.enter_async_context(scopes.of_operation())
+                await self._late.enter_async_context(opening)
                 yield
             else:
-                async with scopes.of_operation():
+                async with opening:
                     yield
         except (BatchRepoError, SQLAlchemyError) as error:
             # What goes wrong outside of a field, such as unsaved changes when the scope closes.
             raise typed_as_graphql(error) from error
+
+    def _take_back(self) -> bool:
+        """Whether a field has failed, so that nothing is committed; the answer has no data then."""
+        result: Any = self.execution_context.result
+        result = getattr(result, "initial_result", result)
+        if not getattr(result, "errors", None):
+            return False
+        result.data = None
+        return True
 
     async def on_stream_result(self, result: Any) -> AsyncIterator[None]:
         """End the scope of the event, and give the errors of its result their codes."""

@@ -44,6 +44,8 @@ def prepare(schema: Schema) -> None:
                 definition = (field.extensions or {}).get(DEFINITION)
                 if not isinstance(definition, RepositoryField | RootField | IdField):
                     continue
+                if isinstance(definition, RootField) and not definition.direct:
+                    continue
                 if not definition.extensions and definition.base_resolver is None:
                     field.resolve = definition.resolver
 

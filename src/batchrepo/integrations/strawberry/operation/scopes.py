@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from batchrepo.errors import ScopeError
 from batchrepo.integrations.requests import scopes_of
+from batchrepo.integrations.strawberry.operation.whole import TakenBack, WholeOperation
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -28,11 +29,13 @@ class Operation:
     Attributes:
         scope: where it reads.
         look_ahead: whether all that it selects is read by one plan, or each relation when it is asked for.
+        whole: the one transaction of all its mutations; None where each has its own.
         kept: what is worked out once for this operation, by places in its document.
     """
 
     scope: Scope
     look_ahead: bool
+    whole: WholeOperation | None = None
     kept: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
 
 
@@ -97,18 +100,38 @@ class Scopes:
         self._event = AsyncExitStack()
 
     @asynccontextmanager
-    async def of_operation(self) -> AsyncIterator[None]:
-        """The scope of a query or mutation: that of its HTTP request where the application asked for it."""
+    async def of_operation(self, whole: WholeOperation | None = None) -> AsyncIterator[Scope]:
+        """The scope of a query or mutation: that of its HTTP request where the application asked for it.
+
+        Args:
+            whole: the one transaction of all mutations, if there is one.
+        """
         scopes = self._of_request()
         shared = scopes.shared if scopes is not None else None
         if shared is not None and not shared.closed:
-            with self._running(shared):
-                yield
+            with self._running(shared, whole):
+                yield shared
             return
         opening = scopes.open if scopes is not None else self._database.scope
         async with opening(await self._made_context()) as scope:
-            with self._running(scope):
-                yield
+            with self._running(scope, whole):
+                yield scope
+
+    @asynccontextmanager
+    async def of_mutations(self, failed: Callable[[], bool]) -> AsyncIterator[None]:
+        """As `of_operation`, for mutations that are one transaction.
+
+        Args:
+            failed: asked at the end: whether to take everything back.
+        """
+        async with self.of_operation(WholeOperation()) as scope:
+            try:
+                async with scope.transaction():
+                    yield
+                    if failed():
+                        raise TakenBack  # noqa: TRY301  it has nothing to say
+            except TakenBack:
+                return
 
     @asynccontextmanager
     async def of_part(self) -> AsyncIterator[None]:
@@ -147,9 +170,9 @@ class Scopes:
         """
         await self._event.aclose()
 
-    def _running(self, scope: Scope) -> _Running:
+    def _running(self, scope: Scope, whole: WholeOperation | None = None) -> _Running:
         self.latest = scope
-        return _Running(Operation(scope, self._look_ahead))
+        return _Running(Operation(scope, self._look_ahead, whole))
 
     async def _made_context(self) -> Any:
         if self._context is None:

@@ -64,10 +64,23 @@ class Lookahead:
         return self.of_several(info, target, [nodes])
 
     def of_several(
-        self, info: ResolveInfo, target: GraphQLObjectType, groups: Sequence[Sequence[FieldNode]]
+        self,
+        info: ResolveInfo,
+        target: GraphQLObjectType,
+        groups: Sequence[Sequence[FieldNode]],
+        *,
+        deep: bool = False,
     ) -> ReadPlan:
-        """As `of_objects`, for objects that several fields lead to, which are then read together."""
-        plan, _ = self._planned(info, target, groups, connection=False)
+        """As `of_objects`, for objects that several fields lead to, which are then read together.
+
+        Args:
+            info: as for `of_objects`.
+            target: as for `of_objects`.
+            groups: the fields.
+            deep: with all that is below them, also where the operation does without look-ahead: of rows that are gone
+                afterwards.
+        """
+        plan, _ = self._planned(info, target, groups, connection=False, deep=deep)
         return plan
 
     def of_connection(
@@ -101,9 +114,11 @@ class Lookahead:
         groups: Sequence[Sequence[FieldNode]],
         *,
         connection: bool,
+        deep: bool = False,
     ) -> _Found:
         operation = running(info.field_name)
-        key = (operation.look_ahead, id(target), *(tuple(map(id, nodes)) for nodes in groups))
+        deep = deep or operation.look_ahead
+        key = (deep, id(target), *(tuple(map(id, nodes)) for nodes in groups))
         known: _Found | None = operation.kept.get(key)
         if known is not None:
             return known
@@ -117,7 +132,7 @@ class Lookahead:
         found = place.plans.get(values) if values is not None else None
         if found is None:
             selections = Selections(info)
-            planning = Planning(selections, operation.scope, deep=operation.look_ahead)
+            planning = Planning(selections, operation.scope, deep=deep)
             if connection:
                 selected = ConnectionSelection(selections, target, groups[0])
                 found = planning.plan(selected.node_type, selected.nodes), selected

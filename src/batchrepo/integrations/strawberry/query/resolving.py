@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from graphql import get_argument_values
+from graphql import OperationType, get_argument_values
 
 from batchrepo.errors import InvalidArgument, NotFound
 from batchrepo.integrations.strawberry.operation.scopes import running
@@ -147,10 +147,20 @@ async def load_object(source: Any, info: ResolveInfo) -> Any:
     if row is None:
         raise NotFound(kind.entity.name, [key])
     # One for all fields of the object; it is kept with the given one, whose identity nothing else may have meanwhile.
-    place = "object", id(source), id(plan)
+    place = "object", id(source), id(plan), _mutation_of(info)
     if place not in kept:
         kept[place] = source, kind.object({**source.__dict__, **row})
     return kept[place][1]
+
+
+def _mutation_of(info: ResolveInfo) -> str | int | None:
+    """The mutation field that an object is selected below: the next one may have changed the row."""
+    if info.operation.operation is not OperationType.MUTATION:
+        return None
+    path = info.path
+    while path.prev is not None:
+        path = path.prev
+    return path.key
 
 
 def arguments_of(info: ResolveInfo) -> dict[str, Any]:

@@ -94,7 +94,7 @@ class OneField(RootField):
 
     def _made_arguments(self) -> list[StrawberryArgument]:
         return [
-            StrawberryArgument(column.name, None, StrawberryAnnotation(_key_type(self.kind, column)))
+            StrawberryArgument(column.name, None, StrawberryAnnotation(key_type(self.kind, column)))
             for column in self.columns
         ]
 
@@ -103,7 +103,7 @@ class OneField(RootField):
         scope = running(info.field_name).scope
         field = info.parent_type.fields[info.field_name]
         named = {field.args[name].extensions[DEFINITION].python_name: name for name in given}
-        values = [_parsed(column, named[column.name], given[named[column.name]]) for column in columns]
+        values = [parsed(column, named[column.name], given[named[column.name]]) for column in columns]
         key = values[0] if len(values) == 1 else tuple(values)
         target = object_type_of(field)
         assert target is not None
@@ -120,7 +120,7 @@ class OneField(RootField):
         raise NotFound(kind.entity.name, [key])
 
 
-def _key_type(kind: RepositoryType, column: ColumnInfo) -> Any:
+def key_type(kind: RepositoryType, column: ColumnInfo) -> Any:
     """The type of a column as an argument: that of the field which shows it, or the column's own."""
     for field in kind.cls.__strawberry_definition__.fields:
         member = field.member if isinstance(field, RepositoryField) else None
@@ -132,7 +132,7 @@ def _key_type(kind: RepositoryType, column: ColumnInfo) -> Any:
     return resolved.of_type if isinstance(resolved, StrawberryOptional) else resolved
 
 
-def _parsed(column: ColumnInfo, name: str, value: Any) -> Any:
+def parsed(column: ColumnInfo, name: str, value: Any) -> Any:
     """A key's value; an ID comes as a text, whatever the column holds."""
     value, python_type = plain_text(value), python_type_of_column(column)
     if not isinstance(value, str) or python_type in (str, None):

@@ -16,7 +16,7 @@ from batchrepo.integrations.strawberry.query.arguments import Arguments, read_ar
 from batchrepo.integrations.strawberry.query.lookahead import lookahead_of
 from batchrepo.integrations.strawberry.query.selections import object_type_of
 from batchrepo.integrations.strawberry.roots.by_key import OneField
-from batchrepo.integrations.strawberry.roots.fields import RootField
+from batchrepo.integrations.strawberry.roots.fields import RootField, made_field
 from batchrepo.integrations.strawberry.types.connections import (
     Connection,
     CountOfRows,
@@ -194,7 +194,7 @@ def one(
         name: of the field in GraphQL. Default: the attribute's, as the schema converts names.
         options: those of ``strawberry.field``, such as ``description`` and ``permission_classes``.
     """
-    return _made(OneField, None, name, options, by=by, missing=missing)
+    return made_field(OneField, None, name, options, by=by, missing=missing)
 
 
 @overload
@@ -248,7 +248,7 @@ def many(
         options: as for `one`.
     """
     kind: Any = None if of is None else list[of]  # type: ignore[valid-type]
-    return _made(ManyField, kind, name, options, where=where, order_by=order_by, limit=limit)
+    return made_field(ManyField, kind, name, options, where=where, order_by=order_by, limit=limit)
 
 
 @overload
@@ -277,13 +277,4 @@ def connection(
         options: as for `one`.
     """
     kind: Any = None if of is None else Connection[of]  # type: ignore[valid-type]
-    return _made(ConnectionField, kind, name, options, where=where, order_by=order_by)
-
-
-def _made(
-    cls: type[RootField], kind: Any, name: str | None, options: dict[str, Any], **declared: Any
-) -> RootField:
-    annotation = None if kind is None else StrawberryAnnotation(kind)
-    made = cls(graphql_name=name, type_annotation=annotation, **options)
-    made.options = declared
-    return made
+    return made_field(ConnectionField, kind, name, options, where=where, order_by=order_by)

@@ -6,6 +6,7 @@ import inspect
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from strawberry.annotation import StrawberryAnnotation
 from strawberry.types.field import StrawberryField
 
 from batchrepo.declare.elements import why_foreign, why_no_condition
@@ -37,6 +38,9 @@ class RootField(StrawberryField):
 
     expected: ClassVar[str]
     """The type that it needs, for messages."""
+
+    direct: ClassVar[bool] = True
+    """Whether graphql-core may call the resolver without Strawberry, which converts arguments."""
 
     def __copy__(self) -> RootField:
         copied = super().__copy__()
@@ -143,3 +147,13 @@ class RootField(StrawberryField):
 
     async def _read(self, info: ResolveInfo, given: dict[str, Any], where: tuple[Any, ...]) -> Any:
         raise NotImplementedError
+
+
+def made_field(
+    cls: type[RootField], kind: Any, name: str | None, options: dict[str, Any], **declared: Any
+) -> RootField:
+    """A field of a class, with what its declaration was given."""
+    annotation = None if kind is None else StrawberryAnnotation(kind)
+    made = cls(graphql_name=name, type_annotation=annotation, **options)
+    made.options = declared
+    return made

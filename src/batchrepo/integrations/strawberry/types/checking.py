@@ -17,6 +17,8 @@ from batchrepo.integrations.strawberry.types.fields import RepositoryField
 from batchrepo.integrations.strawberry.types.inputs import check_inputs
 from batchrepo.integrations.strawberry.types.members import Related, Value, repository_type_of
 from batchrepo.integrations.strawberry.types.shapes import shape_of
+from batchrepo.integrations.strawberry.writes.checking import check_write
+from batchrepo.integrations.strawberry.writes.fields import WriteField
 from batchrepo.plan.fitting import why_hidden
 from batchrepo.plan.read import FlatField
 
@@ -55,6 +57,8 @@ def check_schema(schema: Schema, database: Database) -> None:
             definition = (field.extensions or {}).get(DEFINITION)
             if isinstance(definition, RootField):
                 _check_registered(definition.where, definition.kind.repository, catalog)
+                if isinstance(definition, WriteField):
+                    check_write(definition, schema._schema, catalog)
                 check_inputs(definition.where, field, definition.kind.repository)
             elif isinstance(definition, RepositoryField):
                 _check_field(definition, catalog)

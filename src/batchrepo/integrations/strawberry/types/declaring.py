@@ -82,7 +82,7 @@ def repository_type(
         if issubclass(cls, relay.Node):
             make_node(cls, reader.entity)
         reader.read()
-        text = description or _docstring(cls)
+        text = description or docstring_of(cls)
         made = strawberry.type(
             cls, name=name or cls.__name__.removesuffix("Type"), description=text, directives=directives
         )
@@ -266,6 +266,7 @@ def _converted(field: StrawberryField) -> RepositoryField:
     return found
 
 
-def _docstring(cls: type[Any]) -> str | None:
+def docstring_of(cls: type[Any]) -> str | None:
+    """What a class says of itself; not what a dataclass makes up."""
     text = cls.__dict__.get("__doc__")
     return inspect.cleandoc(text) if text and not text.startswith(f"{cls.__name__}(") else None

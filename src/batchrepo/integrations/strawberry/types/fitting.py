@@ -70,15 +70,15 @@ def _check_value(where: str, field: Field, kind: Any) -> None:
     optional = isinstance(kind, StrawberryOptional)
     declared = kind.of_type if optional else kind
     expected = annotation_of_value(field)
-    if expected is not None and not _takes(declared, expected):
+    if expected is not None and not takes_values(declared, expected):
         raise DeclarationError(
-            f"{where}: {field} holds values of type {_text(expected)}, but the field is {_shown(declared)}. "
-            f"Write {_text(expected)}, or auto."
+            f"{where}: {field} holds values of type {text_of_type(expected)}, but the field is {shown_type(declared)}. "
+            f"Write {text_of_type(expected)}, or auto."
         )
     reason = _why_null(field)
     if reason is not None and not optional:
         raise DeclarationError(
-            f"{where}: {reason}, but the field does not allow None. Write {_shown(declared)} | None, or auto."
+            f"{where}: {reason}, but the field does not allow None. Write {shown_type(declared)} | None, or auto."
         )
 
 
@@ -95,7 +95,7 @@ def _why_null(field: Field) -> str | None:
     return None
 
 
-def _takes(declared: Any, expected: Any) -> bool:
+def takes_values(declared: Any, expected: Any) -> bool:
     """Whether a type in GraphQL can write values of an annotation; True where nobody can know."""
     if isinstance(declared, LazyType):
         declared = declared.resolve_type()
@@ -106,7 +106,7 @@ def _takes(declared: Any, expected: Any) -> bool:
         if get_origin(expected) is not list:
             return expected is JSON
         inner = next(each for each in get_args(get_args(expected)[0]) if each is not type(None))
-        return _takes(item.of_type if isinstance(item, StrawberryOptional) else item, inner)
+        return takes_values(item.of_type if isinstance(item, StrawberryOptional) else item, inner)
     if has_object_definition(declared) or isinstance(declared, StrawberryUnion):
         return False
     try:
@@ -138,12 +138,12 @@ def _check_related(where: str, member: Related, kind: Any) -> None:
     what = str(member.declared or relation)
     if member.many and not shape.many:
         raise DeclarationError(
-            f"{where}: {what} leads to a list of {target}, but the field is {_shown(kind)}. "
+            f"{where}: {what} leads to a list of {target}, but the field is {shown_type(kind)}. "
             f'Write list["{target}Type"] or Connection["{target}Type"].'
         )
     if shape.many and not member.many:
         raise DeclarationError(
-            f"{where}: {what} leads to one {target}, but the field is {_shown(kind)}. "
+            f"{where}: {what} leads to one {target}, but the field is {shown_type(kind)}. "
             f'Write "{target}Type"{" | None" if _why_missing(member) else ""}.'
         )
     if shape.paged and (member.declared is not None or member.first is not None):
@@ -154,7 +154,7 @@ def _check_related(where: str, member: Related, kind: Any) -> None:
     if shown is None:
         raise DeclarationError(
             f"{where}: {what} leads to {target}, so the field needs a class with @repository_type(...) of "
-            f"{target}; got {_shown(shape.cls)}."
+            f"{target}; got {shown_type(shape.cls)}."
         )
     if shown.entity is not relation.target:
         raise DeclarationError(
@@ -166,7 +166,7 @@ def _check_related(where: str, member: Related, kind: Any) -> None:
         reason = why_hidden(relation)
     if reason is not None and not shape.optional:
         raise DeclarationError(
-            f"{where}: {reason}, but the field does not allow None. Write {_shown(shape.cls)} | None."
+            f"{where}: {reason}, but the field does not allow None. Write {shown_type(shape.cls)} | None."
         )
 
 
@@ -186,24 +186,25 @@ def _may_hide(repository: Any) -> bool:
 # --- in messages ------------------------------------------------------------------------------------
 
 
-def _shown(kind: Any) -> str:
+def shown_type(kind: Any) -> str:
     """A type that Strawberry resolved, as one would write it."""
     if isinstance(kind, StrawberryOptional):
-        return f"{_shown(kind.of_type)} | None"
+        return f"{shown_type(kind.of_type)} | None"
     if isinstance(kind, StrawberryList):
-        return f"list[{_shown(kind.of_type)}]"
+        return f"list[{shown_type(kind.of_type)}]"
     if isinstance(kind, LazyType):
         return kind.type_name
     if isinstance(kind, StrawberryEnumDefinition):
         return kind.name
     definition: Any = getattr(kind, "__strawberry_definition__", None)
     if definition is not None and definition.concrete_of is not None:
-        inner = ", ".join(map(_shown, definition.type_var_map.values()))
+        inner = ", ".join(map(shown_type, definition.type_var_map.values()))
         return f"{definition.concrete_of.name}[{inner}]"
     return str(getattr(kind, "__name__", kind))
 
 
-def _text(expected: Any) -> str:
+def text_of_type(expected: Any) -> str:
+    """An annotation, as one would write it."""
     if get_origin(expected) is list:
-        return f"list[{' | '.join(_text(part) for part in get_args(get_args(expected)[0]))}]"
+        return f"list[{' | '.join(text_of_type(part) for part in get_args(get_args(expected)[0]))}]"
     return "None" if expected is type(None) else str(getattr(expected, "__name__", expected))

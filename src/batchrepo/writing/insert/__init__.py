@@ -1,0 +1,1 @@
+"""New rows: from the input, or below a parent that the scope may see."""

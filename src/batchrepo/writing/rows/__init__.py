@@ -1,0 +1,1 @@
+"""What comes in: rows of any kind as tuples of equal columns, and what the mapper says of those columns."""

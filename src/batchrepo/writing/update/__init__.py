@@ -1,0 +1,1 @@
+"""Rows that are there: changed by key or by condition, and deleted."""

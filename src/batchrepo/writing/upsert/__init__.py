@@ -1,0 +1,1 @@
+"""New rows, or those that are there already."""
