@@ -425,7 +425,8 @@ async def test_a_lost_update_is_noticed_and_the_row_is_named(db: Database):
                 if (
                     db.engine.dialect.name == "sqlite"
                 ):  # whose writers wait for each other, so it is us who changed it
-                    await slow.session.execute(text("UPDATE counter SET value = 5, version = 2"))
+                    beside = await slow.session.connection()  # the session does not know of it
+                    await beside.execute(text("UPDATE counter SET value = 5, version = 2"))
                 else:
                     async with db.scope() as fast, fast.transaction():
                         (await CounterRepository(fast).get(1)).value = 5
