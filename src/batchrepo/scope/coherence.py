@@ -102,10 +102,18 @@ def outdate(session: Session, changes: Sequence[Change], peers: Peers, *, undone
     for change in changes:
         for state in _states_of(session, change):
             if change.operation == "insert":
-                if undone:
+                if undone and change.keys is None:
                     peers.doubt(state)
+                elif undone:
+                    session._expunge_states([state])  # the next row may have its key
                 continue
-            expire(state, change.columns)
+            gone = change.operation == "delete" and change.keys is not None and not undone
+            if gone and not getattr(session, "read_only", False):
+                session._remove_newly_deleted(
+                    [state]
+                )  # as SQLAlchemy's own bulk delete; a rollback brings it back
+            else:
+                expire(state, change.columns)
     if not undone:
         follow_keys(session, changes, peers)
 

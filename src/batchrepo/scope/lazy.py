@@ -51,6 +51,10 @@ class LazyLoads(Protocol):
         """Forget what rows that were written make stale; no changes mean that any may have been."""
         ...
 
+    def wrote_beside(self, changes: Sequence[Change]) -> None:
+        """As `wrote`; the entities of the session do not know of it."""
+        ...
+
     def forget_all(self) -> None:
         """Forget everything: a transaction ended."""
         ...

@@ -134,6 +134,13 @@ class Related:
         """Rows were written: what may have come from them is read again. No changes: any rows may have been."""
         self._scope.wrote(changes)
 
+    def wrote_beside(self, changes: Sequence[Change]) -> None:
+        """As `wrote`, by a statement of the user's own. What he does in a session of his own is his."""
+        if self._scope.joined:
+            self._scope.wrote(changes)
+        else:
+            self._scope.wrote_beside(changes)
+
     def forget_all(self) -> None:
         """Whatever was loaded may be old."""
         self._scope.undone(())

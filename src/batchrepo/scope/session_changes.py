@@ -29,6 +29,10 @@ class Writes(Protocol):
         """Rows were written; no changes mean that nobody knows which."""
         ...
 
+    def wrote_beside(self, changes: Sequence[Change]) -> None:
+        """As `wrote`; the entities of the session do not know of it."""
+        ...
+
     def forget_all(self) -> None:
         """A transaction ended: others' changes are seen now, and one's own may be gone."""
         ...
@@ -73,8 +77,21 @@ def run_statement(execution: ORMExecuteState, writes: Writes) -> Any:
     """Run a statement that is no SELECT, and say what it wrote."""
     changes = changes_of_statement(execution)
     result = execution.invoke_statement()
-    writes.wrote(changes)
+    if _entities_know(execution):
+        writes.wrote(changes)
+    else:
+        writes.wrote_beside(changes)
     return result
+
+
+def _entities_know(execution: ORMExecuteState) -> bool:
+    """Whether SQLAlchemy tells the session's entities what a statement changed, or it changed nothing of them."""
+    if execution.is_update or execution.is_delete:
+        return execution.execution_options.get("synchronize_session", "auto") is not False
+    if execution.is_insert:
+        return getattr(execution.statement, "_post_values_clause", None) is None
+    # Literal SQL that only reads may well write, in a function; entities are rarely what it writes.
+    return str(getattr(execution.statement, "text", "")).lstrip().upper().startswith("SELECT")
 
 
 def note_writes(session: AsyncSession, writes: Writes) -> Callable[[], None]:

@@ -75,6 +75,8 @@ class Transaction:
         self._started = perf_counter()
         self._bulk = asyncio.Lock()
         self._bulk_owner: asyncio.Task[Any] | None = None
+        self._notes = self._told = 0
+        self._spoiled = ""
         self.committed = False
         self.ended = False
 
@@ -132,11 +134,12 @@ class Transaction:
             raise
 
     def savepoint(self) -> Savepoint:
-        """A block whose writes are taken back where it is left with an error."""
-        return Savepoint(self)
+        """A block whose writes are taken back where it is left with an error: a bulk write's."""
+        return Savepoint(self, bulk=True)
 
     def changed(self, change: Change) -> None:
         """Rows were written beside the session: its entities forget them, and so does the scope."""
+        self._told += 1
         self._scope.wrote_beside((change,))
 
     # --- for the scope --------------------------------------------------------------------------
@@ -174,7 +177,17 @@ class Transaction:
         """Something was written; no changes: nobody knows what."""
         self._changes += changes
         self._anything += not changes
+        self._notes += 1
         self._wait_for_commit()
+
+    @property
+    def by_session(self) -> int:
+        """How often its session has written by itself: flushes, and statements of the user's own."""
+        return self._notes - self._told
+
+    def spoil(self, why: str) -> None:
+        """It must not be committed any more."""
+        self._spoiled = why
 
     def mark(self) -> Mark:
         """What it has so far, for `back_to`."""
@@ -231,7 +244,8 @@ class Transaction:
                 )
             return
         self.ended = True
-        commit = commit and not self.dry_run
+        spoiled = self._spoiled if commit else ""
+        commit = commit and not self.dry_run and not spoiled
         session: Any = self._session.sync_session
         session.ending = True
         door: Any = self._door
@@ -244,6 +258,8 @@ class Transaction:
                 TransactionEvent(outcome, len(self._changes), perf_counter() - self._started)
             )
             await self._door.aclose()
+        if spoiled:
+            raise TransactionError(spoiled)
 
     async def run_callbacks(self) -> None:
         """Run what is to run after the commit."""
@@ -270,8 +286,10 @@ class Transaction:
 class Savepoint:
     """A part of a transaction that can be taken back alone."""
 
-    def __init__(self, transaction: Transaction) -> None:
+    def __init__(self, transaction: Transaction, *, bulk: bool = False) -> None:
         self._transaction = transaction
+        self._bulk = bulk
+        self._by_session = 0
         self._nested: Any = None
         self._mark: Mark = (0, 0, 0)
 
@@ -280,6 +298,7 @@ class Savepoint:
         self._nested = await transaction.door.begin_nested()
         # After the flush that it begins with.
         self._mark = transaction.mark()
+        self._by_session = transaction.by_session
         return transaction
 
     async def __aexit__(
@@ -299,11 +318,19 @@ class Savepoint:
         try:
             await transaction.door.end_nested(self._nested, commit=False)
         finally:
+            if self._bulk and transaction.by_session > self._by_session and not self._nested.kept:
+                transaction.spoil(_SPOILED)
             if not self._nested.kept:  # who was cancelled while it was released has left it behind
                 undone = transaction.back_to(self._mark)
                 if undone is not None:
                     # What was read after these changes is as old as they are.
                     transaction._scope.undone(undone)
+
+
+_SPOILED = (
+    "Nothing was committed: while a bulk write was under way, another task flushed entities (or ran a statement), and the bulk "
+    "write failed, which took them back with it. Flush before the bulk write, or after it."
+)
 
 
 class TransactionBlock:
@@ -324,7 +351,7 @@ class TransactionBlock:
             if not outer.joined:
                 outer.check_owner()
             self._refuse_settings()
-            self._savepoint = outer.savepoint()
+            self._savepoint = Savepoint(outer)
             return await self._savepoint.__aenter__()
         self._transaction = await self._scope.begin(self._isolation, self._read_only, self._dry_run)
         _inside.set((*_inside.get(), self._transaction))

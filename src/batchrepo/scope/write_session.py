@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm.exc import StaleDataError
 
 from batchrepo.errors import TransactionError
+from batchrepo.mapping import entity_info
 from batchrepo.scope.flushing import Flushing, reload_expired
 from batchrepo.scope.lazy import ScopeSession
 from batchrepo.scope.session_changes import changes_of_flush
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from sqlalchemy.engine import Connection
-    from sqlalchemy.orm import Session
+    from sqlalchemy.orm import InstanceState, Session, SessionTransaction
 
     from batchrepo.executing import TransactionDoor
     from batchrepo.scope.flush_criteria import FlushCriteria
@@ -150,3 +151,15 @@ def _after_flush(session: Session, flush_context: Any) -> None:
             if session.criteria is not None:
                 session.criteria.after(session, session._underway.states)
         session.lazy_loads.wrote(changes_of_flush(flush_context))
+
+
+@event.listens_for(WriteSession, "after_soft_rollback")
+def _after_soft_rollback(session: Session, previous: SessionTransaction) -> None:
+    """Entities that were changed in a savepoint have lost everything with it: the block around it goes on with them."""
+    if previous.nested and session.is_active and isinstance(session, WriteSession) and not session.ending:
+        states = session.identity_map.all_states()
+        reload_expired(session, [state for state in states if not _has_key(state)])
+
+
+def _has_key(state: InstanceState[Any]) -> bool:
+    return state.expired_attributes.isdisjoint(entity_info(state.mapper.class_).key_names)

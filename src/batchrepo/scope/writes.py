@@ -18,11 +18,12 @@ from batchrepo.executing.border import finish
 from batchrepo.mapping import entity_info
 from batchrepo.scope.coherence import Stale, follow_keys, outdate
 from batchrepo.scope.flush_criteria import FlushCriteria
+from batchrepo.scope.taking_part import take_part
 from batchrepo.scope.transaction import Transaction, TransactionBlock, is_inside
 from batchrepo.scope.write_session import WriteSession, open_write_session
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -111,15 +112,12 @@ class ScopeWrites(ABC):
         What they refer to by relationships is added with them, as in SQLAlchemy.
 
         Raises:
-            TransactionError: there is no open transaction.
+            TransactionError: there is no open transaction; or the entity was read again inside it.
         """
         session = self._write_session("add()").sync_session
         for entity in entities:
             _checked(entity, "add")
-            other = _session_of(entity)
-            if other is not None and other is not session and other in self._sync_sessions():
-                other.expunge(entity)
-            session.add(entity)
+            take_part(entity, session, self._sync_sessions())
             if isinstance(session, WriteSession) and session.criteria is not None:
                 session.criteria.admit(instance_state(entity), self.guards)
 
@@ -135,10 +133,8 @@ class ScopeWrites(ABC):
         session = self._write_session("delete()").sync_session
         for entity in entities:
             _checked(entity, "delete")
-            other = _session_of(entity)
-            if other is not None and other is not session and other in self._sync_sessions():
-                other.expunge(entity)
-                session.add(entity)
+            if instance_state(entity).session is not session:
+                take_part(entity, session, self._sync_sessions())
             soft = self._reading.catalog.soft_delete(entity_info(type(entity)))
             if soft is not None:
                 setattr(entity, soft.column, soft.value())
@@ -318,18 +314,18 @@ class ScopeWrites(ABC):
         if not left or transaction.scope.closed:
             return
         session = self._reading_session().sync_session
-        kept = []
         for entity in left:
-            key = instance_state(entity).key
+            state = instance_state(entity)
+            key = state.key
             if key is None:  # a new one, which the rollback has made transient
                 continue
             other = session.identity_map.get(key)
             if other is not None:
                 if not transaction.committed:
                     continue
-                session.expunge(other)
-            kept.append(entity)
-        session.add_all(kept)
+                session._expunge_states([instance_state(other)])
+            # Not add(), which takes along what it leads to: deleted entities, and those of other sessions.
+            session._update_impl(state)
 
     @abstractmethod
     def _reading_session(self) -> AsyncSession:
@@ -346,7 +342,7 @@ class ScopeWrites(ABC):
             )
         return transaction.session
 
-    def _sync_sessions(self) -> Iterable[Any]:
+    def _sync_sessions(self) -> list[Any]:
         sessions = [session.sync_session for session in self._own_sessions()]
         if self._family.transaction is not None:
             sessions.append(self._family.transaction.session.sync_session)
@@ -361,7 +357,3 @@ def _checked(entity: Any, call: str) -> None:
             f"scope.{call}() expects entities (instances of mapped classes); got {type(entity).__name__}. "
             f"Rows as dicts go to a repository's insert_many()."
         )
-
-
-def _session_of(entity: Any) -> Any:
-    return instance_state(entity).session
