@@ -353,7 +353,7 @@ class Machine:
     async def concurrently(self, a: int, b: int) -> None:
         album = await self.entity(Album, a)
         if album is not None:
-            count, _, tracks, _ = await asyncio.gather(
+            count, _, _, _ = await asyncio.gather(
                 self.tracks.count(),
                 self.scope.flush(),
                 self.scope.related(album, Album.tracks),
