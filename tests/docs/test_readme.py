@@ -30,7 +30,7 @@ from examples.chinook.repositories import REPOSITORIES, AlbumRepository, ArtistR
 from examples.chinook.views import AlbumView, ArtistView, TrackView
 from tests.docs.pages import README, code_spans, python_blocks, text_of
 
-DECLARATIONS, THREE_WAYS, PAGES, REST, GRAPHQL = range(5)
+DECLARATIONS, THREE_WAYS, PAGES, WRITING, REST, GRAPHQL = range(6)
 BLOCKS = python_blocks(README)
 
 OFFERED = {name: getattr(batchrepo, name) for name in batchrepo.__all__}
@@ -76,7 +76,7 @@ async def declared(chinook_url: str) -> AsyncIterator[dict[str, Any]]:
 
 
 def test_the_page_has_these_blocks():
-    assert len(BLOCKS) == 5
+    assert len(BLOCKS) == 6
 
 
 @pytest.mark.parametrize("number", range(len(BLOCKS)))
@@ -129,6 +129,29 @@ async def test_pages(declared: dict[str, Any]):
     assert len({album.id for album in longest}) == 40
     lengths = [sum(track.milliseconds for track in album.tracks) for album in longest]
     assert lengths == sorted(lengths, reverse=True)
+
+
+@pytest.mark.parametrize("url", ["chinook_sqlite", "chinook_postgres_copy"])
+async def test_writing(url: str, request: pytest.FixtureRequest):
+    async with Database(request.getfixturevalue(url), repositories=REPOSITORIES) as db:
+        row = {
+            "id": 1,
+            "name": "Again",
+            "album_id": 1,
+            "media_type_id": 1,
+            "milliseconds": 5,
+            "unit_price": 1,
+        }
+        names = {
+            "db": db,
+            "AlbumRepository": AlbumRepository,
+            "TrackRepository": TrackRepository,
+            "rows": [row],
+        }
+        await run(BLOCKS[WRITING], names | {"Track": models.Track})
+        async with db.scope() as scope:
+            assert (await AlbumRepository(scope).get(1)).title == "Restless and Wild (live)"
+            assert (await TrackRepository(scope).get(1)).name == "Again"
 
 
 async def test_a_rest_endpoint(store: Database):
@@ -201,7 +224,9 @@ async def test_the_statements_of_the_table(chinook_url: str, store: Database):
 
 HELPERS = {name: getattr(batchrepo_testing, name) for name in batchrepo_testing.__all__}
 PLUGS = {name: getattr(plug, name) for plug in (fastapi_plug, strawberry_plug) for name in plug.__all__}
-OBJECTS = {"db": Database, "scope": Scope, "albums": Repository, "AlbumRepository": AlbumRepository}
+OBJECTS = {"db": Database, "scope": Scope, "albums": Repository, "AlbumRepository": AlbumRepository} | {
+    "TrackRepository": TrackRepository
+}
 OF_THE_READER = {"FastAPI", "gather"}
 """Names that belong to the reader's own code, or to what the reader imports from elsewhere."""
 
