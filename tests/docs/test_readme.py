@@ -131,9 +131,13 @@ async def test_pages(declared: dict[str, Any]):
     assert lengths == sorted(lengths, reverse=True)
 
 
-@pytest.mark.parametrize("url", ["chinook_sqlite", "chinook_postgres_copy"])
-async def test_writing(url: str, request: pytest.FixtureRequest):
-    async with Database(request.getfixturevalue(url), repositories=REPOSITORIES) as db:
+@pytest.fixture(params=["chinook_sqlite", "chinook_postgres_copy"])
+def writable_url(request: pytest.FixtureRequest) -> str:
+    return str(request.getfixturevalue(request.param))
+
+
+async def test_writing(writable_url: str):
+    async with Database(writable_url, repositories=REPOSITORIES) as db:
         row = {
             "id": 1,
             "name": "Again",
