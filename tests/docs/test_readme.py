@@ -145,6 +145,8 @@ async def test_writing(writable_url: str):
             "media_type_id": 1,
             "milliseconds": 5,
             "unit_price": 1,
+            "genre_id": 1,
+            "bytes": 1,
         }
         names = {
             "db": db,
