@@ -20,8 +20,9 @@ from batchrepo.declare.criteria import Match
 from batchrepo.declare.soft_delete import SoftDelete
 from batchrepo.declare.stamps import Stamp, stamped_name, stamps
 from batchrepo.errors import ForbiddenWrite, RowError
-from batchrepo.sql.members import members
+from batchrepo.sql.locate import locate
 from batchrepo.sql.tables import discriminator, plain
+from batchrepo.writing.looking_up import look_up
 from batchrepo.writing.refusals.naming import refused
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def stamp_rows(
     indexes: Sequence[int],
     guards: Guards,
 ) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
-    """`stamp` new rows of a bulk write.
+    """New rows of a bulk write, with what ``match`` says of them.
 
     Args:
         entity: of the rows.
@@ -168,18 +169,9 @@ async def hidden_among(
     context: WriteContext,
 ) -> list[int]:
     """The places of the keys that have no row which meets all conditions."""
-    root = entity.ancestors[-1]
-    found = members([column.attribute for column in root.key], context.dialect)
-    statement = sa.select(*found.match).where(*found.conditions, *conditions)
-    seen: set[int] = set()
-    for start in range(0, len(keys), found.limit or len(keys)):
-        some = keys[start : start + (found.limit or len(keys))]
-        rows = await context.write(
-            lambda writer, some=some: writer.execute(  # type: ignore[misc]
-                statement, {**values, **found.encode(some)}, cause=f"check {entity.name}", keys=len(some)
-            ).all()
-        )
-        seen |= {start + at for at in found.places(some, rows)}
+    key = [plain(column.attribute) for column in entity.ancestors[-1].key]
+    located = locate(key, [], sa.and_(sa.true(), *conditions), context.dialect)
+    seen = await look_up(located, keys, context, cause=f"check {entity.name}", values=values)
     return [at for at in range(len(keys)) if at not in seen]
 
 

@@ -28,8 +28,6 @@ def stamped(
     except ForbiddenWrite as error:
         if on_error == "raise":
             raise
-        forbidden = {row.index for row in error.rows}
-        kept = [at for at, index in enumerate(batch.indexes) if index not in forbidden]
-        left = Batch(batch.names, [batch.rows[at] for at in kept], [batch.indexes[at] for at in kept])
+        left = batch.without({row.index for row in error.rows})
         return stamped(entity, left, guards, on_error)[0], list(error.rows)
     return Batch(names, rows, batch.indexes), []

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from batchrepo.changes import Change
 from batchrepo.writing.criteria.checking import check_written, needs_check
 from batchrepo.writing.criteria.stamping import stamped
-from batchrepo.writing.insert.copying import CopyRefused
-from batchrepo.writing.insert.inserting import Inserter, remember_refused
+from batchrepo.writing.falling_back import by_what_works
+from batchrepo.writing.insert.inserting import Inserter
 from batchrepo.writing.refusals.applying import Part, apply, value_in_tuple
 from batchrepo.writing.rows.filling import fill
 from batchrepo.writing.rows.intake import Batch
@@ -54,13 +54,11 @@ class Inserts:
 
     async def _insert(self, batch: Batch, context: WriteContext, written: Written) -> None:
         inserter = self._inserter(batch.names, context)
-        while True:
-            method = inserter.choice(len(batch)).method
-            try:
-                await self._apply(batch, context, written, inserter, method)
-                break
-            except CopyRefused as error:
-                remember_refused(self._columns.table, method, str(error))
+        method = await by_what_works(
+            self._columns.table,
+            lambda: inserter.choice(len(batch)),
+            lambda method: self._apply(batch, context, written, inserter, method),
+        )
         written.methods.append(method)
 
     async def _apply(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
@@ -17,8 +16,9 @@ from batchrepo.sql.insert import (
     values_of,
 )
 from batchrepo.writing.choosing import Request, choose
-from batchrepo.writing.insert.allocating import allocating
-from batchrepo.writing.insert.copying import CopyRefused, copy_rows
+from batchrepo.writing.copying import CopyRefused, copy_rows
+from batchrepo.writing.falling_back import refused_ways
+from batchrepo.writing.rows.allocating import allocating
 from batchrepo.writing.rows.encoding import Encoder
 from batchrepo.writing.rows.intake import keys_of
 
@@ -36,19 +36,6 @@ if TYPE_CHECKING:
 
 BIND_LIMIT = 32_000
 """Parameters of one statement: SQLite takes 32,766."""
-
-_refused: WeakKeyDictionary[sa.Table, dict[Method, str]] = WeakKeyDictionary()
-"""Ways that a database has refused for a table."""
-
-
-def refused_ways(table: sa.Table) -> tuple[tuple[Method, str], ...]:
-    """Ways that a database has refused for a table, with what it said."""
-    return tuple(_refused.get(table, {}).items())
-
-
-def remember_refused(table: sa.Table, method: Method, reason: str) -> None:
-    """Do not try this way again for the table."""
-    _refused.setdefault(table, {})[method] = reason
 
 
 class Inserter:

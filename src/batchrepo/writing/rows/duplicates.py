@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from batchrepo.errors import InvalidArgument, RowError
-from batchrepo.writing.insert.allocating import allocating
+from batchrepo.writing.rows.allocating import allocating
 from batchrepo.writing.rows.intake import Batch, key_of
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class Duplicates:
         if not errors:
             return list(batches), []
         refused = {error.index for error in errors}
-        return [_without(batch, refused) for batch in batches], errors
+        return [batch.without(refused) for batch in batches], errors
 
     def keys(self, batch: Batch) -> list[Any]:
         """What tells the rows of a batch apart; None for a row that equals no other."""
@@ -129,7 +129,7 @@ class Duplicates:
                 kept.append(at)
             else:
                 self.same[batch.indexes[at]] = batch.indexes[stands]
-        return [Batch(batch.names, [batch.rows[at] for at in kept], [batch.indexes[at] for at in kept])]
+        return [batch.at(kept)]
 
     def _merged(self, batches: Sequence[Batch], keys: Sequence[list[Any]]) -> list[Batch]:
         """Rows with different columns: each column has the value of the last row that has it."""
@@ -160,8 +160,3 @@ class Duplicates:
             batch.rows.append(tuple(kept[index][name] for name in names))
             batch.indexes.append(index)  # type: ignore[attr-defined]
         return list(grouped.values())
-
-
-def _without(batch: Batch, refused: set[int]) -> Batch:
-    kept = [at for at, index in enumerate(batch.indexes) if index not in refused]
-    return Batch(batch.names, [batch.rows[at] for at in kept], [batch.indexes[at] for at in kept])

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from batchrepo.errors import BulkError, RowError
 from batchrepo.sql.wire import wire_of
-from batchrepo.writing.insert.allocating import allocating
 from batchrepo.writing.refusals.naming import refused
+from batchrepo.writing.rows.allocating import allocating
 from batchrepo.writing.rows.intake import key_of
 
 if TYPE_CHECKING:

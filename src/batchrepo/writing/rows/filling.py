@@ -10,7 +10,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from batchrepo.errors import RowError
-from batchrepo.writing.insert.allocating import allocating
+from batchrepo.writing.rows.allocating import allocating
 from batchrepo.writing.rows.columns import PYTHON
 from batchrepo.writing.rows.intake import Batch, key_of
 
@@ -137,9 +137,7 @@ def _refuse_identities(batch: Batch, columns: WriteColumns) -> tuple[Batch, list
         )
         for at in wrong
     ]
-    refused = set(wrong)
-    kept = [at for at in range(len(batch)) if at not in refused]
-    return Batch(batch.names, [batch.rows[at] for at in kept], [batch.indexes[at] for at in kept]), errors
+    return batch.without({error.index for error in errors}), errors
 
 
 def _lacking(columns: WriteColumns, batch: Batch, at: int, missing: Sequence[str]) -> RowError:

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from batchrepo.errors import InvalidArgument, RowError
 from batchrepo.mapping.entity import shown
-from batchrepo.writing.insert.allocating import allocating
+from batchrepo.writing.rows.allocating import allocating
 from batchrepo.writing.rows.shapes import Shapes
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterator
+    from collections.abc import AsyncGenerator, Collection, Iterator
 
     from batchrepo.writing.rows.columns import WriteColumns
 
@@ -47,6 +47,14 @@ class Batch:
         """The values of one column."""
         place = self.names.index(name)
         return [row[place] for row in self.rows]
+
+    def at(self, places: Sequence[int]) -> Batch:
+        """Some of the rows, by their places in this batch."""
+        return Batch(self.names, [self.rows[at] for at in places], [self.indexes[at] for at in places])
+
+    def without(self, indexes: Collection[int]) -> Batch:
+        """The rows whose places in the input are not among these."""
+        return self.at([at for at, index in enumerate(self.indexes) if index not in indexes])
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -18,13 +18,12 @@ from batchrepo.errors import BulkError, InvalidArgument, RowError, StaleRows
 from batchrepo.sql.locate import locate
 from batchrepo.sql.update import RowUpdate
 from batchrepo.writing.criteria.checking import bounds, check_written, needs_check
-from batchrepo.writing.insert.allocating import allocating
-from batchrepo.writing.insert.copying import CopyRefused
-from batchrepo.writing.insert.inserting import remember_refused
+from batchrepo.writing.falling_back import by_what_works
+from batchrepo.writing.looking_up import look_up
 from batchrepo.writing.refusals.applying import Part, TakeBack, apply, value_in_tuple
 from batchrepo.writing.refusals.naming import refused
+from batchrepo.writing.rows.allocating import allocating
 from batchrepo.writing.rows.duplicates import Duplicates
-from batchrepo.writing.rows.intake import Batch
 from batchrepo.writing.rows.unwritable import moved_away, of_other_class, without_key, without_version
 from batchrepo.writing.running import Written
 from batchrepo.writing.update.setting import on_update
@@ -40,6 +39,7 @@ if TYPE_CHECKING:
     from batchrepo.writing.context import WriteContext, WritePlace
     from batchrepo.writing.rows.columns import WriteColumns
     from batchrepo.writing.rows.duplicates import Policy
+    from batchrepo.writing.rows.intake import Batch
     from batchrepo.writing.rows.shapes import Row
     from batchrepo.writing.running import Options
     from batchrepo.writing.update.versions import Check
@@ -131,22 +131,18 @@ class Updates:
         if not errors:
             return batch
         written.errors += errors
-        gone = {error.index for error in errors}
-        kept = [at for at, index in enumerate(batch.indexes) if index not in gone]
-        return Batch(batch.names, [batch.rows[at] for at in kept], [batch.indexes[at] for at in kept])
+        return batch.without({error.index for error in errors})
 
     # --- rows that can --------------------------------------------------------------------------
 
     async def _update(self, batch: Batch, context: WriteContext, written: Written) -> None:
         plan = self._plan(batch.names, context)
         part = self._part(batch, plan)
-        while True:
-            method = plan.updater.choice(len(part)).method
-            try:
-                await self._apply(part, plan, method, context, written)
-                break
-            except CopyRefused as error:
-                remember_refused(self._columns.table, method, str(error))
+        method = await by_what_works(
+            self._columns.table,
+            lambda: plan.updater.choice(len(part)),
+            lambda method: self._apply(part, plan, method, context, written),
+        )
         written.methods.append(method)
 
     async def _apply(
@@ -232,19 +228,7 @@ class Updates:
             lock=lock,
         )
         keys = self._keys(part)
-        found: dict[int, tuple[Any, ...]] = {}
-        size = located.limit or len(keys)
-        for start in range(0, len(keys), size):
-            some = keys[start : start + size]
-            rows = await context.write(
-                lambda writer, some=some: writer.execute(  # type: ignore[misc]
-                    located.statement,
-                    {**located.parameters(some), **values},
-                    cause=f"update {self._entity.name}",
-                    keys=len(some),
-                ).all()
-            )
-            found.update((start + at, row) for at, row in located.places(some, rows).items())
+        found = await look_up(located, keys, context, cause=f"update {self._entity.name}", values=values)
         absent = {index for at, index in enumerate(part.indexes) if at not in found}
         if compared is None:
             return absent, []

@@ -20,8 +20,8 @@ from batchrepo.sql.update import (
 )
 from batchrepo.sql.wire import wire_of
 from batchrepo.writing.choosing import Choice
-from batchrepo.writing.insert.copying import copy_rows
-from batchrepo.writing.insert.inserting import refused_ways
+from batchrepo.writing.copying import copy_rows
+from batchrepo.writing.falling_back import refused_ways
 from batchrepo.writing.rows.encoding import Encoder
 
 if TYPE_CHECKING:

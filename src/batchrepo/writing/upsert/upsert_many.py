@@ -11,9 +11,9 @@ from batchrepo.errors import ForbiddenWrite, RowError, StaleRows
 from batchrepo.sql.locate import locate, locate_all
 from batchrepo.writing.criteria.checking import bounds, hidden_among
 from batchrepo.writing.criteria.stamping import stamped
-from batchrepo.writing.insert.copying import CopyRefused
+from batchrepo.writing.falling_back import by_what_works
 from batchrepo.writing.insert.insert_many import Inserts
-from batchrepo.writing.insert.inserting import remember_refused
+from batchrepo.writing.looking_up import look_up
 from batchrepo.writing.refusals.applying import Part, apply, value_in_tuple
 from batchrepo.writing.refusals.naming import refused
 from batchrepo.writing.rows.duplicates import Duplicates
@@ -112,7 +112,7 @@ class Upserts:
         names = (*batch.names[:place], *batch.names[place + 1 :])
         rest = [at for at, row in enumerate(batch.rows) if row[place] is not None]
         return [
-            Batch(batch.names, [batch.rows[at] for at in rest], [batch.indexes[at] for at in rest]),
+            batch.at(rest),
             Batch(
                 names,
                 [(*batch.rows[at][:place], *batch.rows[at][place + 1 :]) for at in without],
@@ -125,25 +125,21 @@ class Upserts:
         keys = self._duplicates.keys(batch)
         if None not in keys:
             return batch, Batch(batch.names, [], [])
-        parts = []
-        for fresh in (False, True):
-            places = [at for at, key in enumerate(keys) if (key is None) is fresh]
-            parts.append(
-                Batch(batch.names, [batch.rows[at] for at in places], [batch.indexes[at] for at in places])
-            )
-        return parts[0], parts[1]
+        known, fresh = (
+            batch.at([at for at, key in enumerate(keys) if (key is None) is unknown])
+            for unknown in (False, True)
+        )
+        return known, fresh
 
     async def _upsert(
         self, batch: Batch, given: frozenset[str], context: WriteContext, written: Written
     ) -> None:
         upserter = self._upserter(batch.names, given, context)
-        while True:
-            method = upserter.choice(len(batch)).method
-            try:
-                await self._apply(batch, context, written, upserter, method)
-                break
-            except CopyRefused as error:
-                remember_refused(self._columns.table, method, str(error))
+        method = await by_what_works(
+            self._columns.table,
+            lambda: upserter.choice(len(batch)),
+            lambda method: self._apply(batch, context, written, upserter, method),
+        )
         written.methods.append(method)
 
     async def _apply(
@@ -212,20 +208,7 @@ class Upserts:
         located = locate(
             [column.column for column in target.columns], wanted, target.where, context.dialect, lock=lock
         )
-        found: dict[int, tuple[Any, ...]] = {}
-        size = located.limit or len(values)
-        for start in range(0, len(values), size):
-            some = values[start : start + size]
-            rows = await context.write(
-                lambda writer, some=some: writer.execute(  # type: ignore[misc]
-                    located.statement,
-                    located.parameters(some),
-                    cause=f"upsert {self._entity.name}",
-                    keys=len(some),
-                ).all()
-            )
-            found.update((start + at, row) for at, row in located.places(some, rows).items())
-        return found
+        return await look_up(located, values, context, cause=f"upsert {self._entity.name}")
 
     async def _all_located(
         self, names: tuple[str, ...], part: Part[Row], wanted: Sequence[Any], context: WriteContext

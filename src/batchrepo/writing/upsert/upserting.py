@@ -21,8 +21,8 @@ from batchrepo.sql.insert import (
 from batchrepo.sql.upsert import OnConflict, upsert
 from batchrepo.sql.wire import is_plain_text
 from batchrepo.writing.choosing import Request, choose
-from batchrepo.writing.insert.copying import copy_rows
-from batchrepo.writing.insert.inserting import refused_ways
+from batchrepo.writing.copying import copy_rows
+from batchrepo.writing.falling_back import refused_ways
 from batchrepo.writing.rows.encoding import Encoder
 from batchrepo.writing.update.setting import on_update
 from batchrepo.writing.update.versions import Versions
