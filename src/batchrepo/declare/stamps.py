@@ -1,4 +1,4 @@
-"""What ``match`` says of rows that are written: each has the context's value in the column that is compared."""
+"""Row criteria of rows that are written: the values that ``match`` gives them, and what they are checked for afterwards."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from batchrepo.declare.criteria import Match
+from batchrepo.declare.soft_delete import SoftDelete
 from batchrepo.mapping.entity import attribute_owner
 
 if TYPE_CHECKING:
+    from sqlalchemy.sql.elements import ColumnElement
+
     from batchrepo.declare.criteria import Guards
     from batchrepo.mapping import EntityInfo
 
@@ -51,3 +54,21 @@ def stamped_name(entity: EntityInfo, criterion: Match) -> str | None:
         name = entity.mapper.synonyms[name].name
     column = entity.columns.get(name)
     return name if column is not None and column.is_table_column else None
+
+
+HIDDEN = "It does not meet the criteria by which this scope sees rows."
+"""Why a row that was written is refused, for people."""
+
+
+def checked_conditions(entity: EntityInfo, guards: Guards) -> tuple[ColumnElement[bool], ...]:
+    """What rows must meet after they were written: all criteria but those that were stamped, and soft deletes.
+
+    Raises:
+        MissingContext: a predicate needs a context that the scope does not have.
+    """
+    return tuple(
+        condition
+        for criterion, condition in zip(guards.of(entity), guards.conditions(entity), strict=True)
+        if not isinstance(criterion, SoftDelete)
+        and not (isinstance(criterion, Match) and stamped_name(entity, criterion) is not None)
+    )

@@ -19,6 +19,7 @@ from batchrepo.mapping.relation import RelationInfo, unique_keys
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from sqlalchemy.orm import InstanceState
     from sqlalchemy.sql.elements import ColumnElement
     from sqlalchemy.sql.selectable import FromClause
     from sqlalchemy.types import TypeEngine
@@ -179,8 +180,7 @@ class EntityInfo:
     def key_of(self, entity: object) -> Any:
         """The primary key of a loaded entity: a value, or a tuple for a composite key."""
         identity = instance_state(entity).key
-        values: Any = identity[1] if identity else self.mapper.primary_key_from_instance(entity)
-        return tuple(values) if len(values) > 1 else values[0]
+        return key_of_identity(identity[1] if identity else self.mapper.primary_key_from_instance(entity))
 
     @cached_property
     def has_eager(self) -> bool:
@@ -195,6 +195,16 @@ class EntityInfo:
 
     def __repr__(self) -> str:
         return f"<EntityInfo {self.name}>"
+
+
+def key_of_identity(identity: Sequence[Any]) -> Any:
+    """A primary key as callers know it: a value, or a tuple for a composite key."""
+    return tuple(identity) if len(identity) > 1 else identity[0]
+
+
+def key_of_state(state: InstanceState[Any]) -> Any:
+    """The primary key of an entity that is being flushed, which may have none of its own yet."""
+    return key_of_identity(state.mapper._identity_key_from_state(state)[1])
 
 
 def _column_info(cls: type[Any], prop: orm.ColumnProperty[Any]) -> ColumnInfo:

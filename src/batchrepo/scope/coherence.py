@@ -8,6 +8,7 @@ from sqlalchemy.orm.attributes import instance_state
 
 from batchrepo.loading import BatchLoader
 from batchrepo.mapping import entity_info
+from batchrepo.mapping.entity import key_of_identity
 from batchrepo.sql.touched import led_by, tables_read, tables_written
 
 if TYPE_CHECKING:
@@ -109,9 +110,8 @@ def outdate(session: Session, changes: Sequence[Change], peers: Peers, *, undone
                 continue
             gone = change.operation == "delete" and change.keys is not None and not undone
             if gone and not getattr(session, "read_only", False):
-                session._remove_newly_deleted(
-                    [state]
-                )  # as SQLAlchemy's own bulk delete; a rollback brings it back
+                # As SQLAlchemy's own bulk delete does; a rollback brings it back.
+                session._remove_newly_deleted([state])
             else:
                 expire(state, change.columns)
     if not undone:
@@ -126,7 +126,7 @@ def _states_of(session: Session, change: Change) -> list[InstanceState[Any]]:
             state
             for state in session.identity_map.all_states()
             if issubclass(state.class_, change.entity)
-            and (keys is None or state.key is None or _key_of(state.key[1]) in keys)
+            and (keys is None or state.key is None or key_of_identity(state.key[1]) in keys)
         ]
     key_of = entity_info(change.entity).mapper.identity_key_from_primary_key
     found = (
@@ -135,7 +135,7 @@ def _states_of(session: Session, change: Change) -> list[InstanceState[Any]]:
     return [instance_state(one) for one in found if one is not None]
 
 
-def follow_keys(session: Session, changes: Iterable[Change], peers: Peers) -> None:
+def follow_keys(session: Session, changes: Sequence[Change], peers: Peers) -> None:
     """Entities whose rows the database itself may have changed or deleted, since their foreign keys say so.
 
     Args:
@@ -163,10 +163,6 @@ def _names(state: InstanceState[Any], columns: Iterable[Any]) -> Iterable[str]:
     for column in columns:
         if column in state.mapper._columntoproperty:
             yield state.mapper.get_property_by_column(column).key
-
-
-def _key_of(identity: tuple[Any, ...]) -> Any:
-    return identity[0] if len(identity) == 1 else identity
 
 
 def expire(state: InstanceState[Any], names: frozenset[str] | None = None) -> None:

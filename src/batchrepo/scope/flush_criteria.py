@@ -13,13 +13,11 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-import sqlalchemy as sa
-
-from batchrepo.declare.criteria import Match
-from batchrepo.declare.soft_delete import SoftDelete
-from batchrepo.declare.stamps import stamped_name, stamps
+from batchrepo.declare.stamps import HIDDEN, checked_conditions, stamps
 from batchrepo.errors import ForbiddenWrite, RowError
 from batchrepo.mapping import entity_info
+from batchrepo.mapping.entity import key_of_state
+from batchrepo.scope.looking_up import look_up
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -30,9 +28,6 @@ if TYPE_CHECKING:
     from batchrepo.mapping import EntityInfo
     from batchrepo.scope.family import Family
     from batchrepo.scope.writes import ScopeWrites
-
-KEYS_AT_ONCE = 500
-"""How many rows one statement looks up."""
 
 
 class FlushCriteria:
@@ -96,7 +91,7 @@ class FlushCriteria:
                     at,
                     "forbidden",
                     each.refusal(entity, state.dict[each.name]),
-                    _key(state),
+                    key_of_state(state),
                     None,
                     (each.name,),
                 )
@@ -106,12 +101,7 @@ class FlushCriteria:
             ]
             if against:
                 raise _forbidden(entity, against)
-            conditions = [
-                condition
-                for criterion, condition in zip(guards.of(entity), guards.conditions(entity), strict=True)
-                if not isinstance(criterion, SoftDelete)
-                and not (isinstance(criterion, Match) and stamped_name(entity, criterion) is not None)
-            ]
+            conditions = checked_conditions(entity, guards)
             if conditions:
                 _refuse_hidden(session, entity, written, guards, conditions)
 
@@ -135,27 +125,13 @@ def _refuse_hidden(
     guards: Guards,
     conditions: Sequence[Any],
 ) -> None:
-    key = [column.attribute for column in entity.key]
+    keys = [key_of_state(state) for state in states]
+    connection = session.connection()
     values = guards.values([entity])
-    keys = [tuple(state.mapper._identity_key_from_state(state)[1]) for state in states]
-    seen: set[Any] = set()
-    for start in range(0, len(keys), KEYS_AT_ONCE):
-        part = keys[start : start + KEYS_AT_ONCE]
-        wanted = sa.tuple_(*key).in_(part) if len(key) > 1 else key[0].in_([one[0] for one in part])
-        rows = session.connection().execute(sa.select(*key).where(wanted, *conditions), values)
-        seen.update(map(tuple, rows))
-    hidden = [
-        RowError(at, "forbidden", "It does not meet the criteria by which this scope sees rows.", _key(state))
-        for at, state in enumerate(states)
-        if keys[at] not in seen
-    ]
+    seen = look_up(connection.execute, connection.dialect, entity, keys, conditions=conditions, values=values)
+    hidden = [RowError(at, "forbidden", HIDDEN, key) for at, key in enumerate(keys) if at not in seen]
     if hidden:
         raise _forbidden(entity, hidden)
-
-
-def _key(state: InstanceState[Any]) -> Any:
-    identity = state.mapper._identity_key_from_state(state)[1]
-    return identity[0] if len(identity) == 1 else tuple(identity)
 
 
 def _forbidden(entity: EntityInfo, rows: Sequence[RowError]) -> ForbiddenWrite:

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-import sqlalchemy as sa
 from sqlalchemy.orm.attributes import flag_modified, set_committed_value
 from sqlalchemy.orm.collections import collection_adapter
 
 from batchrepo.errors import RowError, StaleRows, TransactionError
 from batchrepo.mapping import entity_info
+from batchrepo.mapping.entity import key_of_identity
 from batchrepo.scope.coherence import leading
-from batchrepo.strategies.entities import OURS
+from batchrepo.scope.looking_up import look_up
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import InstanceState, Session
 
     from batchrepo.mapping import EntityInfo
-
-KEYS_AT_ONCE = 500
-"""How many rows one statement reads again."""
 
 
 class Flushing:
@@ -77,27 +74,24 @@ class Flushing:
         by_entity: defaultdict[EntityInfo, dict[Any, Any]] = defaultdict(dict)
         for state, version in self._versions.items():
             if state.key is not None:
-                by_entity[entity_info(state.mapper.class_)][state.key[1]] = version
+                by_entity[entity_info(state.mapper.class_)][key_of_identity(state.key[1])] = version
+        connection: Any = self._session.bind  # the flush has failed, so the session itself is of no use
         rows: list[RowError] = []
         for entity, versions in by_entity.items():
-            for key, now in _versions_now(self._session.bind, entity, list(versions)).items():
-                if now != versions[key]:
-                    shown = key[0] if len(key) == 1 else tuple(key)
-                    gone = now is _GONE
-                    rows.append(
-                        RowError(
-                            len(rows),
-                            "not_found" if gone else "stale",
-                            f"{entity.name} {shown!r} was deleted by somebody else."
-                            if gone
-                            else f"{entity.name} {shown!r} was read with version {versions[key]!r} and has {now!r} now.",
-                            shown,
-                        )
-                    )
+            version = entity.columns[version_name(entity)].attribute
+            found = look_up(connection.execute, connection.dialect, entity, list(versions), [version])
+            for at, (key, read) in enumerate(versions.items()):
+                now = found.get(at)
+                if now is None:
+                    said = f"{entity.name} {key!r} was deleted by somebody else."
+                    rows.append(RowError(len(rows), "not_found", said, key))
+                elif now[0] != read:
+                    said = f"{entity.name} {key!r} was read with version {read!r} and has {now[0]!r} now."
+                    rows.append(RowError(len(rows), "stale", said, key))
         names = sorted({entity.name for entity in by_entity}) or ["rows"]
-        said = " ".join(row.message for row in rows[:5]) or str(error)
+        what = " ".join(row.message for row in rows[:5]) or str(error)
         return StaleRows(
-            f"Nothing was written: {said} Read them again, and decide again.", ", ".join(names), rows
+            f"Nothing was written: {what} Read them again, and decide again.", ", ".join(names), rows
         )
 
     def keep_late(self) -> None:
@@ -115,10 +109,6 @@ class Flushing:
                 flag_modified(entity, name)
 
 
-_GONE: Any = object()
-"""The version of a row that is not there."""
-
-
 def _versioned(state: InstanceState[Any]) -> bool:
     return state.mapper.version_id_col is not None
 
@@ -133,19 +123,6 @@ def version_name(entity: EntityInfo) -> str:
     column = entity.mapper.version_id_col
     assert column is not None
     return entity.mapper.get_property_by_column(column).key
-
-
-def _versions_now(connection: Any, entity: EntityInfo, keys: Sequence[Any]) -> dict[Any, Any]:
-    """The versions that rows have in the database; the flush has failed, so the session itself is of no use."""
-    key = [column.attribute for column in entity.key]
-    found: dict[Any, Any] = dict.fromkeys(map(tuple, keys), _GONE)
-    for start in range(0, len(keys), KEYS_AT_ONCE):
-        part = keys[start : start + KEYS_AT_ONCE]
-        wanted = sa.tuple_(*key).in_(part) if len(key) > 1 else key[0].in_([one[0] for one in part])
-        version = entity.columns[version_name(entity)].attribute
-        rows = connection.execute(sa.select(*key, version).where(wanted))
-        found.update({tuple(row[:-1]): row[-1] for row in rows})
-    return found
 
 
 def _pending(state: InstanceState[Any]) -> dict[str, Any]:
@@ -184,19 +161,12 @@ def reload_expired(session: Session, states: Iterable[InstanceState[Any]]) -> No
             if names:
                 groups[entity, names].append(state)
     for (entity, names), expired in groups.items():
-        key = [column.attribute for column in entity.key]
-        by_key = {state.key[1]: state for state in expired if state.key is not None}
-        statement = sa.select(*key, *(entity.columns[name].attribute for name in names))
-        statement = statement.execution_options(**{OURS: True})
-        keys = list(by_key)
-        for start in range(0, len(keys), KEYS_AT_ONCE):
-            part = keys[start : start + KEYS_AT_ONCE]
-            wanted = sa.tuple_(*key).in_(part) if len(key) > 1 else key[0].in_([one[0] for one in part])
-            with session.no_autoflush:
-                rows = session.execute(statement.where(wanted)).all()
-            for row in rows:
-                reloaded = by_key.get(tuple(row[: len(key)]))
-                found = reloaded.obj() if reloaded is not None else None
-                if found is not None:
-                    for name, value in zip(names, row[len(key) :], strict=True):
-                        set_committed_value(found, name, value)
+        wanted = [entity.columns[name].attribute for name in names]
+        keys = [key_of_identity(state.key[1]) for state in expired if state.key is not None]
+        with session.no_autoflush:
+            found = look_up(session.execute, session.connection().dialect, entity, keys, wanted)
+        for at, values in found.items():
+            reloaded = expired[at].obj()
+            if reloaded is not None:
+                for name, value in zip(names, values, strict=True):
+                    set_committed_value(reloaded, name, value)

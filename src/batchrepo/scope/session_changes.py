@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from sqlalchemy import event
 
 from batchrepo.changes import Change
+from batchrepo.mapping.entity import key_of_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -52,10 +53,7 @@ def changes_of_flush(flush_context: Any) -> list[Change]:
         columns = frozenset(state.committed_state) if operation == "update" else None
         if operation == "update" and not columns:
             continue
-        identity = state.mapper._identity_key_from_state(state)[1]
-        keys[state.mapper.class_, operation, columns].append(
-            identity[0] if len(identity) == 1 else tuple(identity)
-        )
+        keys[state.mapper.class_, operation, columns].append(key_of_state(state))
     return [
         Change(entity, operation, tuple(found), columns)
         for (entity, operation, columns), found in keys.items()

@@ -90,7 +90,13 @@ class WriteSession(ScopeSession):
 
 
 class Opening:
-    """A session that is waiting for its connection.
+    """A session of a transaction that is waiting for its connection.
+
+    Args:
+        door: to the connection.
+        lazy_loads: answers lazy loads, and is told what is written.
+        criteria: checks what is written, where there are any.
+        nested: whether the connection is in a transaction of somebody else's.
 
     Attributes:
         session: the session.
@@ -121,20 +127,6 @@ class Opening:
         """It is the transaction's block that ends it, from now on."""
         own: Any = self.session.sync_session
         own.ending = False
-
-
-def open_write_session(
-    door: TransactionDoor, lazy_loads: LazyLoads, criteria: FlushCriteria | None, *, nested: bool
-) -> Opening:
-    """A session for a transaction.
-
-    Args:
-        door: to its connection.
-        lazy_loads: answers lazy loads, and is told what is written.
-        criteria: checks what is written, where there are any.
-        nested: whether the connection is in a transaction of somebody else's.
-    """
-    return Opening(door, lazy_loads, criteria, nested=nested)
 
 
 @event.listens_for(WriteSession, "before_flush")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from contextlib import asynccontextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.orm import InstanceState
 from sqlalchemy.orm.attributes import instance_state
@@ -20,7 +20,7 @@ from batchrepo.scope.coherence import Stale, follow_keys, outdate
 from batchrepo.scope.flush_criteria import FlushCriteria
 from batchrepo.scope.taking_part import take_part
 from batchrepo.scope.transaction import Transaction, TransactionBlock, is_inside
-from batchrepo.scope.write_session import WriteSession, open_write_session
+from batchrepo.scope.write_session import Opening, WriteSession
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
     from batchrepo.scope.related import Related
     from batchrepo.sql.touched import Tables
     from batchrepo.strategies.reading import Reading
-
-T = TypeVar("T")
 
 
 class ScopeWrites(ABC):
@@ -210,7 +208,7 @@ class ScopeWrites(ABC):
             )
             criteria = FlushCriteria(self, family) if self.guards.criteria else None
             nested = self._reading.connection is not None
-            session = open_write_session(door, self._related, criteria, nested=nested)
+            session = Opening(door, self._related, criteria, nested=nested)
             await door.open(session.joined_to)
             session.opened()
             family.transaction = Transaction(self, door, session.session, dry_run=dry_run)  # type: ignore[arg-type]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -14,7 +13,7 @@ from sqlalchemy.sql.selectable import TableClause
 from batchrepo.mapping import entity_info
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from batchrepo.changes import Change
 
@@ -52,7 +51,7 @@ def _find_tables(statement: Any) -> Tables | None:
     return frozenset(found)
 
 
-def tables_written(changes: Iterable[Change]) -> Tables:
+def tables_written(changes: Sequence[Change]) -> Tables:
     """The tables whose rows changes may have changed, those that foreign keys cascade to included."""
     found: set[Any] = set()
     for change in changes:
@@ -63,31 +62,10 @@ def tables_written(changes: Iterable[Change]) -> Tables:
             if relation is not None and relation.secondary is not None:
                 own.add(relation.secondary)
         found |= own
-        if change.operation != "insert":
-            for table in own:
-                found |= _cascaded(table, deleted=change.operation != "update")
-    return frozenset(found)
+    return frozenset(found) | led_by(changes).keys()
 
 
-def _cascaded(table: Any, *, deleted: bool) -> set[Any]:
-    """The tables in which the database itself changes rows, where a row of `table` is deleted or its key changes."""
-    referring: defaultdict[Any, list[Any]] = defaultdict(list)
-    for other in table.metadata.tables.values():
-        for key in other.foreign_key_constraints:
-            actions = (key.onupdate, key.ondelete if deleted else None)
-            if any((action or "").upper() in _ACTIONS for action in actions):
-                referring[key.referred_table].append(other)
-    found: set[Any] = set()
-    pending = [table]
-    while pending:
-        for other in referring[pending.pop()]:
-            if other not in found:
-                found.add(other)
-                pending.append(other)
-    return found
-
-
-def led_by(changes: Iterable[Change]) -> dict[Any, frozenset[Any]]:
+def led_by(changes: Sequence[Change]) -> dict[Any, frozenset[Any]]:
     """Tables whose rows the database itself may change, since rows that they refer to were deleted or have new keys.
 
     Returns:

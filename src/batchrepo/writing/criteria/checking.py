@@ -16,9 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from batchrepo.declare.criteria import Match
-from batchrepo.declare.soft_delete import SoftDelete
-from batchrepo.declare.stamps import Stamp, stamped_name, stamps
+from batchrepo.declare.stamps import HIDDEN, Stamp, checked_conditions, stamps
 from batchrepo.errors import ForbiddenWrite, RowError
 from batchrepo.sql.locate import locate
 from batchrepo.sql.tables import discriminator, plain
@@ -124,7 +122,7 @@ def bounds(entity: EntityInfo, guards: Guards) -> tuple[tuple[ColumnElement[bool
 
 def needs_check(entity: EntityInfo, guards: Guards) -> bool:
     """Whether rows must be looked at after they were written, so that their keys must be known."""
-    return bool(_checked(entity, guards))
+    return bool(checked_conditions(entity, guards))
 
 
 async def check_written(
@@ -145,18 +143,17 @@ async def check_written(
         ForbiddenWrite: rows do not; it names them all. The transaction, or savepoint, must be taken back.
         MissingContext: the scope's context does not have what a criterion needs.
     """
-    conditions = _checked(entity, context.guards)
+    conditions = tuple(map(plain, checked_conditions(entity, context.guards)))
     if not conditions or not keys:
         return
     values = context.guards.values([entity])
     hidden = await hidden_among(entity, keys, conditions, values, context)
     if hidden:
         places = range(len(keys)) if indexes is None else indexes
-        what = "It does not meet the criteria by which this scope sees rows."
         raise refused(
             ForbiddenWrite,
             entity.name,
-            [RowError(places[at], "forbidden", what, keys[at]) for at in hidden],
+            [RowError(places[at], "forbidden", HIDDEN, keys[at]) for at in hidden],
             "are not this scope's to write",
         )
 
@@ -173,16 +170,6 @@ async def hidden_among(
     located = locate(key, [], sa.and_(sa.true(), *conditions), context.dialect)
     seen = await look_up(located, keys, context, cause=f"check {entity.name}", values=values)
     return [at for at in range(len(keys)) if at not in seen]
-
-
-def _checked(entity: EntityInfo, guards: Guards) -> tuple[ColumnElement[bool], ...]:
-    """The criteria that a row written must be checked for."""
-    return tuple(
-        plain(condition)
-        for criterion, condition in zip(guards.of(entity), guards.conditions(entity), strict=True)
-        if not isinstance(criterion, SoftDelete)
-        and not (isinstance(criterion, Match) and stamped_name(entity, criterion) is not None)
-    )
 
 
 def key_in(entity: EntityInfo, names: Sequence[str], row: Sequence[Any]) -> Any:
