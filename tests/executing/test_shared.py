@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from batchrepo.errors import DatabaseUnavailable, ScopeClosed
 from batchrepo.events import EventLog
-from batchrepo.executing import PinnedDoor, PooledDoor, make_engine, shared
+from batchrepo.executing import PinnedDoor, PooledDoor, make_engine, turns
 from tests.executing.conftest import on
 from tests.executing.gate import Gate
 from tests.executing.models import AUTHORS, Author, fill
@@ -140,7 +140,7 @@ async def test_a_snapshot_keeps_the_connection_to_its_end(engine: AsyncEngine) -
 async def test_a_scope_inside_a_snapshot_is_an_error_in_the_end(
     engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shared, "TURN_SECONDS", 0.01)
+    monkeypatch.setattr(turns, "TURN_SECONDS", 0.01)
     pinned, pooled = PinnedDoor(engine, EventLog()), PooledDoor(engine, EventLog())
     await pinned.rows(ONE, {"id": 1}, cause="Author")
     with pytest.raises(DatabaseUnavailable, match=r"in use by another snapshot or transaction for 0\.01 s"):

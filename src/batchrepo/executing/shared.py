@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING, Any, TypeVar
-from weakref import WeakKeyDictionary
 
-from sqlalchemy.pool import Pool, StaticPool
+from sqlalchemy.pool import StaticPool
 from sqlalchemy.util import greenlet_spawn
 
-from batchrepo.errors import DatabaseUnavailable
 from batchrepo.executing.border import address, connecting
+from batchrepo.executing.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,10 +18,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-TURN_SECONDS = 30.0
-"""How long a statement waits for its turn on the one connection."""
-
-_locks: WeakKeyDictionary[Pool, tuple[asyncio.AbstractEventLoop, asyncio.Lock]] = WeakKeyDictionary()
+_TURNS = Turns()
 
 
 class SharedConnection:
@@ -47,23 +43,15 @@ class SharedConnection:
         """Wait for the turn; the caller releases the lock.
 
         Raises:
-            DatabaseUnavailable: somebody else has kept the connection for ``TURN_SECONDS``.
+            DatabaseUnavailable: somebody else has kept the connection for too long.
         """
-        lock = self._lock()
-        if not lock.locked():
-            await lock.acquire()
-            return lock
-        try:
-            async with asyncio.timeout(TURN_SECONDS):
-                await lock.acquire()
-        except TimeoutError as error:
-            msg = (
-                f"The one connection of {address(self._engine)} was in use by another snapshot or transaction "
-                f"for {TURN_SECONDS:g} s. A SQLite database in memory has only one: close the other scope "
-                f"first, or use a file."
-            )
-            raise DatabaseUnavailable(msg) from error
-        return lock
+        return await _TURNS.acquire(
+            self._engine.pool,
+            lambda seconds: (
+                f"The one connection of {address(self._engine)} was in use by another snapshot or transaction for "
+                f"{seconds:g} s. A SQLite database in memory has only one: close the other scope first, or use a file."
+            ),
+        )
 
     async def run(self, work: Callable[[Connection], T]) -> T:
         """Run work on the connection when its turn comes."""
@@ -83,15 +71,6 @@ class SharedConnection:
             connection = self._engine.connect()
         with connection:
             return work(connection)
-
-    def _lock(self) -> asyncio.Lock:
-        # By pool, since an engine and its reading side share one. A lock belongs to the loop it is used
-        # in; tests often use an engine in one loop after another.
-        loop = asyncio.get_running_loop()
-        known = _locks.get(self._engine.pool)
-        if known is None or known[0] is not loop:
-            known = _locks[self._engine.pool] = (loop, asyncio.Lock())
-        return known[1]
 
     def _finished(self, task: asyncio.Task[Any], lock: asyncio.Lock) -> None:
         self._running.discard(task)

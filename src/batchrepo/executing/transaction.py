@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
-from weakref import WeakKeyDictionary
 
 from sqlalchemy.util import greenlet_spawn
 from sqlalchemy.util.concurrency import await_only
@@ -17,15 +15,15 @@ from batchrepo.executing.border import address, finish, reason
 from batchrepo.executing.door import Call, Work
 from batchrepo.executing.pinned import PinnedDoor
 from batchrepo.executing.session_work import NOTHING, SessionWork
-from batchrepo.executing.shared import TURN_SECONDS
+from batchrepo.executing.turns import Turns
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable, Iterator
 
-    from sqlalchemy.engine import Connection, Engine
+    from sqlalchemy.engine import Connection
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
     from sqlalchemy.orm import Session
-    from sqlalchemy.pool import Pool
 
     from batchrepo.events import EventLog
 
@@ -38,7 +36,8 @@ Isolation = Literal["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"]
 
 _at_work: ContextVar[TransactionDoor | None] = ContextVar("batchrepo_transaction_at_work", default=None)
 
-_writers: WeakKeyDictionary[Pool, tuple[asyncio.AbstractEventLoop, asyncio.Lock]] = WeakKeyDictionary()
+_WRITERS = Turns()
+"""SQLite has one writer at a time: the transactions of a process take turns."""
 
 
 class TransactionDoor(SessionWork, PinnedDoor):
@@ -89,7 +88,14 @@ class TransactionDoor(SessionWork, PinnedDoor):
             DatabaseUnavailable: no connection could be had, or another writer kept SQLite's file too long.
         """
         if self._engine is not None and self._shared is None and self._queues:
-            self._writer_turn = await _writer_turn(self._engine)
+            where = address(self._engine)
+            self._writer_turn = await _WRITERS.acquire(
+                self._engine.pool,
+                lambda seconds: (
+                    f"Another transaction has been open on {where} for {seconds:g} s. SQLite has one writer at a time: "
+                    f"keep transactions short, and wait for nothing else inside one."
+                ),
+            )
         try:
             await self._call(Work(NOTHING, lambda connection: self._start(connection, make_session)))
         except BaseException:
@@ -237,26 +243,3 @@ _OVER = (
     "The transaction ended before this had its turn in it. Await inside the block what is started in it, with gather() "
     "or a TaskGroup."
 )
-
-
-async def _writer_turn(engine: Engine) -> asyncio.Lock:
-    """Wait until no other transaction of this process writes to a SQLite file; the caller releases the lock.
-
-    Raises:
-        DatabaseUnavailable: another transaction has been open for ``TURN_SECONDS``.
-    """
-    loop = asyncio.get_running_loop()
-    known = _writers.get(engine.pool)
-    if known is None or known[0] is not loop:
-        known = _writers[engine.pool] = (loop, asyncio.Lock())
-    lock = known[1]
-    try:
-        async with asyncio.timeout(TURN_SECONDS):
-            await lock.acquire()
-    except TimeoutError as error:
-        msg = (
-            f"Another transaction has been open on {address(engine)} for {TURN_SECONDS:g} s. SQLite has one writer at "
-            f"a time: keep transactions short, and wait for nothing else inside one."
-        )
-        raise DatabaseUnavailable(msg) from error
-    return lock
