@@ -161,7 +161,7 @@ class Database:
         max_statements: int | None = None,
         manual: bool = False,
         routing: RoutingPolicy | None = None,
-        token: ConsistencyToken | str | None = None,
+        token: ConsistencyToken | Consistency | str | None = None,
     ) -> Scope:
         """A scope for one request or job: ``async with db.scope() as scope``.
 
@@ -175,7 +175,8 @@ class Database:
             manual: nothing is loaded until ``scope.scheduler.flush()``, for tests of batching.
             routing: another policy than the Database's.
             token: what the scope must be able to see: the `consistency_token` of an earlier scope, or its text. One
-                that has expired is left out.
+                that has expired is left out. Or the `Consistency` that several scopes share, as those of one request
+                do, so that each sees what any of them has written.
 
         Raises:
             InvalidArgument: the arguments contradict each other, or one is of another kind.
@@ -187,7 +188,7 @@ class Database:
                 "snapshot=True has no meaning with session=: the session's transaction decides what is seen."
             )
         events = EventLog(listeners=tuple(self._listeners))
-        family = Family(Consistency(self._token(token)))
+        family = Family(token if isinstance(token, Consistency) else Consistency(self._token(token)))
         policy = self.routing
         if routing is not None:
             check_policy(routing, InvalidArgument)

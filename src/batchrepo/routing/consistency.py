@@ -18,19 +18,29 @@ class Consistency:
     The primary's position is asked for when somebody needs it, not at each commit: a later one covers the commit as well.
 
     Attributes:
-        commits: how many commits there were; a route that was chosen before the latest one is chosen anew.
+        commits: how many commits there were.
+        version: how often there was more to be seen; a route that was chosen before the latest one is chosen anew.
     """
 
-    __slots__ = ("_asked_for", "_token", "commits")
+    __slots__ = ("_asked_for", "_token", "commits", "version")
 
-    def __init__(self, token: ConsistencyToken | None) -> None:
+    def __init__(self, token: ConsistencyToken | None = None) -> None:
         self._token = token
         self._asked_for = 0
         self.commits = 0
+        self.version = 0
 
     def committed(self) -> None:
         """The scope has written something."""
         self.commits += 1
+        self.version += 1
+
+    def require(self, token: ConsistencyToken) -> None:
+        """What this token stands for must be seen too, from now on."""
+        merged = token.merge(self._token)
+        if merged != self._token:
+            self._token = merged
+            self.version += 1
 
     @property
     def has_writes(self) -> bool:

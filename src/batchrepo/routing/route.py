@@ -44,7 +44,7 @@ class Route:
         self._events = events
         self._endpoint: Endpoint | None = None
         self._replica: Endpoint | None = None
-        self._commits = 0
+        self._version = 0
         self._choosing = asyncio.Lock()
 
     @property
@@ -176,7 +176,7 @@ class Route:
     @property
     def _is_settled(self) -> bool:
         endpoint = self._endpoint
-        return endpoint is not None and endpoint.up and self._commits == self._consistency.commits
+        return endpoint is not None and endpoint.up and self._version == self._consistency.version
 
     def _candidates(self) -> list[Endpoint]:
         usable = self._router.usable()
@@ -185,7 +185,7 @@ class Route:
         return usable
 
     async def _choose(self, replicas: Sequence[Endpoint], before: str = "") -> None:
-        commits = self._consistency.commits
+        version = self._consistency.version
         started = perf_counter()
         read = _Read(self._router, replicas, self._consistency, self._events)
         chosen = await self._policy.choose(read)
@@ -194,7 +194,7 @@ class Route:
                 f"{type(self._policy).__name__}.choose() must return read.primary or one of read.replicas; got "
                 f"{chosen!r:.200}."
             )
-        self._commits = commits
+        self._version = version
         reason = read.reason or f"policy {type(self._policy).__name__}"
         if chosen.role == "primary":
             self._check_primary(reason)
