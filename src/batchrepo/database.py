@@ -114,6 +114,8 @@ class Database:
             raise DeclarationError(f"read_connections= expects 1 or more; got {read_connections!r}.")
         _check_settings(mode, max_statements, DeclarationError)
         check_policy(routing, DeclarationError)
+        if not isinstance(health, HealthChecks):
+            raise DeclarationError(f"health= expects HealthChecks(interval=1.0); got {health!r:.200}.")
         cursors = CursorCodec(secret)
         endpoint = primary_endpoint(primary, pool, driver_path=driver_path)
         self.engine = endpoint.engine
@@ -336,7 +338,10 @@ class Database:
         return bool(self._router.replicas)
 
     async def health(self, timeout: float = 2.0) -> Health:  # noqa: ASYNC109  it is reported, not raised
-        """Whether the database answers within `timeout` seconds, its version, and the state of the pool."""
+        """Whether the primary answers within `timeout` seconds, its version, and the state of its pool.
+
+        Replicas are asked all the time; `status` says how they are.
+        """
         return await check(self._reading.engine, timeout=timeout)
 
     def explain(
