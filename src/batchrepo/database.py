@@ -5,21 +5,35 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Iterable
+from time import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from batchrepo.declare.cursors import CursorCodec
 from batchrepo.declare.repository_info import Catalog, RepositoryInfo, read_repository
-from batchrepo.errors import BatchRepoError, DeclarationError, InvalidArgument
-from batchrepo.events import EventLog, RetryEvent
-from batchrepo.executing import DriverPath, Health, check, collision, describe, make_engine, read_engine
+from batchrepo.errors import BatchRepoError, DeclarationError, InvalidArgument, InvalidToken
+from batchrepo.events import EventLog, RetryEvent, announce
+from batchrepo.executing import Health, check, collision, describe
 from batchrepo.mapping.entity import shown
 from batchrepo.plan.slots import affinity
 from batchrepo.repository import Repository
 from batchrepo.repository.arguments import is_plain_function
+from batchrepo.routing import (
+    Consistency,
+    ConsistencyToken,
+    HealthChecks,
+    ReadYourWrites,
+    Route,
+    Router,
+    TokenCodec,
+    check_policy,
+    primary_endpoint,
+    replica_endpoints,
+    status_of,
+)
 from batchrepo.scope import Scope
+from batchrepo.scope.family import Family
 from batchrepo.scope.peers import PEERS, FetchMode
 from batchrepo.strategies.explaining import explain_view
 from batchrepo.strategies.reading import Reading
@@ -30,13 +44,20 @@ if TYPE_CHECKING:
     from typing import Self
 
     from sqlalchemy.engine import URL
-    from sqlalchemy.ext.asyncio import AsyncSession
+    from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
     from batchrepo.changes import Changes
     from batchrepo.events import Event
     from batchrepo.executing import Isolation
     from batchrepo.plan.fieldsets import Fieldset
+    from batchrepo.routing import DatabaseStatus, Replica, RoutingPolicy
     from batchrepo.strategies.explaining import Explanation
+
+DEFAULT_POLICY = ReadYourWrites()
+"""Users see what they have written."""
+
+DEFAULT_CHECKS = HealthChecks()
+"""A look at each server about every second."""
 
 T = TypeVar("T")
 
@@ -45,9 +66,8 @@ class Database:
     """A database with its repositories and views.
 
     Args:
-        url_or_engine: an async URL such as ``sqlite+aiosqlite:///shop.db`` or
-            ``postgresql+asyncpg://...``, for which an engine with sensible settings is made; or an engine of
-            yours, which stays yours to dispose of.
+        primary: an async URL such as ``sqlite+aiosqlite:///shop.db`` or ``postgresql+asyncpg://...``, for which
+            an engine with sensible settings is made; or an engine of yours, which stays yours to dispose of.
         repositories: the repository classes.
         views: Pydantic models to plan and check now, so that a mistake in one is found at start-up.
         resources: shared objects, such as an HTTP client, that batched functions find as ``scope.resources``.
@@ -59,7 +79,12 @@ class Database:
         driver_path: with asyncpg, statements that are run again go to the driver as they were compiled, which costs
             less; rows and errors are the same. Where SQLAlchemy has more to do (listeners to statements,
             logging, execution options, a transaction) it executes them in any case; False: always.
-        pool: settings of the engine that replace those chosen for the dialect, by keyword.
+        replicas: servers that follow the primary and answer reads: URLs, engines, or ``Replica(url, weight=2)``.
+        routing: which of them answers a read; a scope may have another policy.
+        health: how they are looked after in the background.
+        token_seconds: how long a consistency token holds. Replicas that are further behind than that are not read
+            from by ``ReadYourWrites``.
+        pool: settings of the engines that replace those chosen for the dialect, by keyword.
 
     Raises:
         DeclarationError: a repository, a view or the URL is wrong; the message names class and attribute.
@@ -67,8 +92,12 @@ class Database:
 
     def __init__(
         self,
-        url_or_engine: str | URL | AsyncEngine,
+        primary: str | URL | AsyncEngine,
         *,
+        replicas: Iterable[str | URL | AsyncEngine | Replica] = (),
+        routing: RoutingPolicy = DEFAULT_POLICY,
+        health: HealthChecks = DEFAULT_CHECKS,
+        token_seconds: float = 60.0,
         repositories: Iterable[type[Repository[Any]]] = (),
         views: Iterable[type[BaseModel]] = (),
         resources: Mapping[str, Any] | None = None,
@@ -81,21 +110,25 @@ class Database:
     ) -> None:
         declared = _listed("repositories", repositories, "[AlbumRepository]")
         catalog = Catalog([_read(repository) for repository in declared])
-        self._owns_engine = not isinstance(url_or_engine, AsyncEngine)
-        if isinstance(url_or_engine, AsyncEngine):
-            if pool:
-                raise DeclarationError(
-                    f"{', '.join(pool)}: settings of an engine go with a URL; an engine of yours has its own."
-                )
-            self.engine = url_or_engine
-            engine = read_engine(url_or_engine)
-        else:
-            engine = self.engine = make_engine(url_or_engine, **pool)
         if not _is_number(read_connections, 1):
             raise DeclarationError(f"read_connections= expects 1 or more; got {read_connections!r}.")
         _check_settings(mode, max_statements, DeclarationError)
-        path = DriverPath.of(engine.sync_engine) if driver_path else None
-        self._reading = Reading(engine, catalog, read_connections, CursorCodec(secret), path)
+        check_policy(routing, DeclarationError)
+        cursors = CursorCodec(secret)
+        endpoint = primary_endpoint(primary, pool, driver_path=driver_path)
+        self.engine = endpoint.engine
+        self.routing = routing
+        self.tokens = TokenCodec(cursors.secrets, _seconds(token_seconds))
+        self._router = Router(
+            endpoint,
+            replica_endpoints(
+                _listed("replicas", replicas, "[url]"), endpoint, pool, driver_path=driver_path
+            ),
+            self.tokens,
+            health,
+            lambda event: announce(event, tuple(self._listeners)),
+        )
+        self._reading = Reading(endpoint.reading, catalog, read_connections, cursors, endpoint.driver_path)
         self.resources: dict[str, Any] = dict(resources or {})
         self.mode = mode
         self.max_statements = max_statements
@@ -112,9 +145,11 @@ class Database:
         await self.dispose()
 
     async def dispose(self) -> None:
-        """Close all connections of an engine that this Database made."""
-        if self._owns_engine:
-            await self.engine.dispose()
+        """End what runs in the background, and close all connections of engines that this Database made."""
+        await self._router.aclose()
+        for endpoint in self._router.endpoints:
+            if endpoint.owned:
+                await endpoint.engine.dispose()
 
     def scope(
         self,
@@ -125,6 +160,8 @@ class Database:
         mode: FetchMode | None = None,
         max_statements: int | None = None,
         manual: bool = False,
+        routing: RoutingPolicy | None = None,
+        token: ConsistencyToken | str | None = None,
     ) -> Scope:
         """A scope for one request or job: ``async with db.scope() as scope``.
 
@@ -136,27 +173,51 @@ class Database:
             mode: another fetch mode than the Database's.
             max_statements: another budget than the Database's.
             manual: nothing is loaded until ``scope.scheduler.flush()``, for tests of batching.
+            routing: another policy than the Database's.
+            token: what the scope must be able to see: the `consistency_token` of an earlier scope, or its text. One
+                that has expired is left out.
 
         Raises:
             InvalidArgument: the arguments contradict each other, or one is of another kind.
+            InvalidToken: the text is no token of this Database.
         """
         _check_settings(mode or self.mode, max_statements, InvalidArgument)
         if session is not None and snapshot:
             raise InvalidArgument(
                 "snapshot=True has no meaning with session=: the session's transaction decides what is seen."
             )
+        events = EventLog(listeners=tuple(self._listeners))
+        family = Family(Consistency(self._token(token)))
+        policy = self.routing
+        if routing is not None:
+            check_policy(routing, InvalidArgument)
+            policy = routing
         return Scope(
             self._reading,
             self._reading.guards(context),
+            Route(self._router, policy, family.consistency, events),
             context=context,
             resources=self.resources,
             session=session,
             snapshot=snapshot,
             mode=mode or self.mode,
             max_statements=max_statements if max_statements is not None else self.max_statements,
-            events=EventLog(listeners=tuple(self._listeners)),
+            events=events,
             manual=manual,
+            family=family,
         )
+
+    def _token(self, given: Any) -> ConsistencyToken | None:
+        if given is None:
+            return None
+        if isinstance(given, ConsistencyToken):
+            return None if given.expired(self.tokens.seconds) else given
+        try:
+            return self.tokens.read(given)
+        except InvalidToken as error:
+            if error.reason == "expired":
+                return None
+            raise
 
     async def run(
         self,
@@ -256,6 +317,23 @@ class Database:
 
         return end
 
+    async def consistency_token(self) -> ConsistencyToken:
+        """What has been written until now, by anybody: for writes beside scopes, such as a job's or `run`'s.
+
+        It asks the primary for its position.
+        """
+        events = EventLog(listeners=tuple(self._listeners))
+        return ConsistencyToken(await self._router.primary_position(events), time())
+
+    def status(self) -> DatabaseStatus:
+        """The servers at this moment: which are up, how far behind, how used. Asks nobody; prints as a table."""
+        return status_of(self._router)
+
+    @property
+    def routed(self) -> bool:
+        """Whether there are replicas."""
+        return bool(self._router.replicas)
+
     async def health(self, timeout: float = 2.0) -> Health:  # noqa: ASYNC109  it is reported, not raised
         """Whether the database answers within `timeout` seconds, its version, and the state of the pool."""
         return await check(self._reading.engine, timeout=timeout)
@@ -323,11 +401,18 @@ class Database:
 
     def __repr__(self) -> str:
         engine = describe(self._reading.engine, driver_path=self._reading.driver_path is not None)
-        return f"<Database {engine}, {len(self._reading.catalog.by_class)} repositories>"
+        replicas = f", {len(self._router.replicas)} replicas" if self._router.replicas else ""
+        return f"<Database {engine}{replicas}, {len(self._reading.catalog.by_class)} repositories>"
 
 
 def _is_number(value: Any, least: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def _seconds(value: Any) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not value > 0:
+        raise DeclarationError(f"token_seconds= expects seconds, more than 0; got {value!r}.")
+    return float(value)
 
 
 def _check_settings(mode: Any, max_statements: Any, error: type[BatchRepoError]) -> None:

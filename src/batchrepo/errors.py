@@ -8,7 +8,8 @@
     │   ├── InvalidCursor           a cursor is damaged, or was made for something else
     │   ├── InvalidFields           a fieldset cannot be read, or asks for what a view does not have
     │   ├── InvalidFilter           a filter that is not declared, or a value that it does not take
-    │   └── InvalidSort             a sort by something that is not declared
+    │   ├── InvalidSort             a sort by something that is not declared
+    │   └── InvalidToken            a consistency token is damaged, foreign or too old
     ├── NotFound                    a key has no row that this scope may see (also a LookupError)
     ├── ScopeError
     │   ├── ScopeClosed             the scope was used after its end
@@ -31,6 +32,8 @@
     ├── UnguardedStatement          row criteria cannot be put on a statement
     ├── StrategyRefused             a declared strategy cannot run a plan
     └── DatabaseUnavailable         no connection could be had (also a ConnectionError)
+        ├── PrimaryUnavailable      the primary is away: what needs it can be tried again later
+        └── EndpointDown            a server was taken out while a statement ran on it
 
 Errors of the database about a statement itself (a violated constraint, a missing table) stay
 SQLAlchemy's own ``DBAPIError`` family.
@@ -104,6 +107,18 @@ class InvalidSort(InvalidArgument):
 
     def __init__(self, message: str, *, name: str = "") -> None:
         self.name = name
+        super().__init__(message)
+
+
+class InvalidToken(InvalidArgument):
+    """A consistency token cannot be used; a request without one reads what any replica has.
+
+    Attributes:
+        reason: ``malformed``, ``version``, ``signature`` or ``expired``.
+    """
+
+    def __init__(self, message: str, *, reason: str = "malformed") -> None:
+        self.reason = reason
         super().__init__(message)
 
 
@@ -261,6 +276,22 @@ class StrategyRefused(BatchRepoError):
 
 class DatabaseUnavailable(BatchRepoError, ConnectionError):
     """No connection could be had: the pool is exhausted or the server does not answer."""
+
+
+class PrimaryUnavailable(DatabaseUnavailable):
+    """The primary is away, which writes need, and reads that must see what was just written. Try again later.
+
+    Attributes:
+        retry_after: in how many seconds it will have been looked for again.
+    """
+
+    def __init__(self, message: str, *, retry_after: float = 1.0) -> None:
+        self.retry_after = retry_after
+        super().__init__(message)
+
+
+class EndpointDown(DatabaseUnavailable):
+    """A server was taken out while a statement ran on it."""
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 RoundReason = Literal["quiet", "cap", "manual", "immediate"]
 """Why a round was flushed: nothing new came, the hop cap was reached, a test asked, or a loader opted out."""
@@ -48,6 +48,7 @@ class StatementEvent:
         seconds: time from sending to the last row, in seconds.
         origin: the batch that ran it, or None when no batch did.
         direct: whether it took the driver path, past SQLAlchemy's execution.
+        endpoint: the name of the server that answered, where a Database has several; else empty.
     """
 
     cause: str
@@ -57,6 +58,7 @@ class StatementEvent:
     seconds: float
     origin: Origin | None = None
     direct: bool = field(default=False, compare=False)
+    endpoint: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +143,68 @@ class RetryEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class PoolUse:
+    """The connections to one server, at one moment.
+
+    Attributes:
+        in_use: those that somebody has.
+        idle: those that wait in the pool.
+        most: how many there may be; None for any number.
+    """
+
+    in_use: int
+    idle: int
+    most: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class RouteEvent:
+    """A scope goes to a server: to read there until it writes, for one statement, or with a transaction.
+
+    Attributes:
+        endpoint: the server's name.
+        role: what it is.
+        reason: why it was chosen.
+        waited: how many seconds it was waited for a replica to come so far.
+        pool: the connections to it.
+    """
+
+    endpoint: str
+    role: Literal["primary", "replica"]
+    reason: str
+    waited: float = field(default=0.0, compare=False)
+    pool: PoolUse | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointEvent:
+    """A server of a Database went down, answers again, or is used again. Of no scope: for `Database.on_event`.
+
+    Attributes:
+        endpoint: its name.
+        role: what it is.
+        state: ``down``, ``proving`` (it answers, and must do so a few times) or ``up``.
+        reason: why, in a line.
+    """
+
+    endpoint: str
+    role: Literal["primary", "replica"]
+    state: Literal["up", "down", "proving"]
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicasLost:
+    """The last replica went down: until one is back, the primary answers what it can. Of no scope.
+
+    Attributes:
+        replicas: the names of all.
+    """
+
+    replicas: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class LiftedEvent:
     """Row criteria were lifted with ``scope.without``.
 
@@ -154,7 +218,16 @@ class LiftedEvent:
 
 
 Event = (
-    StatementEvent | BatchEvent | RoundEvent | LiftedEvent | TransactionEvent | CallbackFailed | RetryEvent
+    StatementEvent
+    | BatchEvent
+    | RoundEvent
+    | LiftedEvent
+    | TransactionEvent
+    | CallbackFailed
+    | RetryEvent
+    | RouteEvent
+    | EndpointEvent
+    | ReplicasLost
 )
 """Any event."""
 
@@ -184,6 +257,12 @@ def observe(observer: Callable[[Event], None]) -> Callable[[], None]:
         _observers = tuple(remaining)
 
     return end
+
+
+def announce(event: Event, listeners: Iterable[Callable[[Event], None]]) -> None:
+    """Pass an event on that belongs to no scope."""
+    for listener in (*listeners, *_observers):
+        listener(event)
 
 
 class EventLog:

@@ -73,6 +73,9 @@ class CursorCodec:
         secrets: the first one signs, all of them are accepted, so that a secret can be replaced without
             breaking the cursors that are out. None: cursors are not signed.
 
+    Attributes:
+        secrets: as bytes.
+
     Raises:
         DeclarationError: a secret is empty, or something else than text or bytes.
     """
@@ -86,12 +89,12 @@ class CursorCodec:
                     f"secret= expects a text or bytes that are not empty, or a list of them; got an item of type "
                     f"{type(secret).__name__}."
                 )
-        self._secrets = tuple(secret.encode() if isinstance(secret, str) else secret for secret in given)
+        self.secrets = tuple(secret.encode() if isinstance(secret, str) else secret for secret in given)
 
     @property
     def signs(self) -> bool:
         """Whether there is a secret."""
-        return bool(self._secrets)
+        return bool(self.secrets)
 
     def encode(self, purpose: Purpose, values: Sequence[Any]) -> str:
         """The cursor of a row.
@@ -142,20 +145,20 @@ class CursorCodec:
         return _values(body[_HEAD:])
 
     def _seal(self, body: bytes) -> bytes:
-        if self._secrets:
-            return _signed(self._secrets[0], body)
+        if self.secrets:
+            return _signed(self.secrets[0], body)
         return blake2b(body, digest_size=_CHECKSUM).digest()
 
     def _opened(self, raw: bytes) -> bytes:
         """What is inside of the seal."""
-        if not self._secrets:
+        if not self.secrets:
             body, seal = raw[:-_CHECKSUM], raw[-_CHECKSUM:]
             if seal != blake2b(body, digest_size=_CHECKSUM).digest() or len(body) < _HEAD:
                 raise InvalidCursor(f"The cursor is damaged. {_AGAIN}", reason="malformed")
             return body
         body, seal = raw[:-_SIGNATURE], raw[-_SIGNATURE:]
         if len(body) < _HEAD or not any(
-            hmac.compare_digest(seal, _signed(secret, body)) for secret in self._secrets
+            hmac.compare_digest(seal, _signed(secret, body)) for secret in self.secrets
         ):
             raise InvalidCursor(f"The cursor's signature is wrong. {_AGAIN}", reason="signature")
         return body

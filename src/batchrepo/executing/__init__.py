@@ -9,7 +9,8 @@ from batchrepo.executing.engines import PoolOptions, describe, make_engine, read
 from batchrepo.executing.health import Health, check
 from batchrepo.executing.joined import JoinedDoor
 from batchrepo.executing.pinned import PinnedDoor
-from batchrepo.executing.pooled import PooledDoor
+from batchrepo.executing.pooled import Hold, PooledDoor
+from batchrepo.executing.read_only import refuse_writes
 from batchrepo.executing.session import ReadSession, lent
 from batchrepo.executing.transaction import Isolation, TransactionDoor
 from batchrepo.executing.writer import Writer
@@ -18,6 +19,7 @@ __all__ = [
     "Door",
     "DriverPath",
     "Health",
+    "Hold",
     "Isolation",
     "JoinedDoor",
     "PinnedDoor",
@@ -34,5 +36,6 @@ __all__ = [
     "make_engine",
     "note_read",
     "read_engine",
+    "refuse_writes",
     "sqlstate",
 ]

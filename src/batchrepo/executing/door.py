@@ -71,6 +71,7 @@ class Call:
 
     Attributes:
         abortable: whether cancelling the task is safe at this moment.
+        aborted: what its caller is to get in place of the cancellation.
     """
 
     __slots__ = ("_cancelling", "_task", "abortable", "aborted", "ended")
@@ -79,21 +80,21 @@ class Call:
         self._task = task
         self._cancelling = task.cancelling()
         self.abortable = True
-        self.aborted = False
+        self.aborted: Exception | None = None
         self.ended: asyncio.Event | None = None
 
-    def abort(self) -> None:
-        """Cancel the task's wait in the door; ``settle`` turns that into ``ScopeClosed``."""
-        if self.abortable and not self.aborted:
-            self.aborted = True
+    def abort(self, error: Exception) -> None:
+        """Cancel the task's wait in the door; ``settle`` turns that into the error."""
+        if self.abortable and self.aborted is None:
+            self.aborted = error
             self._task.cancel()
 
-    def settle(self) -> bool:
-        """Take our cancellation back; True if there was one, and nobody else has cancelled the task too."""
-        if not self.aborted:
-            return False
-        self.aborted = False
-        return self._task.uncancel() <= self._cancelling
+    def settle(self) -> Exception | None:
+        """Take our cancellation back; the error if there was one, and nobody else has cancelled the task too."""
+        error, self.aborted = self.aborted, None
+        if error is None:
+            return None
+        return error if self._task.uncancel() <= self._cancelling else None
 
 
 class Door(ABC):
@@ -104,6 +105,7 @@ class Door(ABC):
         events: one ``StatementEvent`` goes here for each statement.
         max_statements: the budget of the scope, or None.
         driver_path: the statements that need no execution by SQLAlchemy, or None.
+        endpoint: the name of the server, where there are several.
     """
 
     parallel: int = 1
@@ -115,10 +117,11 @@ class Door(ABC):
         events: EventLog,
         max_statements: int | None,
         driver_path: DriverPath | None = None,
+        endpoint: str = "",
     ) -> None:
         self.dialect = dialect
         self._driver_path = driver_path
-        self._meter = Meter(events, max_statements)
+        self._meter = Meter(events, max_statements, endpoint)
         self._calls: set[Call] = set()
         self._closed = False
         self._drained = asyncio.Event()
@@ -204,6 +207,11 @@ class Door(ABC):
                 call.ended = asyncio.Event()
             await call.ended.wait()
 
+    def interrupt(self, error: Exception) -> None:
+        """End the calls that are waiting or running with an error: their server has gone, and would keep them waiting."""
+        for call in tuple(self._calls):
+            call.abort(type(error)(*error.args))  # each its own, with its own traceback
+
     async def aclose(self) -> None:
         """Return every connection. Calls that are waiting or running end with ``ScopeClosed``.
 
@@ -219,7 +227,7 @@ class Door(ABC):
 
     async def _shut(self) -> None:
         for call in tuple(self._calls):
-            call.abort()
+            call.abort(ScopeClosed(CLOSED))
         while self._calls:
             self._drained.clear()
             await self._drained.wait()
@@ -230,7 +238,7 @@ class Door(ABC):
 
     async def _call(self, work: Work[T]) -> T:
         if self._closed:
-            raise ScopeClosed(_CLOSED)
+            raise ScopeClosed(CLOSED)
         task = asyncio.current_task()
         assert task is not None, "a door is used from a task"
         call = Call(task)
@@ -238,8 +246,9 @@ class Door(ABC):
         try:
             return await self._run(work, call)
         except asyncio.CancelledError:
-            if call.settle():
-                raise ScopeClosed(_CLOSED) from None
+            error = call.settle()
+            if error is not None:
+                raise error from None
             raise
         finally:
             call.settle()
@@ -340,7 +349,7 @@ def note_read(statement: Any) -> None:
         origin.reads.add(statement)
 
 
-_CLOSED = "The scope is closed: it runs no more statements. Keep the work inside `async with db.scope()`."
+CLOSED = "The scope is closed: it runs no more statements. Keep the work inside `async with db.scope()`."
 
 
 def _tuples(session: Session, statement: Executable, params: Mapping[str, Any] | None) -> Rows:

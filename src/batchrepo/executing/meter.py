@@ -28,11 +28,13 @@ class Meter:
     Args:
         events: the log of the scope.
         max_statements: how many statements the scope may run, or None for any number.
+        endpoint: the name of the server, where there are several.
     """
 
-    __slots__ = ("_running", "events", "last_seconds", "max_statements")
+    __slots__ = ("_running", "endpoint", "events", "last_seconds", "max_statements")
 
-    def __init__(self, events: EventLog, max_statements: int | None) -> None:
+    def __init__(self, events: EventLog, max_statements: int | None, endpoint: str = "") -> None:
+        self.endpoint = endpoint
         self.events = events
         self.max_statements = max_statements
         self._running = 0
@@ -57,7 +59,7 @@ class Meter:
         self._running -= 1
         self.last_seconds = seconds
         self.events.emit(
-            StatementEvent(cause, sql, keys, rows, seconds, origin=current_origin.get(), direct=direct)
+            StatementEvent(cause, sql, keys, rows, seconds, current_origin.get(), direct, self.endpoint)
         )
 
     def abandon(self) -> None:

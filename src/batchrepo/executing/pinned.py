@@ -41,6 +41,7 @@ class PinnedDoor(Door):
             PostgreSQL; on SQLite any transaction is a snapshot from its first read. False: an ordinary
             transaction at the database's default level.
         max_statements: how many statements the scope may run, or None.
+        endpoint: the name of the server, where there are several.
 
     Raises:
         InvalidArgument: the connection is not open.
@@ -53,11 +54,12 @@ class PinnedDoor(Door):
         *,
         snapshot: bool = True,
         max_statements: int | None = None,
+        endpoint: str = "",
     ) -> None:
         if isinstance(source, AsyncConnection) and source.sync_connection is None:
             msg = "The AsyncConnection is not open yet. Open it first: async with engine.connect()."
             raise InvalidArgument(msg)
-        super().__init__(source.dialect, events, max_statements)
+        super().__init__(source.dialect, events, max_statements, endpoint=endpoint)
         self._snapshot = snapshot
         self._turn = asyncio.Lock()
         self._statement: asyncio.Task[Any] | None = None
@@ -68,8 +70,7 @@ class PinnedDoor(Door):
         if isinstance(source, AsyncConnection):
             self._connection = source.sync_connection
         else:
-            self._engine = source.sync_engine
-            self._shared = SharedConnection.of(self._engine)
+            self._connect_to(source)
 
     def __repr__(self) -> str:
         owner = "of somebody else" if self._engine is None else "open" if self._connection else "not open"
@@ -78,6 +79,8 @@ class PinnedDoor(Door):
     async def _run(self, work: Work[T], call: Call) -> T:
         await self._turn.acquire()
         try:
+            if self._connection is None:
+                await self._locate()
             if self._shared is not None and self._shared_turn is None:
                 self._shared_turn = await self._shared.acquire()
             task = asyncio.ensure_future(greenlet_spawn(lambda: self._on_connection(work)))
@@ -87,6 +90,13 @@ class PinnedDoor(Door):
         self._statement = task
         task.add_done_callback(self._finished)
         return await asyncio.shield(task)
+
+    async def _locate(self) -> None:
+        """Find out where to connect; here that is known."""
+
+    def _connect_to(self, engine: AsyncEngine) -> None:
+        self._engine = engine.sync_engine
+        self._shared = SharedConnection.of(self._engine)
 
     def _finished(self, task: asyncio.Task[Any]) -> None:
         self._statement = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import AbstractAsyncContextManager, ExitStack
 from time import time
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, QueuePool
@@ -47,6 +47,7 @@ class PooledDoor(Door):
         max_statements: how many statements the scope may run, or None.
         driver_path: what scopes know together of the statements that need no execution by SQLAlchemy; None where
             it is to execute all.
+        endpoint: the name of the server, where there are several.
 
     Raises:
         InvalidArgument: ``read_connections`` is less than 1.
@@ -60,8 +61,9 @@ class PooledDoor(Door):
         read_connections: int = 4,
         max_statements: int | None = None,
         driver_path: DriverPath | None = None,
+        endpoint: str = "",
     ) -> None:
-        super().__init__(engine.dialect, events, max_statements, driver_path)
+        super().__init__(engine.dialect, events, max_statements, driver_path, endpoint)
         if read_connections < 1:
             msg = f"read_connections must be 1 or more, got {read_connections}."
             raise InvalidArgument(msg)
@@ -85,7 +87,18 @@ class PooledDoor(Door):
 
     def hold(self) -> AbstractAsyncContextManager[None]:
         """Keep connections while anybody is inside; see ``Door.hold``."""
-        return _Hold(self)
+        return Hold(self)
+
+    def keep(self) -> None:
+        """Somebody is inside `hold`."""
+        self._leases.holders += 1
+
+    async def let_go(self) -> None:
+        """He has left; the last one returns the connections."""
+        leases = self._leases
+        leases.holders -= 1
+        if leases.holders == 0 and leases.idle:
+            await self._return(leases.drain())
 
     async def _run(self, work: Work[T], call: Call) -> T:
         if self._shared is not None:
@@ -159,24 +172,29 @@ class PooledDoor(Door):
         await _close(self._leases.drain())
 
 
-class _Hold:
+class _Holding(Protocol):
+    """A door that keeps connections while it is held."""
+
+    def keep(self) -> None: ...
+
+    async def let_go(self) -> None: ...
+
+
+class Hold:
     """One holder of the connections of a door."""
 
     __slots__ = ("_door",)
 
-    def __init__(self, door: PooledDoor) -> None:
+    def __init__(self, door: _Holding) -> None:
         self._door = door
 
     async def __aenter__(self) -> None:
-        self._door._leases.holders += 1
+        self._door.keep()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        leases = self._door._leases
-        leases.holders -= 1
-        if leases.holders == 0 and leases.idle:
-            await self._door._return(leases.drain())
+        await self._door.let_go()
 
 
 async def _close(connections: list[Connection]) -> None:

@@ -55,6 +55,7 @@ class TransactionDoor(SessionWork, PinnedDoor):
         isolation: another level than the database's default.
         read_only: the database refuses writes.
         max_statements: how many statements the scope may run, or None.
+        endpoint: the name of the server, where there are several.
     """
 
     def __init__(
@@ -65,8 +66,9 @@ class TransactionDoor(SessionWork, PinnedDoor):
         isolation: Isolation | None = None,
         read_only: bool = False,
         max_statements: int | None = None,
+        endpoint: str = "",
     ) -> None:
-        super().__init__(source, events, snapshot=False, max_statements=max_statements)
+        super().__init__(source, events, snapshot=False, max_statements=max_statements, endpoint=endpoint)
         self._isolation = isolation
         self._read_only = read_only
         self._session = None

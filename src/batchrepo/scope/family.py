@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from batchrepo.routing import Consistency
     from batchrepo.scope.transaction import Transaction
     from batchrepo.scope.writes import ScopeWrites
 
@@ -14,12 +15,17 @@ if TYPE_CHECKING:
 class Family:
     """What they share.
 
+    Args:
+        consistency: what their reads must have seen.
+
     Attributes:
         members: the scopes that are open.
         transaction: the one that is open, whoever opened it.
+        consistency: as it was given; every commit is told to it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, consistency: Consistency) -> None:
+        self.consistency = consistency
         self.members: list[ScopeWrites] = []
         self.transaction: Transaction | None = None
 

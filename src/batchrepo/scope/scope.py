@@ -16,8 +16,8 @@ from batchrepo.executing import JoinedDoor, PinnedDoor, PooledDoor
 from batchrepo.executing.border import finish
 from batchrepo.loading import Scheduler
 from batchrepo.report import Report
+from batchrepo.routing import RoutedDoor, RoutedSnapshot, check_policy
 from batchrepo.scope.coherence import Stale
-from batchrepo.scope.family import Family
 from batchrepo.scope.joined_commit import leave, mark_savepoints
 from batchrepo.scope.lazy import join_session, open_session
 from batchrepo.scope.loaders import Loaders
@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from batchrepo.declare.criteria import Criterion, Guards
     from batchrepo.events import EventLog
     from batchrepo.executing import Door
+    from batchrepo.routing import ConsistencyToken, Route, RoutingPolicy
+    from batchrepo.scope.family import Family
     from batchrepo.sql.touched import Tables
     from batchrepo.strategies.reading import Reading
 
@@ -70,6 +72,7 @@ class Scope(ScopeReads, ScopeWrites):
         self,
         reading: Reading,
         guards: Guards,
+        route: Route,
         *,
         context: Any,
         resources: Mapping[str, Any],
@@ -79,7 +82,7 @@ class Scope(ScopeReads, ScopeWrites):
         max_statements: int | None,
         events: EventLog,
         manual: bool,
-        family: Family | None = None,
+        family: Family,
     ) -> None:
         self.context = context
         self.resources = resources
@@ -98,7 +101,8 @@ class Scope(ScopeReads, ScopeWrites):
         self._stop_listening: tuple[Callable[[], None], ...] = ()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stale = Stale()
-        self._family = family or Family()
+        self._family = family
+        self._route = route
         self._joined_transaction: Transaction | None = None
         self._state = "new"
 
@@ -249,8 +253,20 @@ class Scope(ScopeReads, ScopeWrites):
             return JoinedDoor(self._joined, self.events, max_statements=budget)
         if self._reading.connection is not None:
             return PinnedDoor(self._reading.connection, self.events, snapshot=False, max_statements=budget)
+        routed = bool(self._route.router.replicas)
+        if routed:
+            self._route.router.start()
         if self._snapshot:
+            if routed:
+                return RoutedSnapshot(self._route, self.events, max_statements=budget)
             return PinnedDoor(engine, self.events, snapshot=True, max_statements=budget)
+        if routed:
+            return RoutedDoor(
+                self._route,
+                self.events,
+                read_connections=self._reading.read_connections,
+                max_statements=budget,
+            )
         return PooledDoor(
             engine,
             self.events,
@@ -356,9 +372,51 @@ class Scope(ScopeReads, ScopeWrites):
             raise InvalidArgument("scope.without() needs a reason, for whoever reads the report.")
         guards = self.guards.without(criteria)
         self.events.emit(LiftedEvent(tuple(criterion.name for criterion in criteria), reason))
+        return self._inner(guards, self._route)
+
+    def routed(self, policy: RoutingPolicy) -> Scope:
+        """Another scope, inside this one, whose reads go where another policy says.
+
+        It has loaders and entities of its own, since what one endpoint answered is not what another would have; it
+        sees what this one writes, and takes part in its transactions.
+
+        ::
+
+            async with scope.routed(Primary()) as fresh:
+                stock = await ProductRepository(fresh).get(1)
+
+        Args:
+            policy: chooses among the endpoints.
+
+        Raises:
+            InvalidArgument: it is no policy.
+        """
+        self.check_open()
+        check_policy(policy, InvalidArgument)
+        return self._inner(self.guards, self._route.with_policy(policy))
+
+    async def consistency_token(self) -> ConsistencyToken | None:
+        """What the next request must be able to see: what this scope has written, and the token that it was given.
+
+        After a commit this asks the primary for its position, once. Write it with ``db.tokens.write(token)`` and give
+        it to the next request's scope: ``db.scope(token=text)``.
+
+        Returns:
+            None if nothing was written and none was given.
+        """
+        self.check_open()
+        return await self._family.consistency.token(self._route.router, self.events)
+
+    @property
+    def has_writes(self) -> bool:
+        """Whether there is anything that later requests must be able to see."""
+        return self._family.consistency.has_writes
+
+    def _inner(self, guards: Guards, route: Route) -> Scope:
         return Scope(
             self._reading,
             guards,
+            route,
             context=self.context,
             resources=self.resources,
             session=self._joined,

@@ -49,6 +49,7 @@ class Transaction:
 
     Attributes:
         dry_run: whether it is rolled back at its end, whatever happens.
+        read_only: whether the database refuses writes in it.
         joined: whether it is that of a user's session, who ends it.
         committed: whether it has ended so.
         ended: whether it has ended, one way or the other.
@@ -61,9 +62,11 @@ class Transaction:
         session: AsyncSession,
         *,
         dry_run: bool = False,
+        read_only: bool = False,
         joined: bool = False,
     ) -> None:
         self.dry_run = dry_run
+        self.read_only = read_only
         self.joined = joined
         self._scope = scope
         self._door = door
@@ -264,6 +267,8 @@ class Transaction:
     async def run_callbacks(self) -> None:
         """Run what is to run after the commit."""
         changes = self.changes
+        if self.joined:
+            self._scope.committed()
         callbacks = [*self._callbacks, *(self._scope.on_commit if changes else ())]
         if self.joined:  # the user's session may begin another one
             self._changes.clear()

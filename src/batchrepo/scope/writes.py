@@ -12,10 +12,11 @@ from sqlalchemy.orm.attributes import instance_state
 from sqlalchemy.util import greenlet_spawn
 
 from batchrepo.changes import Change
-from batchrepo.errors import InvalidArgument, TransactionError
+from batchrepo.errors import DatabaseUnavailable, InvalidArgument, TransactionError
 from batchrepo.executing import TransactionDoor
 from batchrepo.executing.border import finish
 from batchrepo.mapping import entity_info
+from batchrepo.routing import Endpoint
 from batchrepo.scope.coherence import Stale, follow_keys, outdate
 from batchrepo.scope.flush_criteria import FlushCriteria
 from batchrepo.scope.taking_part import take_part
@@ -25,13 +26,14 @@ from batchrepo.scope.write_session import Opening, WriteSession
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
-    from sqlalchemy.ext.asyncio import AsyncSession
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 
     from batchrepo.changes import Changes
     from batchrepo.declare.criteria import Guards
     from batchrepo.events import EventLog
     from batchrepo.executing import Isolation
     from batchrepo.mapping import RelationInfo
+    from batchrepo.routing import Route
     from batchrepo.scope.family import Family
     from batchrepo.scope.peers import Peers
     from batchrepo.scope.related import Related
@@ -53,6 +55,7 @@ class ScopeWrites(ABC):
     _stale: Stale
     _family: Family
     _joined_transaction: Transaction | None
+    _route: Route
 
     @cached_property
     @abstractmethod
@@ -198,26 +201,55 @@ class ScopeWrites(ABC):
         family = self._family
         await family.turn.acquire()
         try:
-            source = self._reading.connection or self._reading.engine
-            door = TransactionDoor(
-                source,
-                self.events,
-                isolation=isolation,
-                read_only=read_only,
-                max_statements=self._max_statements,
-            )
-            criteria = FlushCriteria(self, family) if self.guards.criteria else None
-            nested = self._reading.connection is not None
-            session = Opening(door, self._related, criteria, nested=nested)
-            await door.open(session.joined_to)
+            door, session = await self._opened(isolation, read_only)
             session.opened()
-            family.transaction = Transaction(self, door, session.session, dry_run=dry_run)  # type: ignore[arg-type]
+            family.transaction = Transaction(
+                self,  # type: ignore[arg-type]
+                door,
+                session.session,
+                dry_run=dry_run,
+                read_only=read_only,
+            )
             for scope in tuple(family.members):
                 scope.forget(None)
         except BaseException:
             family.turn.release()
             raise
         return family.transaction
+
+    async def _opened(self, isolation: Isolation | None, read_only: bool) -> tuple[TransactionDoor, Opening]:
+        connection = self._reading.connection
+        if connection is not None or not self._route.router.replicas:
+            return await self._open(connection or self._reading.engine, "", isolation, read_only)
+        endpoint = await self._route.for_transaction(isolation, read_only)
+        while True:
+            try:
+                return await self._open(endpoint, endpoint.name, isolation, read_only)
+            except DatabaseUnavailable as error:
+                # Nothing was run in it yet.
+                endpoint = await self._route.transaction_elsewhere(endpoint, error)
+
+    async def _open(
+        self,
+        source: AsyncConnection | AsyncEngine | Endpoint,
+        name: str,
+        isolation: Isolation | None,
+        read_only: bool,
+    ) -> tuple[TransactionDoor, Opening]:
+        door = TransactionDoor(
+            source.reading if isinstance(source, Endpoint) else source,
+            self.events,
+            isolation=isolation,
+            read_only=read_only,
+            max_statements=self._max_statements,
+            endpoint=name,
+        )
+        if isinstance(source, Endpoint):
+            source.doors.add(door)
+        criteria = FlushCriteria(self, self._family) if self.guards.criteria else None
+        session = Opening(door, self._related, criteria, nested=self._reading.connection is not None)
+        await door.open(session.joined_to)
+        return door, session
 
     async def end(self, transaction: Transaction, *, commit: bool) -> None:
         """Commit or roll back, and let the scope read outside of it again. Once begun it is not interrupted.
@@ -241,6 +273,8 @@ class ScopeWrites(ABC):
         try:
             await transaction.end(commit=commit)
             if transaction.committed:
+                if not transaction.read_only:
+                    self.committed()
                 # Entities that are being read at this moment may have values from before it.
                 for scope in tuple(family.members):
                     await scope._door.quiet()
@@ -252,6 +286,10 @@ class ScopeWrites(ABC):
                 family.turn.release()
         if transaction.committed:
             await transaction.run_callbacks()
+
+    def committed(self) -> None:
+        """Something was written: what is read from now on must have seen it."""
+        self._family.consistency.committed()
 
     def wrote(self, changes: Sequence[Change]) -> None:
         """A session wrote rows: what may have come from them is read again. No changes: any rows may have been."""

@@ -1,0 +1,29 @@
+"""Engines whose connections refuse writes, whatever is sent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import event
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+_SQL = {
+    "postgresql": "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY",
+    "sqlite": "PRAGMA query_only = ON",
+}
+
+
+def refuse_writes(engine: AsyncEngine) -> None:
+    """Let every new connection of an engine begin its transactions as read only, autocommitted statements included."""
+    sql = _SQL.get(engine.dialect.name)
+    if sql is None:
+        return
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def _connected(connection: Any, _record: object) -> None:
+        cursor = connection.cursor()
+        cursor.execute(sql)
+        cursor.close()
+        connection.commit()
