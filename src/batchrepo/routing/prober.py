@@ -63,8 +63,6 @@ class Prober:
                 for future in waiting:
                     if not future.done():
                         future.set_exception(error)
-                    if len(waiting) > 1:
-                        error = type(error)(*error.args)
             else:
                 self.endpoint.position = answer.position or self.endpoint.position
                 self.endpoint.asked = monotonic()
@@ -74,11 +72,20 @@ class Prober:
 
     def _ask(self) -> Answer:
         if self._engine is None:
-            self._engine = probe_engine(self.endpoint.engine.sync_engine)
+            self._engine = self._make_engine()
         with connecting(self._engine):
             connection = self._engine.connect()
         with connection:
             return ask(connection)
+
+    def _make_engine(self) -> Engine:
+        engine = self.endpoint.engine.sync_engine
+        if not hasattr(engine.dialect, "default_isolation_level"):
+            # SQLAlchemy learns about a server on the first connection of a pool, or of a copy of it, and only connections
+            # of the same pool wait for that: those of the other would use a dialect that is half there.
+            with connecting(engine):
+                engine.connect().close()
+        return probe_engine(engine)
 
     async def aclose(self) -> None:
         """End the question that is on its way, and close the connection."""
