@@ -58,6 +58,7 @@ class Load:
         self._users = users
         self._tasks: list[asyncio.Task[None]] = []
         self._ended = False
+        self._phase: Counter[str] = Counter()
         self._progress = asyncio.Condition()
 
     async def __aenter__(self) -> Self:
@@ -80,11 +81,13 @@ class Load:
 
     async def _user(self) -> None:
         while not self._ended:
-            started = time.perf_counter()
+            started, phase = time.perf_counter(), self._phase
             try:
                 async with self.db.scope() as scope:
                     await self._request(scope)
-                self.served["+".join(sorted(set(endpoints_of(scope))))] += 1
+                by = "+".join(sorted(set(endpoints_of(scope))))
+                self.served[by] += 1
+                phase[by] += 1
             except Exception as error:  # noqa: BLE001  counted
                 self.failed.append(error)
             self.made += 1
@@ -98,10 +101,10 @@ class Load:
             await self._progress.wait_for(holds)
 
     async def more(self, requests: int) -> Counter[str]:
-        """Wait for so many more requests that were begun by now or later; gives who served them."""
-        before, target = Counter(self.served), self.made + requests
-        await self.until(lambda: self.made >= target)
-        return self.served - before
+        """Wait until so many requests that begin from now on are answered; gives who served them."""
+        phase = self._phase = Counter()
+        await self.until(lambda: phase.total() >= requests)
+        return phase
 
 
 class Watched:

@@ -39,8 +39,13 @@ def over(primary: Server, *replicas: Server, driver: str = "asyncpg", **settings
 
 async def looked_after(db: Database) -> Database:
     """Wait until the health checks know of every replica that it is near the primary."""
+
+    def near() -> bool:
+        lags = [replica.lag for replica in db.status().replicas]
+        return all(lag is not None and lag < PATIENCE for lag in lags)
+
     async with db.scope(), asyncio.timeout(PATIENCE):
-        while not all(replica.lag is not None and replica.lag < PATIENCE for replica in db.status().replicas):
+        while not near():  # noqa: ASYNC110  servers tell nobody
             await asyncio.sleep(QUICK.interval / 5)
     return db
 
