@@ -29,8 +29,8 @@ standby's is what it receives, or what its last checkpoint says: that may be too
 RECOVERING = "SELECT pg_is_in_recovery() AS recovering"
 """What is asked of a PostgreSQL that does not say where it is: the role may not know, or it has no such log (Aurora)."""
 
-_REFUSALS = ("42", "0A")
-"""Classes of SQLSTATEs: no right to a function or no such function; a function that is not supported."""
+_REFUSALS = ("42", "0A", "55000")
+"""SQLSTATEs that begin so: no right to a function or no such function; not supported; not with this ``wal_level``."""
 
 _REFUSED = "batchrepo: does not say where it is"
 
