@@ -114,6 +114,8 @@ class Database:
             raise DeclarationError(f"read_connections= expects 1 or more; got {read_connections!r}.")
         _check_settings(mode, max_statements, DeclarationError)
         check_policy(routing, DeclarationError)
+        if not isinstance(health, HealthChecks):
+            raise DeclarationError(f"health= expects HealthChecks(interval=1.0); got {health!r:.200}.")
         cursors = CursorCodec(secret)
         endpoint = primary_endpoint(primary, pool, driver_path=driver_path)
         self.engine = endpoint.engine
@@ -161,7 +163,7 @@ class Database:
         max_statements: int | None = None,
         manual: bool = False,
         routing: RoutingPolicy | None = None,
-        token: ConsistencyToken | str | None = None,
+        token: ConsistencyToken | Consistency | str | None = None,
     ) -> Scope:
         """A scope for one request or job: ``async with db.scope() as scope``.
 
@@ -175,7 +177,8 @@ class Database:
             manual: nothing is loaded until ``scope.scheduler.flush()``, for tests of batching.
             routing: another policy than the Database's.
             token: what the scope must be able to see: the `consistency_token` of an earlier scope, or its text. One
-                that has expired is left out.
+                that has expired is left out. Or the `Consistency` that several scopes share, as those of one request
+                do, so that each sees what any of them has written.
 
         Raises:
             InvalidArgument: the arguments contradict each other, or one is of another kind.
@@ -187,7 +190,7 @@ class Database:
                 "snapshot=True has no meaning with session=: the session's transaction decides what is seen."
             )
         events = EventLog(listeners=tuple(self._listeners))
-        family = Family(Consistency(self._token(token)))
+        family = Family(token if isinstance(token, Consistency) else Consistency(self._token(token)))
         policy = self.routing
         if routing is not None:
             check_policy(routing, InvalidArgument)
@@ -330,12 +333,20 @@ class Database:
         return status_of(self._router)
 
     @property
+    def engines(self) -> tuple[AsyncEngine, ...]:
+        """The engines of all servers: the primary's, then the replicas'."""
+        return tuple(endpoint.engine for endpoint in self._router.endpoints)
+
+    @property
     def routed(self) -> bool:
         """Whether there are replicas."""
         return bool(self._router.replicas)
 
     async def health(self, timeout: float = 2.0) -> Health:  # noqa: ASYNC109  it is reported, not raised
-        """Whether the database answers within `timeout` seconds, its version, and the state of the pool."""
+        """Whether the primary answers within `timeout` seconds, its version, and the state of its pool.
+
+        Replicas are asked all the time; `status` says how they are.
+        """
         return await check(self._reading.engine, timeout=timeout)
 
     def explain(

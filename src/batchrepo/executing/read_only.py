@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import event
 
 if TYPE_CHECKING:
+    from sqlalchemy.engine import Connection
     from sqlalchemy.ext.asyncio import AsyncEngine
+
+_KEY = "batchrepo_refuses_writes"
 
 _SQL = {
     "postgresql": "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY",
@@ -22,8 +25,14 @@ def refuse_writes(engine: AsyncEngine) -> None:
         return
 
     @event.listens_for(engine.sync_engine, "connect")
-    def _connected(connection: Any, _record: object) -> None:
+    def _connected(connection: Any, record: Any) -> None:
         cursor = connection.cursor()
         cursor.execute(sql)
         cursor.close()
         connection.commit()
+        record.info[_KEY] = True
+
+
+def refuses_writes(connection: Connection) -> bool:
+    """Whether a connection is one of those."""
+    return _KEY in connection.info

@@ -21,6 +21,7 @@ from batchrepo.routing.router import Router
 from batchrepo.routing.status import DatabaseStatus, EndpointStatus, status_of
 from batchrepo.routing.tokens import ConsistencyToken, TokenCodec
 from batchrepo.routing.topology import primary_endpoint, replica_endpoints
+from batchrepo.routing.transaction import RoutedTransaction
 
 __all__ = [
     "AnyReplica",
@@ -39,6 +40,7 @@ __all__ = [
     "Route",
     "RoutedDoor",
     "RoutedSnapshot",
+    "RoutedTransaction",
     "Router",
     "RoutingPolicy",
     "TokenCodec",

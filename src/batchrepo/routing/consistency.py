@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from time import time
 from typing import TYPE_CHECKING
 
@@ -18,19 +19,30 @@ class Consistency:
     The primary's position is asked for when somebody needs it, not at each commit: a later one covers the commit as well.
 
     Attributes:
-        commits: how many commits there were; a route that was chosen before the latest one is chosen anew.
+        commits: how many commits there were.
+        version: how often there was more to be seen; a route that was chosen before the latest one is chosen anew.
     """
 
-    __slots__ = ("_asked_for", "_token", "commits")
+    __slots__ = ("_asked_for", "_asking", "_token", "commits", "version")
 
-    def __init__(self, token: ConsistencyToken | None) -> None:
+    def __init__(self, token: ConsistencyToken | None = None) -> None:
         self._token = token
         self._asked_for = 0
+        self._asking: asyncio.Lock | None = None
         self.commits = 0
+        self.version = 0
 
     def committed(self) -> None:
         """The scope has written something."""
         self.commits += 1
+        self.version += 1
+
+    def require(self, token: ConsistencyToken) -> None:
+        """What this token stands for must be seen too, from now on."""
+        merged = token.merge(self._token)
+        if merged != self._token:
+            self._token = merged
+            self.version += 1
 
     @property
     def has_writes(self) -> bool:
@@ -39,9 +51,21 @@ class Consistency:
 
     async def token(self, router: Router, events: EventLog) -> ConsistencyToken | None:
         """What must be seen; None if that is nothing."""
-        commits = self.commits
-        if commits > self._asked_for:
-            own = ConsistencyToken(await router.primary_position(events), time())
-            self._token = own.merge(self._token)
-            self._asked_for = max(commits, self._asked_for)
+        if self.commits > self._asked_for:
+            if self._asking is None:
+                self._asking = asyncio.Lock()
+            async with self._asking:  # tasks that read at once after a commit ask once
+                await self._ask(router, events)
         return self._token
+
+    async def _ask(self, router: Router, events: EventLog) -> None:
+        commits = self.commits
+        if commits <= self._asked_for:
+            return
+        own = ConsistencyToken(await router.primary_position(events), time())
+        given, self._asked_for = self._token, commits
+        if own.position is not None and given is not None and given.position is None:
+            # What only the primary could show is before the place where it is now.
+            self._token = own
+        else:
+            self._token = own.merge(given)

@@ -30,12 +30,12 @@ class Replica:
 
     Args:
         url_or_engine: an asynchronous URL, or an engine of yours.
-        weight: how many reads it gets, relative to the other replicas; 0: none, as long as others are up.
+        weight: how many reads it gets, relative to the other replicas; 0: those that no other replica can answer.
         name: how reports, events and `Database.status` call it; ``replica-1`` and so on where there is none.
         pool: settings of its engine that differ from those of the Database, by keyword.
 
     Raises:
-        DeclarationError: the weight is negative, or no number.
+        DeclarationError: the weight is negative, or no number; or the name is no text.
     """
 
     def __init__(
@@ -49,6 +49,9 @@ class Replica:
         given: object = weight
         if not isinstance(given, int | float) or isinstance(given, bool) or not 0 <= given < float("inf"):
             raise DeclarationError(f"Replica(weight=) expects a number of 0 or more; got {weight!r}.")
+        called: object = name
+        if called is not None and (not isinstance(called, str) or not called):
+            raise DeclarationError(f"Replica(name=) expects a text that is not empty; got {called!r}.")
         self.url_or_engine = url_or_engine
         self.weight = float(weight)
         self.name = name
@@ -115,6 +118,7 @@ class Endpoint:
             for door in tuple(self.doors):
                 door.interrupt(EndpointDown(f"{self.name} went down while a statement ran on it: {reason}"))
         if state == self.state:
+            self.reason = reason
             return False
         self.state, self.reason, self.since = state, reason, monotonic()
         if state == "down":

@@ -399,12 +399,13 @@ class Scope(ScopeReads, ScopeWrites):
         """What the next request must be able to see: what this scope has written, and the token that it was given.
 
         After a commit this asks the primary for its position, once. Write it with ``db.tokens.write(token)`` and give
-        it to the next request's scope: ``db.scope(token=text)``.
+        it to the next request's scope: ``db.scope(token=text)``. It may be asked for when the scope has ended.
 
         Returns:
             None if nothing was written and none was given.
         """
-        self.check_open()
+        if not self.closed:
+            self.check_open()
         return await self._family.consistency.token(self._route.router, self.events)
 
     @property
