@@ -196,5 +196,5 @@ def _served(scope: Scope) -> list[str]:
 async def _until(holds: Callable[[], bool]) -> None:
     """Servers are outside: what is known of them comes with the next looks."""
     async with asyncio.timeout(PATIENCE):
-        while not holds():
+        while not holds():  # noqa: ASYNC110  an outside process, in bounded time
             await asyncio.sleep(0.01)
