@@ -137,6 +137,9 @@ class _Questions:
         return probe_engine(engine)
 
     async def aclose(self) -> None:
+        if self._sent:
+            # Cancelled now, aiosqlite would lose a connection that it is about to open, and its thread.
+            await asyncio.wait(self._sent, timeout=self._timeout)
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait({self._task})

@@ -125,6 +125,9 @@ class Scope(ScopeReads, ScopeWrites):
                 mark_savepoints(self._joined.sync_session, self._joined_transaction),
                 *((check_references(self._joined, self._related),) if self.guards.criteria else ()),
             )
+        outer = self._open_parent()
+        if not self._family.members and outer is not None and outer._reading is self._reading:
+            self._family.consistency.inside(outer._family.consistency)
         self._family.members.append(self)
         self._state = "open"
         return self
