@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from weakref import WeakSet
 
 from batchrepo.errors import DeclarationError, EndpointDown
+from batchrepo.routing.pools import outdate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -123,6 +124,7 @@ class Endpoint:
         self.state, self.reason, self.since = state, reason, monotonic()
         if state == "down":
             self.failures += 1
+            outdate(self.engine)
             # What is known says nothing of a server that comes back: it may have been set up anew.
             self.position = None
         return True
