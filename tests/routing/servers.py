@@ -73,9 +73,7 @@ def fill(path: Path, server: str, *, authors: int = 3, notes: int = 2) -> None:
         for author in range(1, authors + 1):
             connection.execute("INSERT INTO author VALUES (?, ?)", (author, server))
             for note in range(notes):
-                connection.execute(
-                    "INSERT INTO note VALUES (?, ?, ?)", (author * 10 + note, server, author)
-                )
+                connection.execute("INSERT INTO note VALUES (?, ?, ?)", (author * 10 + note, server, author))
     connection.close()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -59,9 +58,9 @@ class Trial:
 
 
 @pytest.fixture
-def trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Trial]:
+def trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Trial:
     monkeypatch.setattr(module, "HEAD_START", 1.0)
-    yield Trial(tmp_path)
+    return Trial(tmp_path)
 
 
 async def test_whoever_answers_is_up_and_nothing_is_told(trial: Trial):
@@ -199,11 +198,12 @@ async def test_without_the_primary_the_lag_of_replicas_does_not_grow(trial: Tria
 
 async def test_a_failing_listener_does_not_end_the_looks(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     """The loop that looks goes on after an error of whoever listens."""
-    heard = asyncio.Event()
+    failed, heard = asyncio.Event(), asyncio.Event()
 
     def listen(event: Any) -> None:
         if type(event) is EndpointEvent:
             if event.state == "down":
+                failed.set()
                 raise ValueError("of a listener")
             heard.set()
 
@@ -214,8 +214,7 @@ async def test_a_failing_listener_does_not_end_the_looks(tmp_path: Path, caplog:
     ) as db:
         db.on_event(listen)
         async with db.scope(), asyncio.timeout(30):
-            while not db.status().replicas[0].failures:
-                await asyncio.sleep(0.005)
+            await failed.wait()
             folder.mkdir()
             await heard.wait()
     assert "A look at the endpoints failed" in caplog.text
@@ -224,7 +223,9 @@ async def test_a_failing_listener_does_not_end_the_looks(tmp_path: Path, caplog:
 @pytest.mark.parametrize("name", ["interval", "timeout"])
 @pytest.mark.parametrize("value", [0, -1, "1", None, True], ids=repr)
 def test_seconds_that_are_none_are_refused(name: str, value: Any):
-    with pytest.raises(DeclarationError, match=rf"^HealthChecks\({name}=\) expects seconds, more than 0; got"):
+    with pytest.raises(
+        DeclarationError, match=rf"^HealthChecks\({name}=\) expects seconds, more than 0; got"
+    ):
         HealthChecks(**{name: value})
 
 
