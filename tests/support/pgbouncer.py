@@ -1,30 +1,37 @@
 """A PgBouncer in transaction mode in front of the tests' PostgreSQL, with fewer connections to it than tests use.
 
-It is what `pgbouncer` in PATH or in a system folder starts; BATCHREPO_PGBOUNCER names another one. Without any, tests
-that ask for it are skipped, or fail where BATCHREPO_REQUIRE has the name.
+It is what `pgbouncer` in PATH or in a system folder starts; BATCHREPO_PGBOUNCER names another program. Without any,
+tests that ask for it are skipped, or fail where BATCHREPO_REQUIRE has the name. Prepared statements are switched off,
+which versions before 1.21 do not know at all, and each transaction gets another server connection than the one before.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AsyncExitStack, contextmanager, suppress
+from itertools import pairwise
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
 
 import psycopg
 import pytest
-from sqlalchemy import URL
+from sqlalchemy import URL, text
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tests.support.postgres import PostgresServer
 from tests.support.services import service_missing
 
 SERVER_CONNECTIONS = 2
 """How many connections to PostgreSQL all clients of a database share."""
+
+KEEPS_STATEMENTS = (1, 21)
+"""The first version that can keep prepared statements of its clients."""
 
 _PORT = 6432
 """Names the socket in the bouncer's own folder; nothing listens on the network."""
@@ -38,6 +45,7 @@ _CONFIG = """\
 [pgbouncer]
 pool_mode = transaction
 default_pool_size = {size}
+server_round_robin = 1
 max_client_conn = 500
 listen_addr =
 listen_port = {port}
@@ -47,7 +55,6 @@ auth_file = {folder}/users
 admin_users = {user}
 logfile = {folder}/log
 pidfile = {folder}/pid
-{more}
 """
 
 
@@ -57,9 +64,11 @@ class PgBouncer:
     Args:
         folder: where its socket and its log are.
         user: whom it lets in.
+        version: such as `(1, 18)`.
     """
 
-    def __init__(self, folder: Path, user: str) -> None:
+    def __init__(self, folder: Path, user: str, version: tuple[int, int]) -> None:
+        self.version = version
         self._folder = folder
         self._user = user
 
@@ -78,12 +87,6 @@ class PgBouncer:
             names = [column.name for column in rows.description or ()]
             return [dict(zip(names, row, strict=True)) for row in rows]
 
-    @property
-    def version(self) -> tuple[int, ...]:
-        """Such as `(1, 18, 0)`."""
-        (row,) = self.show("VERSION")
-        return tuple(int(part) for part in str(row["version"]).split()[-1].split("."))
-
 
 @pytest.fixture(scope="session")
 def pgbouncer(postgres_server: PostgresServer) -> Iterator[PgBouncer]:
@@ -98,20 +101,37 @@ def find_pgbouncer() -> str | None:
     return shutil.which(os.environ.get("BATCHREPO_PGBOUNCER", "pgbouncer"), path=path)
 
 
+async def assert_servers_alternate(engine: AsyncEngine) -> None:
+    """Has the bouncer open all its connections to a database, and sees that each statement gets another one."""
+    async with AsyncExitStack() as stack:
+        for _ in range(SERVER_CONNECTIONS):
+            connection = await stack.enter_async_context(engine.connect())
+            await connection.execution_options(isolation_level="READ COMMITTED")
+            await connection.execute(text("SELECT"))
+    async with engine.connect() as connection:
+        pids = [await connection.scalar(text("SELECT pg_backend_pid()")) for _ in range(6)]
+    assert len(set(pids)) == SERVER_CONNECTIONS
+    assert all(one != next_one for one, next_one in pairwise(pids))
+
+
 @contextmanager
 def running_pgbouncer(
-    server: PostgresServer, *, size: int = SERVER_CONNECTIONS, **settings: object
+    server: PostgresServer, *, size: int = SERVER_CONNECTIONS, prepared_statements: int = 0
 ) -> Iterator[PgBouncer]:
     """A PgBouncer in front of a server, for the length of the block.
 
     Args:
         server: the server, of which any database can be had through it.
         size: how many connections to a database it opens.
-        settings: more of its settings.
+        prepared_statements: how many statements it keeps prepared on each; a test that needs any is skipped where
+            its version cannot.
     """
     program = find_pgbouncer()
     if program is None:
         service_missing("pgbouncer", "there is no such program; Debian's package has the same name")
+    version = _version_of(program)
+    if prepared_statements and version < KEEPS_STATEMENTS:
+        service_missing("pgbouncer-1.21", f"this is version {'.'.join(map(str, version))}")
     # Not under pytest's folder: it runs as a user of its own when the tests run as root, and a socket's path may
     # have about 100 bytes.
     folder = Path(tempfile.mkdtemp(prefix="batchrepo-bouncer-"))
@@ -122,21 +142,17 @@ def running_pgbouncer(
         as_user = {"user": owner, "extra_groups": []}
     user = server.url.username or "postgres"
     (folder / "users").write_text(f'"{user}" ""\n')
-    (folder / "config").write_text(
-        _CONFIG.format(
-            server=_connection_string(server.url),
-            size=size,
-            port=_PORT,
-            folder=folder,
-            user=user,
-            more="\n".join(f"{name} = {value}" for name, value in settings.items()),
-        )
+    config = _CONFIG.format(
+        server=_connection_string(server.url), size=size, port=_PORT, folder=folder, user=user
     )
+    if version >= KEEPS_STATEMENTS:
+        config += f"max_prepared_statements = {prepared_statements}\n"
+    (folder / "config").write_text(config)
     process = subprocess.Popen(
         [program, "--quiet", str(folder / "config")], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, **as_user
     )
     try:
-        bouncer = PgBouncer(folder, user)
+        bouncer = PgBouncer(folder, user, version)
         _wait_for(bouncer, process, folder / "log")
         yield bouncer
     finally:
@@ -161,6 +177,12 @@ def _wait_for(bouncer: PgBouncer, process: subprocess.Popen[bytes], log: Path) -
             sleep(0.02)
         else:
             return
+
+
+def _version_of(program: str) -> tuple[int, int]:
+    said = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout
+    major, minor = re.findall(r"\d+", said)[:2]
+    return int(major), int(minor)
 
 
 def _owner(url: URL) -> str | int:
