@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import AsyncExitStack, contextmanager, suppress
+from contextlib import AsyncExitStack, contextmanager
 from itertools import pairwise
 from pathlib import Path
 from time import monotonic, sleep
@@ -59,18 +59,54 @@ pidfile = {folder}/pid
 
 
 class PgBouncer:
-    """A PgBouncer that is running.
+    """A PgBouncer that `running_pgbouncer` has started.
 
     Args:
-        folder: where its socket and its log are.
+        program: what to start.
+        folder: where its configuration is, its socket and its log.
         user: whom it lets in.
-        version: such as `(1, 18)`.
+        runs_as: the system user that it runs as, or None for the one of the tests.
     """
 
-    def __init__(self, folder: Path, user: str, version: tuple[int, int]) -> None:
-        self.version = version
+    def __init__(self, program: str, folder: Path, user: str, runs_as: str | int | None) -> None:
+        self._command = [program, "--quiet", str(folder / "config")]
+        self._as_user: dict[str, Any] = {} if runs_as is None else {"user": runs_as, "extra_groups": []}
         self._folder = folder
         self._user = user
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        self._process = subprocess.Popen(
+            self._command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, **self._as_user
+        )
+        deadline = monotonic() + 20
+        while True:
+            try:
+                self.show("VERSION")
+            except psycopg.OperationalError as error:
+                if self._process.poll() is not None or monotonic() > deadline:
+                    log = self._folder / "log"
+                    said = log.read_text() if log.exists() else ""
+                    raise RuntimeError(f"PgBouncer does not answer: {error}\n{said}") from error
+                sleep(0.02)
+            else:
+                return
+
+    def stop(self) -> None:
+        """End it at once, and with it the connections of all clients."""
+        if self._process is not None:
+            self._process.terminate()
+            try:
+                self._process.wait(10)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+
+    def restart(self) -> None:
+        """End it, and start it again at the same place."""
+        self.stop()
+        self.start()
 
     def through(self, url: URL) -> URL:
         """The same database, through the bouncer."""
@@ -135,11 +171,9 @@ def running_pgbouncer(
     # Not under pytest's folder: it runs as a user of its own when the tests run as root, and a socket's path may
     # have about 100 bytes.
     folder = Path(tempfile.mkdtemp(prefix="batchrepo-bouncer-"))
-    as_user: dict[str, Any] = {}
-    if os.geteuid() == 0:  # which it refuses to run as
-        owner = _owner(server.url)
+    owner = _owner(server.url) if os.geteuid() == 0 else None  # it refuses to run as root
+    if owner is not None:
         shutil.chown(folder, owner)
-        as_user = {"user": owner, "extra_groups": []}
     user = server.url.username or "postgres"
     (folder / "users").write_text(f'"{user}" ""\n')
     config = _CONFIG.format(
@@ -148,35 +182,13 @@ def running_pgbouncer(
     if version >= KEEPS_STATEMENTS:
         config += f"max_prepared_statements = {prepared_statements}\n"
     (folder / "config").write_text(config)
-    process = subprocess.Popen(
-        [program, "--quiet", str(folder / "config")], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, **as_user
-    )
+    bouncer = PgBouncer(program, folder, user, owner)
     try:
-        bouncer = PgBouncer(folder, user, version)
-        _wait_for(bouncer, process, folder / "log")
+        bouncer.start()
         yield bouncer
     finally:
-        process.terminate()
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(10)
-        process.kill()
-        process.wait()
+        bouncer.stop()
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _wait_for(bouncer: PgBouncer, process: subprocess.Popen[bytes], log: Path) -> None:
-    """Until it answers."""
-    deadline = monotonic() + 20
-    while True:
-        try:
-            bouncer.show("VERSION")
-        except psycopg.OperationalError as error:
-            if process.poll() is not None or monotonic() > deadline:
-                said = log.read_text() if log.exists() else ""
-                raise RuntimeError(f"PgBouncer does not answer: {error}\n{said}") from error
-            sleep(0.02)
-        else:
-            return
 
 
 def _version_of(program: str) -> tuple[int, int]:

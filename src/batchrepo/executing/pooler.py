@@ -78,14 +78,16 @@ def _give_server_back(failed: ExceptionContext) -> None:
     try:
         await_only(driver.execute("SELECT"))
     except Exception:
-        logger.warning("A connection was given up: it did not answer after a failed statement.", exc_info=True)
+        logger.warning(
+            "A connection was given up: it did not answer after a failed statement.", exc_info=True
+        )
         failed.is_disconnect = True
         failed.invalidate_pool_on_disconnect = False
 
 
 @cache
 def _connection_class() -> type[Any]:
-    """asyncpg's connection, which looks at types of the database in a transaction.
+    """Asyncpg's connection, which looks at types of the database in a transaction.
 
     It switches the server's ``jit`` off for that and on again: on three server connections, perhaps.
     """
