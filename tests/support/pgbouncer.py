@@ -38,25 +38,6 @@ _PORT = 6432
 
 _SYSTEM_FOLDERS = "/usr/sbin:/usr/local/sbin:/sbin:/opt/homebrew/bin"
 
-_CONFIG = """\
-[databases]
-* = {server}
-
-[pgbouncer]
-pool_mode = transaction
-default_pool_size = {size}
-server_round_robin = 1
-max_client_conn = 500
-listen_addr =
-listen_port = {port}
-unix_socket_dir = {folder}
-auth_type = trust
-auth_file = {folder}/users
-admin_users = {user}
-logfile = {folder}/log
-pidfile = {folder}/pid
-"""
-
 
 class PgBouncer:
     """A PgBouncer that `running_pgbouncer` has started.
@@ -152,7 +133,7 @@ async def assert_servers_alternate(engine: AsyncEngine) -> None:
 
 @contextmanager
 def running_pgbouncer(
-    server: PostgresServer, *, size: int = SERVER_CONNECTIONS, prepared_statements: int = 0
+    server: PostgresServer, *, size: int = SERVER_CONNECTIONS, prepared_statements: int = 0, **settings: str
 ) -> Iterator[PgBouncer]:
     """A PgBouncer in front of a server, for the length of the block.
 
@@ -161,6 +142,7 @@ def running_pgbouncer(
         size: how many connections to a database it opens.
         prepared_statements: how many statements it keeps prepared on each; a test that needs any is skipped where
             its version cannot.
+        settings: others of its settings, which replace those of the tests.
     """
     program = find_pgbouncer()
     if program is None:
@@ -176,12 +158,25 @@ def running_pgbouncer(
         shutil.chown(folder, owner)
     user = server.url.username or "postgres"
     (folder / "users").write_text(f'"{user}" ""\n')
-    config = _CONFIG.format(
-        server=_connection_string(server.url), size=size, port=_PORT, folder=folder, user=user
-    )
-    if version >= KEEPS_STATEMENTS:
-        config += f"max_prepared_statements = {prepared_statements}\n"
-    (folder / "config").write_text(config)
+    chosen = {
+        "pool_mode": "transaction",
+        "default_pool_size": size,
+        "server_round_robin": 1,
+        "max_client_conn": 500,
+        "listen_addr": "",
+        "listen_port": _PORT,
+        "unix_socket_dir": folder,
+        "auth_type": "trust",
+        "auth_file": folder / "users",
+        "admin_users": user,
+        "logfile": folder / "log",
+        "pidfile": folder / "pid",
+        **({"max_prepared_statements": prepared_statements} if version >= KEEPS_STATEMENTS else {}),
+        **settings,
+    }
+    lines = ["[databases]", f"* = {_connection_string(server.url)}", "[pgbouncer]"]
+    lines += (f"{name} = {value}" for name, value in chosen.items())
+    (folder / "config").write_text("\n".join(lines) + "\n")
     bouncer = PgBouncer(program, folder, user, owner)
     try:
         bouncer.start()
@@ -207,4 +202,6 @@ def _connection_string(url: URL) -> str:
     """Where the bouncer finds the server, in the words of its configuration."""
     host = url.query.get("host") or url.host
     parts = {"host": host, "port": url.port, "user": url.username, "password": url.password}
-    return " ".join(f"{name}='{value}'" for name, value in parts.items() if value)
+    return " ".join(
+        "{}='{}'".format(name, str(value).replace("'", "''")) for name, value in parts.items() if value
+    )
