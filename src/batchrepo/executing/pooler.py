@@ -91,7 +91,7 @@ def _connection_class() -> type[Any]:
 
     It switches the server's ``jit`` off for that and on again: on three server connections, perhaps.
     """
-    import asyncpg
+    import asyncpg  # type: ignore[import-untyped]
 
     class LentConnection(asyncpg.Connection):  # type: ignore[misc]
         __slots__ = ()
