@@ -31,6 +31,7 @@ from batchrepo.routing import (
     primary_endpoint,
     replica_endpoints,
     status_of,
+    surround,
 )
 from batchrepo.scope import Scope
 from batchrepo.scope.family import Family
@@ -40,6 +41,7 @@ from batchrepo.strategies.reading import Reading
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from types import TracebackType
     from typing import Self
 
@@ -327,6 +329,14 @@ class Database:
         """
         events = EventLog(listeners=tuple(self._listeners))
         return ConsistencyToken(await self._router.primary_position(events), time())
+
+    def sharing(self, consistency: Consistency) -> AbstractContextManager[None]:
+        """Let all scopes that are opened inside see what any of them writes, as those of one request do.
+
+        Args:
+            consistency: what they must have seen so far; it is told of what they write.
+        """
+        return surround(self._router, consistency)
 
     def status(self) -> DatabaseStatus:
         """The servers at this moment: which are up, how far behind, how used. Asks nobody; prints as a table."""

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import contextmanager
+from contextvars import ContextVar
 from time import time
 from typing import TYPE_CHECKING
 
 from batchrepo.routing.tokens import ConsistencyToken
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from batchrepo.events import EventLog
     from batchrepo.routing.router import Router
+
+
+_surrounding: ContextVar[tuple[Router, Consistency] | None] = ContextVar(
+    "batchrepo_consistency", default=None
+)
 
 
 class Consistency:
@@ -32,8 +41,12 @@ class Consistency:
         self._outer: Consistency | None = None
 
     def inside(self, outer: Consistency) -> None:
-        """The scope is opened inside another one."""
-        self._outer = outer
+        """The scope is opened inside another one; of several that share this the first one says inside of which."""
+        if self._outer is None and not outer._is_inside(self):
+            self._outer = outer
+
+    def _is_inside(self, other: Consistency) -> bool:
+        return self is other or (self._outer is not None and self._outer._is_inside(other))
 
     @property
     def commits(self) -> int:
@@ -89,3 +102,19 @@ class Consistency:
             self._token = own
         else:
             self._token = own.merge(given)
+
+
+def surrounding(router: Router) -> Consistency | None:
+    """What the scopes of this Database share that are opened here; None if each is for itself."""
+    found = _surrounding.get()
+    return found[1] if found is not None and found[0] is router else None
+
+
+@contextmanager
+def surround(router: Router, consistency: Consistency) -> Iterator[None]:
+    """Let all scopes of a Database that are opened inside share what must be seen."""
+    before = _surrounding.set((router, consistency))
+    try:
+        yield
+    finally:
+        _surrounding.reset(before)
