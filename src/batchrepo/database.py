@@ -333,6 +333,11 @@ class Database:
         return status_of(self._router)
 
     @property
+    def engines(self) -> tuple[AsyncEngine, ...]:
+        """The engines of all servers: the primary's, then the replicas'."""
+        return tuple(endpoint.engine for endpoint in self._router.endpoints)
+
+    @property
     def routed(self) -> bool:
         """Whether there are replicas."""
         return bool(self._router.replicas)
