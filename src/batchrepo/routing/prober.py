@@ -7,7 +7,6 @@ from contextvars import Context
 from copy import copy
 from time import monotonic
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
 from sqlalchemy.util import greenlet_spawn
 
@@ -38,7 +37,7 @@ class Prober:
         self.endpoint = endpoint
         self._timeout = timeout
         # A connection belongs to the event loop that made it.
-        self._questions: WeakKeyDictionary[asyncio.AbstractEventLoop, _Questions] = WeakKeyDictionary()
+        self._questions: dict[asyncio.AbstractEventLoop, _Questions] = {}
 
     async def ask(self) -> Answer:
         """Ask, or take part in the next question.
@@ -52,6 +51,7 @@ class Prober:
         questions = self._questions.get(loop)
         if questions is None:
             questions = self._questions[loop] = _Questions(self.endpoint, self._timeout)
+            await self._leave_closed_loops()
         return await questions.ask()
 
     async def aclose(self) -> None:
@@ -59,6 +59,11 @@ class Prober:
         questions = self._questions.pop(asyncio.get_running_loop(), None)
         if questions is not None:
             await questions.aclose()
+        await self._leave_closed_loops()
+
+    async def _leave_closed_loops(self) -> None:
+        for loop in [loop for loop in self._questions if loop.is_closed()]:
+            await self._questions.pop(loop).aclose()
 
 
 class _Questions:
@@ -137,15 +142,19 @@ class _Questions:
         return probe_engine(engine)
 
     async def aclose(self) -> None:
-        if self._task is not None:
+        if self._task is not None and not _is_over(self._task):
             self._task.cancel()
             await asyncio.wait({self._task})
-        closing: set[asyncio.Future[Any]] = set(self._sent)
+        closing: set[asyncio.Future[Any]] = {sent for sent in self._sent if not _is_over(sent)}
         if self._engine is not None:
             engine, self._engine = self._engine, None
             closing.add(asyncio.ensure_future(_dispose(engine)))
         if closing:
             await asyncio.wait(closing, timeout=CLEANUP_SECONDS)
+
+
+def _is_over(task: asyncio.Task[Any]) -> bool:
+    return task.done() or task.get_loop().is_closed()
 
 
 async def _dispose(engine: Engine) -> None:
