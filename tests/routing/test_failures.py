@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import time
 
 import pytest
 from sqlalchemy import func, select
+from sqlalchemy.exc import DBAPIError
 
 from batchrepo import Database, PrimaryUnavailable
 from batchrepo.events import ReplicasLost
 from batchrepo.routing import HealthChecks, ReadYourWrites
 from batchrepo.scope import Scope
 from tests.routing.load import Load, Watched, endpoints_of
-from tests.routing.store import EVERY, QUICK, USERS, database, looked_after, over, stocked
+from tests.routing.store import EVERY, USERS, database, looked_after, over, stocked
 from tests.support.cluster import DATABASE, Cluster, Server, until
 from tests.writing.shop import Album, AlbumRepository
 
@@ -85,6 +87,41 @@ async def test_no_user_notices_that_a_replica_goes_and_comes_back(store: Cluster
     )
     assert load.slowest < 5, "seconds: that a frozen server is missed takes at most an interval and a timeout"
     await nothing_leaks(store, db)
+
+
+@EVERY
+async def test_one_broken_connection_of_a_replica_leaves_the_others_alone(store: Cluster, db: Database):
+    """It is looked at, and not used meanwhile; who reads from it in a snapshot goes on."""
+    broken = store.replicas[0]
+    seen = Watched(db)
+    async with contextlib.AsyncExitStack() as scopes:
+        snapshots = [await scopes.enter_async_context(db.scope(snapshot=True)) for _ in range(16)]
+        await asyncio.gather(*(AlbumRepository(scope).count() for scope in snapshots))
+        cut, *others = [scope for scope in snapshots if "replica-1" in endpoints_of(scope)]
+        ((backend,),) = await cut.door.rows(select(func.pg_backend_pid()), cause="test")
+        broken.ask("SELECT pg_terminate_backend(%s, 5000)", backend)
+        with pytest.raises(DBAPIError):
+            await AlbumRepository(cut).count()
+        assert seen.states("replica-1") == ["down"]
+        await seen.until("replica-1", "up")
+        assert others
+        for scope in others:
+            assert await AlbumRepository(scope).exists()
+            assert set(endpoints_of(scope)) == {"replica-1"}
+
+
+@EVERY
+async def test_a_write_after_the_primary_was_restarted_is_not_sent_into_the_void(
+    store: Cluster, db: Database
+):
+    """The pool has connections from before, and nobody has tried them yet."""
+    seen = Watched(db)
+    await asyncio.gather(*(write(db, price) for price in range(8)))
+    await asyncio.to_thread(store.primary.stop, "immediate")
+    await seen.until("primary", "down")
+    await asyncio.to_thread(store.primary.start)
+    await seen.until("primary", "up")
+    await asyncio.gather(*(write(db, price) for price in range(8)))
 
 
 @EVERY
@@ -293,4 +330,3 @@ async def test_nothing_is_left_of_a_database_that_was_disposed_of(store: Cluster
     store.replicas[0].thaw()
     for server in store.servers:
         await asyncio.to_thread(until, lambda server=server: server.backends() == 0, lambda: "all have left")
-    assert QUICK.timeout < 5
