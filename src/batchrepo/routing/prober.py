@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy.util import greenlet_spawn
 
 from batchrepo.errors import DatabaseUnavailable
+from batchrepo.executing import dispose
 from batchrepo.executing.border import CLEANUP_SECONDS, connecting
 from batchrepo.routing.probing import Answer, ask, probe_engine
 
@@ -162,7 +163,7 @@ def _is_over(task: asyncio.Task[Any]) -> bool:
 
 
 async def _dispose(engine: Engine) -> None:
-    await greenlet_spawn(engine.dispose)
+    await dispose(engine)
 
 
 def _refuse(waiting: Iterable[asyncio.Future[Answer]], error: Exception) -> None:
