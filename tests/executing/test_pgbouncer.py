@@ -221,6 +221,32 @@ async def test_without_the_preset_a_refused_value_keeps_one(
     await plain.dispose()
 
 
+@by_asyncpg
+async def test_a_bouncer_that_goes_away_meanwhile_costs_the_connection_and_hides_no_error(
+    url: str, postgres_server: PostgresServer, caplog: pytest.LogCaptureFixture
+):
+    with running_pgbouncer(postgres_server) as bouncer:
+
+        class Last:
+            """No number, and the last thing that the bouncer sees a client ask for."""
+
+            def __index__(self) -> int:
+                bouncer.stop()
+                raise TypeError
+
+        engine = make_engine(bouncer.through(make_url(url)), pooler="pgbouncer")
+        async with engine.connect() as connection:
+            with pytest.raises(DBAPIError, match="invalid input for query argument") as caught:
+                await connection.execute(text("SELECT CAST(:id AS INTEGER)"), {"id": Last()})
+            assert caught.value.connection_invalidated
+            assert connection.invalidated
+        assert "did not answer after a failed statement" in caplog.text
+        bouncer.start()
+        async with engine.connect() as connection:
+            assert await connection.scalar(text("SELECT 7")) == 7
+        await engine.dispose()
+
+
 def busy(pgbouncer: PgBouncer, engine: AsyncEngine) -> int:
     """How many server connections the bouncer has lent at this moment."""
     rows = pgbouncer.show("SERVERS")
