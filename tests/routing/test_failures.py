@@ -51,6 +51,12 @@ def most_at_work(server: Server) -> int:
     return max(int(server.ask(query, DATABASE)) for _ in range(100))
 
 
+def sessions(server: Server) -> str:
+    """The clients of a server and the last thing that each asked."""
+    query = "SELECT string_agg(concat_ws(' ', state, wait_event, backend_start, query), E'\\n') FROM pg_stat_activity"
+    return str(server.ask(f"{query} WHERE datname = %s", DATABASE))
+
+
 async def nothing_leaks(cluster: Cluster, db: Database) -> None:
     """No connection is in use, and servers have none but those of the pools and of the health checks."""
     gc.collect()  # psycopg closes what was cancelled while it connected when it is collected
@@ -61,7 +67,9 @@ async def nothing_leaks(cluster: Cluster, db: Database) -> None:
         await asyncio.to_thread(
             until,
             lambda server=server, most=pool.idle + 1: server.backends() <= most,
-            lambda server=server, pool=pool: f"{server} has {pool} and {server.backends()} backends",
+            lambda server=server, pool=pool: (
+                f"{server} has {pool.idle} in the pool and these: {sessions(server)}"
+            ),
         )
 
 
@@ -308,6 +316,7 @@ async def test_the_primary_s_address_leads_to_a_promoted_replica(own_cluster: Cl
             await asyncio.to_thread(other.follow, promoted)
             await seen.until("primary", "up")
             await write(db, 2)
+            await looked_after(db)
             async with db.scope(token=before) as scope:
                 assert (await AlbumRepository(scope).get(1)).price == 2
                 assert endpoints_of(scope) == ["primary"]
