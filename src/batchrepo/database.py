@@ -14,7 +14,7 @@ from batchrepo.declare.cursors import CursorCodec
 from batchrepo.declare.repository_info import Catalog, RepositoryInfo, read_repository
 from batchrepo.errors import BatchRepoError, DeclarationError, InvalidArgument, InvalidToken
 from batchrepo.events import EventLog, RetryEvent, announce
-from batchrepo.executing import Health, check, collision, describe
+from batchrepo.executing import Health, check, collision, describe, dispose
 from batchrepo.mapping.entity import shown
 from batchrepo.plan.slots import affinity
 from batchrepo.repository import Repository
@@ -151,9 +151,8 @@ class Database:
     async def dispose(self) -> None:
         """End what runs in the background, and close all connections of engines that this Database made."""
         await self._router.aclose()
-        for endpoint in self._router.endpoints:
-            if endpoint.owned:
-                await endpoint.engine.dispose()
+        owned = [endpoint.engine.sync_engine for endpoint in self._router.endpoints if endpoint.owned]
+        await asyncio.gather(*map(dispose, owned))
 
     def scope(
         self,

@@ -79,7 +79,7 @@ async def test_what_the_page_shows(page):
     assert routes[1] == ("primary", "a transaction that may write")
     assert ("replica", "any replica") in routes
     assert ("primary", "policy Primary") in routes
-    assert (page["routes"][-1].endpoint, page["routes"][-1].reason) == ("large", "it is in large")
+    assert (page["routes"][-1].endpoint, page["routes"][-1].reason) == ("eu-2", "it is in eu")
     assert page["refused"] == "signature"
     text = page["job"]["token"]
     assert len(text) == 60

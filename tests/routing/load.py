@@ -59,10 +59,11 @@ class Load:
         self._tasks: list[asyncio.Task[None]] = []
         self._ended = False
         self._phase: Counter[str] = Counter()
+        self._phase_of: dict[int, Counter[str]] = {}
         self._progress = asyncio.Condition()
 
     async def __aenter__(self) -> Self:
-        self._tasks = [asyncio.create_task(self._user()) for _ in range(self._users)]
+        self._tasks = [asyncio.create_task(self._user(number)) for number in range(self._users)]
         return self
 
     async def __aexit__(
@@ -79,9 +80,10 @@ class Load:
             f"{self.made} requests, {len(self.failed)} failed, slowest {self.slowest:.3f} s; served {served}"
         )
 
-    async def _user(self) -> None:
+    async def _user(self, number: int) -> None:
         while not self._ended:
             started, phase = time.perf_counter(), self._phase
+            self._phase_of[number] = phase
             try:
                 async with self.db.scope() as scope:
                     await self._request(scope)
@@ -101,9 +103,15 @@ class Load:
             await self._progress.wait_for(holds)
 
     async def more(self, requests: int) -> Counter[str]:
-        """Wait until so many requests that begin from now on are answered; gives who served them."""
+        """Wait until so many requests that begin from now on are answered, and those that had begun before, too.
+
+        Returns:
+            Who served those that began from now on.
+        """
         phase = self._phase = Counter()
-        await self.until(lambda: phase.total() >= requests)
+        await self.until(
+            lambda: phase.total() >= requests and all(of is phase for of in self._phase_of.values())
+        )
         return phase
 
 

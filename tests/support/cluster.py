@@ -269,12 +269,17 @@ class Replica(Server):
         assert self.ask("SELECT pg_promote(true, %s)", int(PATIENCE)), f"{self.name} was not promoted"
 
     def follow(self, promoted: Replica) -> None:
-        """Replicate from another server, which was promoted."""
+        """Replicate from another server, which was promoted. Waits until it says that it does."""
         promoted.ask("SELECT pg_create_physical_replication_slot(%s)", self.name)
         self.configure(primary_conninfo=_conninfo(promoted, self.name))
+        # A standby speaks of a timeline when it has received something of it.
+        promoted.ask("SELECT pg_logical_emit_message(true, 'cluster', 'promoted')")
+        timeline = promoted.ask(
+            "SELECT ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int"
+        )
         until(
-            lambda: promoted.ask("SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'") == 1,
-            lambda: f"{self.name} follows {promoted.name}",
+            lambda: self.ask("SELECT received_tli FROM pg_stat_wal_receiver") == timeline,
+            lambda: f"{self.name} follows {promoted.name} on timeline {timeline}",
         )
 
     def restore(self) -> None:
