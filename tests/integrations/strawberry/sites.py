@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -29,34 +30,40 @@ fragment Pages on PageConnection { edges { cursor node { id } } }"""
 
 @dataclass(frozen=True)
 class Sites:
-    """Both ways to answer a document, and what tells right answers.
+    """All ways to answer a document, and what tells right answers.
 
     Attributes:
         database: of the store.
         ahead: the schema.
-        stepwise: the same, without look-ahead.
+        visited: the same, without the pass-through.
+        stepwise: the same, without both it and look-ahead.
+        passing: the pass-through without look-ahead: of what is loaded by itself.
         cursors: texts of cursors for each site, by the type of the connection; ``pages``: of the root field.
         naive: the oracle.
     """
 
     database: Database
     ahead: strawberry.Schema
+    visited: strawberry.Schema
     stepwise: strawberry.Schema
+    passing: strawberry.Schema
     cursors: dict[int, dict[str, list[str]]]
     naive: Naive
 
     async def check(self, document: Document, site: int) -> Erased:
-        """Asks in all ways what a site sees: the answers must be equal. Returns the errors."""
+        """Asks in all ways what a site sees: the answers must be equal, keys in their order. Returns the errors."""
         expected = self.naive.answer(document.text, document.variables, site)
         data, errors = expected.data, erased(expected.errors)
         if document.refused:  # before anything is read, with no path
             data, errors = None, {((), "INVALID_ARGUMENT")}
-        for schema in (self.ahead, self.stepwise):
+        for schema in (self.ahead, self.visited, self.stepwise, self.passing):
             found = await schema.execute(
                 document.text, variable_values=document.variables, context_value=site
             )
             assert erased(found.errors) == errors, found.errors
-            assert self.naive.cursors.told(found.data) == data
+            told = self.naive.cursors.told(found.data)
+            assert told == data
+            assert json.dumps(told) == json.dumps(data), "keys are not in the order of the document"
         assert self.database.engine.sync_engine.pool.checkedout() == 0, "a connection was not returned"
         return errors
 
@@ -74,7 +81,9 @@ def erased(errors: Any) -> Erased:
 
 async def open_sites(database: Database) -> Sites:
     """Reads all cursors, of a Database whose store is filled."""
-    ahead, stepwise = make_schema(database), make_schema(database, look_ahead=False)
+    ahead, visited = make_schema(database), make_schema(database, pass_through=False)
+    stepwise = make_schema(database, look_ahead=False, pass_through=False)
+    passing = make_schema(database, look_ahead=False)
     meaning: dict[str, tuple[str, Any]] = {}
     texts: dict[int, dict[str, list[str]]] = {}
     for site in SITES:
@@ -101,4 +110,4 @@ async def open_sites(database: Database) -> Sites:
                 stands_for = order, key if len(key) > 1 else key[0]
                 assert meaning.setdefault(edge["cursor"], stands_for) == stands_for
             texts[site][kind] = sorted({edge["cursor"] for _, edge in edges})
-    return Sites(database, ahead, stepwise, texts, Naive(ahead.as_str(), Cursors(meaning)))
+    return Sites(database, ahead, visited, stepwise, passing, texts, Naive(ahead.as_str(), Cursors(meaning)))

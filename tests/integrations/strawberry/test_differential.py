@@ -1,4 +1,4 @@
-"""Any document: with look-ahead, without it, and by the oracle the same data and the same errors."""
+"""Any document: passed through, with look-ahead alone, without both, and by the oracle the same data and errors."""
 
 from __future__ import annotations
 

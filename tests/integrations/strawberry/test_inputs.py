@@ -267,8 +267,8 @@ async def test_clients_cannot_fill_the_memory(sqlite_shop):
         for places in lookahead_of(sqlite_shop.reading)._operations.values()
         for place in places.values()
     ]
-    assert sum(len(place.plans) for place in places) <= VALUES * len(places)
-    assert max(len(place.plans) for place in places) == VALUES
+    assert sum(len(place.made) for place in places) <= VALUES * len(places)
+    assert max(len(place.made) for place in places) == VALUES
 
 
 # --- refusals ---------------------------------------------------------------------------------------

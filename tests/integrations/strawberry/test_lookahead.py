@@ -192,7 +192,7 @@ async def test_plans_are_made_once_for_a_document_and_values(sqlite_store, monke
     made = []
     planning = lookahead.Planning
     monkeypatch.setattr(lookahead, "Planning", lambda *a, **o: made.append(1) or planning(*a, **o))
-    schema = make_schema(sqlite_store)
+    schema = make_schema(sqlite_store, pass_through=False)
     query = "query($n: Int!, $m: Int!) { albums(first: $n) { edges { node { tracks(first: $m) { edges { node { name } } } } } } }"
     for n, m in ((1, 1), (2, 1), (3, 1), (1, 2), (5, 2)):
         await answer(schema, query, n=n, m=m)

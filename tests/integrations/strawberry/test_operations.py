@@ -185,7 +185,7 @@ async def test_clients_cannot_fill_the_memory_with_queries(sqlite_store):
     assert len(mine) <= 2_000 // len(ALBUMS)
     remembered = lookahead_of(sqlite_store.reading)._operations
     assert len(remembered) <= 2_000 // len(ALBUMS) + 1
-    assert max(len(place.plans) for places in remembered.values() for place in places.values()) <= VALUES
+    assert max(len(place.made) for places in remembered.values() for place in places.values()) <= VALUES
 
 
 async def test_clients_cannot_fill_the_memory_with_parts_that_they_leave_out(sqlite_store):
@@ -212,7 +212,7 @@ async def test_clients_cannot_fill_the_memory_with_values(sqlite_store, monkeypa
             plan
             for places in looking._operations.values()
             for place in places.values()
-            for plan in place.plans.values()
+            for plan in place.made.values()
         ]
 
     for number in range(30):

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from batchrepo.database import Database
     from batchrepo.integrations.strawberry.operation.tokens import OperationTokens
+    from batchrepo.integrations.strawberry.passing.notes import Notes
     from batchrepo.scope import Scope
 
 
@@ -55,6 +56,8 @@ class ScopeExtension(SchemaExtension):
             it is asked for every event.
         look_ahead: read all that a root field selects by one plan. Without it each relation is loaded when it is
             asked for, still batched: the same answers, more rounds.
+        pass_through: make parts of the answer of rows at once, where nothing but what was read by the plan is selected,
+            instead of letting the executor visit every field: the same answers, sooner.
         limits: how much one operation may ask for.
         report: who may see what was read, with the texts of the statements: a function that is asked with the
             GraphQL context, or True for everybody, while developing. They get it in ``extensions.batchrepo`` of
@@ -73,6 +76,7 @@ class ScopeExtension(SchemaExtension):
         *,
         context: Callable[[Any], Any] | None = None,
         look_ahead: bool = True,
+        pass_through: bool = True,
         limits: Limits = DEFAULT_LIMITS,
         report: bool | Callable[[Any], bool] = False,
         transaction: Literal["field", "operation"] = "field",
@@ -85,6 +89,7 @@ class ScopeExtension(SchemaExtension):
         self._database = database
         self._context = context
         self._look_ahead = look_ahead
+        self._pass_through = pass_through
         self._limits = limits
         self._reporting = Reporting(report)
         self._whole = transaction == "operation"
@@ -155,6 +160,7 @@ class ScopeExtension(SchemaExtension):
             self._look_ahead,
             sent=(context.operation_extensions or {}).get(TOKEN),
             token=self._token,
+            pass_through=self._pass_through,
         )
         if context.operation_type is OperationType.SUBSCRIPTION:
             before = subscribing.get()
@@ -203,10 +209,12 @@ class ScopeExtension(SchemaExtension):
         if scopes is None or scopes.latest is None:
             return {}
         if scopes.tokens is not None and scopes.tokens.has_news:
-            return self._with_token(scopes.tokens, scopes.latest)
-        return self._reporting.of(self.execution_context, scopes.latest)
+            return self._with_token(scopes.tokens, scopes.latest, scopes.passed)
+        return self._reporting.of(self.execution_context, scopes.latest, scopes.passed)
 
-    async def _with_token(self, tokens: OperationTokens, scope: Scope) -> dict[str, Any]:
+    async def _with_token(
+        self, tokens: OperationTokens, scope: Scope, passed: Notes | None
+    ) -> dict[str, Any]:
         # The token first: its statement is in the report.
         token = await tokens.news(scope)
-        return {**token, **self._reporting.of(self.execution_context, scope)}
+        return {**token, **self._reporting.of(self.execution_context, scope, passed)}

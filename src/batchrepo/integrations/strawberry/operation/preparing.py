@@ -10,6 +10,7 @@ from weakref import WeakSet
 from graphql import GraphQLObjectType
 
 from batchrepo.integrations.strawberry.operation.scopes import subscribing
+from batchrepo.integrations.strawberry.passing.executor import passing
 from batchrepo.integrations.strawberry.query.selections import DEFINITION
 from batchrepo.integrations.strawberry.roots.fields import RootField
 from batchrepo.integrations.strawberry.types.fields import RepositoryField
@@ -24,7 +25,7 @@ _prepared: WeakSet[Any] = WeakSet()
 
 
 def prepare(schema: Schema) -> None:
-    """Let graphql-core call our resolvers itself, and give each event of a subscription a scope; once a schema.
+    """Let graphql-core call our resolvers itself, hand on what needs no visit, and give events scopes; once a schema.
 
     Strawberry's resolvers convert arguments, make an ``Info`` and go through permissions and extensions. Fields
     with permissions, extensions, exception handlers or a resolver of one's own keep theirs.
@@ -32,6 +33,7 @@ def prepare(schema: Schema) -> None:
     if schema in _prepared:
         return
     _prepared.add(schema)
+    schema.execution_context_class = passing(schema)
     subscription = schema._schema.subscription_type
     for field in subscription.fields.values() if subscription is not None else ():
         if field.subscribe is not None:

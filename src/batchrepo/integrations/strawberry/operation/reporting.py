@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
     from strawberry.types import ExecutionContext
 
+    from batchrepo.integrations.strawberry.passing.notes import Notes
     from batchrepo.scope import Scope
 
 HEADER = "X-Batchrepo-Report"
@@ -16,6 +17,9 @@ HEADER = "X-Batchrepo-Report"
 
 KEY = "batchrepo"
 """Under which name the report is in ``extensions`` of the answer, and is asked for in those of the request."""
+
+OFF = {"why_not": "ScopeExtension(pass_through=False).", "places": []}
+"""What the report says of the pass-through where it is turned off."""
 
 
 class Reporting:
@@ -28,13 +32,16 @@ class Reporting:
     def __init__(self, allowed: bool | Callable[[Any], bool]) -> None:
         self._allowed = allowed
 
-    def of(self, operation: ExecutionContext, scope: Scope) -> dict[str, Any]:
-        """What is added to the answer's extensions: the report of the scope, or nothing."""
+    def of(self, operation: ExecutionContext, scope: Scope, passed: Notes | None) -> dict[str, Any]:
+        """What is added to the answer's extensions: the report of the scope and what passed through, or nothing."""
         if self._allowed is False or not _asked(operation):
             return {}
         allowed = self._allowed(operation.context) if callable(self._allowed) else self._allowed
         # Not just anything that is true: a function that is async by mistake gives a coroutine.
-        return {KEY: scope.report().to_dict()} if allowed is True else {}
+        if allowed is not True:
+            return {}
+        through = OFF if passed is None else passed.to_dict()
+        return {KEY: {**scope.report().to_dict(), "pass_through": through}}
 
 
 def _asked(operation: ExecutionContext) -> bool:

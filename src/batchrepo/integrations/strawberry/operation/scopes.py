@@ -12,6 +12,7 @@ from batchrepo.errors import ScopeError
 from batchrepo.integrations.requests import scopes_of
 from batchrepo.integrations.strawberry.operation.tokens import OperationTokens
 from batchrepo.integrations.strawberry.operation.whole import TakenBack, WholeOperation
+from batchrepo.integrations.strawberry.passing.notes import Notes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -32,12 +33,14 @@ class Operation:
         scope: where it reads.
         look_ahead: whether all that it selects is read by one plan, or each relation when it is asked for.
         whole: the one transaction of all its mutations; None where each has its own.
+        passed: what passed through, for its report; None where nothing may.
         kept: what is worked out once for this operation, by places in its document.
     """
 
     scope: Scope
     look_ahead: bool
     whole: WholeOperation | None = None
+    passed: Notes | None = None
     kept: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
 
 
@@ -88,9 +91,11 @@ class Scopes:
         look_ahead: as in `Operation`.
         sent: the consistency token that the client has sent with the operation, as it came.
         token: finds one in the GraphQL context; a function, async or not.
+        pass_through: whether rows may become parts of the answer past the executor.
 
     Attributes:
         latest: the scope that was opened last, or None.
+        passed: what passed through in it, as in `Operation`.
         tokens: what its scopes must have seen; None where there are no replicas.
     """
 
@@ -103,8 +108,10 @@ class Scopes:
         *,
         sent: object = None,
         token: Callable[[Any], Any] | None = None,
+        pass_through: bool = True,
     ) -> None:
         self.latest: Scope | None = None
+        self.passed: Notes | None = None
         self.tokens: OperationTokens | None = None
         if database.routed:
             shared = getattr(self._of_request_to(database, given), "consistency", None)
@@ -113,6 +120,7 @@ class Scopes:
         self._given = given
         self._context = context
         self._look_ahead = look_ahead
+        self._pass_through = pass_through
         self._event = AsyncExitStack()
 
     @asynccontextmanager
@@ -192,8 +200,8 @@ class Scopes:
         await self._event.aclose()
 
     def _running(self, scope: Scope, whole: WholeOperation | None = None) -> _Running:
-        self.latest = scope
-        return _Running(Operation(scope, self._look_ahead, whole))
+        self.latest, self.passed = scope, Notes() if self._pass_through else None
+        return _Running(Operation(scope, self._look_ahead, whole, self.passed))
 
     async def _made_context(self) -> Any:
         if self._context is None:

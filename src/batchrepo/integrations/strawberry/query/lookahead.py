@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from weakref import WeakKeyDictionary, WeakValueDictionary, ref
 
 from graphql.language import FieldNode, FragmentSpreadNode, VariableNode
@@ -17,24 +17,27 @@ from batchrepo.integrations.strawberry.query.selections import Selections
 from batchrepo.plan.read import Include
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from graphql import GraphQLObjectType
     from graphql.language import Node, OperationDefinitionNode
 
     from batchrepo.integrations.strawberry.query.selections import ResolveInfo
     from batchrepo.plan.read import ReadPlan
+    from batchrepo.scope import Scope
     from batchrepo.strategies.reading import Reading
 
+V = TypeVar("V")
+
 VALUES = 64
-"""How many plans are remembered for one place in a document, each for other values of variables."""
+"""How many plans, or other things that are made, are remembered for one place, each for other values of variables."""
 
 PLACES = 256
 """How many places of one document are remembered. With ``@include`` a field can be many: one for each of its parts
 that are left out, alone or together."""
 
 PLANS = 2_000
-"""How many plans are remembered for all documents; the oldest goes first."""
+"""How many of them are remembered for all documents; the oldest goes first."""
 
 LONGEST = 2_000
 """Characters and values in the variables that a plan is remembered for; with longer ones it is made each time."""
@@ -122,35 +125,61 @@ class Lookahead:
         known: _Found | None = operation.kept.get(key)
         if known is not None:
             return known
+
+        def plan(planning: Planning) -> _Found:
+            if not connection:
+                return self._shared(planning.plan(target, groups)), None
+            selected = ConnectionSelection(planning.selections, target, groups[0])
+            return planning.plan(selected.node_type, selected.nodes), selected
+
+        found = operation.kept[key] = self.remembered(
+            info, key, (target, groups), operation.scope, plan, deep=deep
+        )
+        return found
+
+    def remembered(
+        self,
+        info: ResolveInfo,
+        key: tuple[Any, ...],
+        parts: tuple[GraphQLObjectType, Sequence[Sequence[FieldNode]]],
+        scope: Scope,
+        make: Callable[[Planning], V],
+        *,
+        deep: bool,
+    ) -> V:
+        """What is made of a place in a document: once for the values of the variables that are used below it.
+
+        Args:
+            info: of any field of the operation.
+            key: of the place and of what is made.
+            parts: the type of the objects that the fields of the place lead to, and the fields.
+            scope: where the operation reads.
+            make: makes it, by a planning of the operation.
+            deep: as in `Planning`.
+        """
         places = self._operations.get(info.operation)
         if places is None:
             places = self._operations[info.operation] = Bounded(PLACES)
         place = places.get(key)
         if place is None:
-            place = places[key] = _Place(info, target, groups)
+            place = places[key] = _Place(info, *parts)
         values = place.values(info)
-        found = place.plans.get(values) if values is not None else None
+        found: V | None = place.made.get(values) if values is not None else None
         if found is None:
-            selections = Selections(info)
-            planning = Planning(selections, operation.scope, deep=deep)
-            if connection:
-                selected = ConnectionSelection(selections, target, groups[0])
-                found = planning.plan(selected.node_type, selected.nodes), selected
-            else:
-                found = self._shared(planning.plan(target, groups)), None
+            planning = Planning(Selections(info), scope, deep=deep)
+            found = make(planning)
             if values is not None and not planning.scoped:
                 self._keep(place, values, found)
-        operation.kept[key] = found
         return found
 
-    def _keep(self, place: _Place, values: Any, found: _Found) -> None:
-        place.plans[values] = found
+    def _keep(self, place: _Place, values: Any, found: Any) -> None:
+        place.made[values] = found
         self._oldest.append((ref(place), values))
         while len(self._oldest) > PLANS:
             oldest, of_values = self._oldest.popleft()
             forgetting = oldest()
             if forgetting is not None:
-                forgetting.plans.pop(of_values)
+                forgetting.made.pop(of_values)
 
     def _shared(self, plan: ReadPlan) -> ReadPlan:
         """One plan for all places that read the same columns: what is loaded by one plan is one batch."""
@@ -165,13 +194,13 @@ class _Place:
     """A field of a document, or several that are answered together.
 
     Attributes:
-        plans: by the values of the variables that are used below it.
+        made: what was made of it, by the values of the variables that are used below it.
     """
 
     def __init__(
         self, info: ResolveInfo, target: GraphQLObjectType, groups: Sequence[Sequence[FieldNode]]
     ) -> None:
-        self.plans: Bounded[Any, _Found] = Bounded(VALUES)
+        self.made: Bounded[Any, Any] = Bounded(VALUES)
         nodes = tuple(node for group in groups for node in group)
         # What is referenced keeps its identity, by which the place is found.
         self._parts = (target, info.fragments, nodes)

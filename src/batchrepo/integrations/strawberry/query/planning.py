@@ -105,19 +105,37 @@ class Planning:
         names = getattr(definition, "requires", ())
         return [value.field for name in names if isinstance(value := kind.members[name], Value)]
 
-    def _related(self, related: Related, field: GraphQLField, group: list[FieldNode]) -> list[Field]:
+    def ahead(
+        self, related: Related, field: GraphQLField, node: FieldNode
+    ) -> tuple[Arguments, PageRequest | None] | None:
+        """How a relation is read together with its parent: its arguments, and the page of a connection.
+
+        Returns:
+            None where it is loaded when it is asked for.
+        """
+        if not self.deep:
+            return None
         target = object_type_of(field)
         assert target is not None
-        if not self.deep:
-            return local_fields(related.relation)
         paged = type_of(target) is None
         try:
-            asked = self._asked(related, field, group[0])
+            asked = self._asked(related, field, node)
             request = asked.request(None, self._sizes(related)) if paged else None
         except Exception:  # noqa: BLE001  also what a filter of the application's own raises
             # The field is resolved from its parent's columns then, and fails in its own place.
-            return local_fields(related.relation)
+            return None
         self.scoped = self.scoped or asked.scoped
+        if request is not None and (request.after is not None or request.before is not None):
+            return None
+        return asked, request
+
+    def _related(self, related: Related, field: GraphQLField, group: list[FieldNode]) -> list[Field]:
+        ahead = self.ahead(related, field, group[0])
+        if ahead is None:
+            return local_fields(related.relation)
+        asked, request = ahead
+        target = object_type_of(field)
+        assert target is not None
         if request is not None:
             return self._connection(related, asked, request, target, group)
         return [
@@ -150,8 +168,6 @@ class Planning:
         group: list[FieldNode],
     ) -> list[Field]:
         relation = related.relation
-        if request.after is not None or request.before is not None:
-            return local_fields(relation)
         selected = ConnectionSelection(self.selections, connection, group)
         where = (*related.where, *asked.where)
         total: Aggregate[int] | None = (
