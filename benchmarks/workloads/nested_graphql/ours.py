@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import strawberry
@@ -72,21 +72,25 @@ class Query:
     posts: Connection[PostType] = connection()
 
 
-@asynccontextmanager
-async def _open(dataset: Dataset) -> AsyncIterator[Request]:
-    repositories: list[type[Repository[Any]]] = [
-        PostRepository,
-        AuthorRepository,
-        TagRepository,
-        CommentRepository,
-    ]
-    async with Database(dataset.url, repositories=repositories) as db:
-        schema = strawberry.Schema(Query, extensions=[lambda: ScopeExtension(db)])
+def _opened(**options: Any) -> Callable[[Dataset], AbstractAsyncContextManager[Request]]:
+    @asynccontextmanager
+    async def open_(dataset: Dataset) -> AsyncIterator[Request]:
+        repositories: list[type[Repository[Any]]] = [
+            PostRepository,
+            AuthorRepository,
+            TagRepository,
+            CommentRepository,
+        ]
+        async with Database(dataset.url, repositories=repositories) as db:
+            schema = strawberry.Schema(Query, extensions=[lambda: ScopeExtension(db, **options)])
 
-        async def request() -> dict[str, Any]:
-            return await ask(schema)
+            async def request() -> dict[str, Any]:
+                return await ask(schema)
 
-        yield request
+            yield request
+
+    return open_
 
 
-OURS = Stack("batchrepo", "repository types, look-ahead, a scope for each request", _open)
+OURS = Stack("batchrepo", "repository types, look-ahead, pass-through, a scope for each request", _opened())
+VISITED = Stack("batchrepo_visited", "the same without the pass-through", _opened(pass_through=False))
