@@ -35,7 +35,14 @@ STATEMENTS = {
         "core_fewest": 3,
         "orm_selectinload": 5,
     },
-    "nested_graphql": {"batchrepo": 5, "floor": 0, "loaders_core": 5, "loaders_orm": 5, "strawchemy": 1},
+    "nested_graphql": {
+        "batchrepo": 5,
+        "batchrepo_visited": 5,
+        "floor": 0,
+        "loaders_core": 5,
+        "loaders_orm": 5,
+        "strawchemy": 1,
+    },
     "thousand_keys": {"batchrepo_get_many": 1, "batchrepo_gather": 1, "core": 1},
     "sparse_fields": {
         "batchrepo_fields": 1,

@@ -13,13 +13,18 @@ import graphql
 import pytest
 import strawberry
 from graphql import GraphQLError, GraphQLSyntaxError, parse, validate
+from graphql.execution.collect_fields import FieldDetails
 from packaging.requirements import Requirement
 from strawberry import relay
 from strawberry.annotation import StrawberryAnnotation
 from strawberry.extensions import SchemaExtension
 from strawberry.schema import schema as strawberrys
+from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
+from strawberry.schema.schema_converter import CustomGraphQLEnumType
 from strawberry.types.arguments import StrawberryArgument
 from strawberry.types.field import StrawberryField
+
+from batchrepo.integrations.strawberry.passing.executor import STEPS
 
 PROJECT = Path(__file__).parents[3] / "pyproject.toml"
 
@@ -86,6 +91,9 @@ class Subscription:
 
 
 SEEN: dict[str, Any] = {}
+
+COMPLETING = inspect.getsource(graphql.Executor.complete_object_value)
+LEAF = inspect.getsource(graphql.Executor.complete_leaf_value)
 
 
 class Watching(SchemaExtension):
@@ -225,6 +233,32 @@ RELIED_ON = {
     "fields of a mutation run in the task of the operation": lambda s: (
         [task for _, task in s["sent"]] == [s["task"]] * 2
     ),
+    # --- Strawberry: the pass-through
+    "Schema.execution_context_class is asked when an operation runs": lambda s: (
+        s["schema"].execution_context_class is StrawberryGraphQLCoreExecutionContext
+        and inspect.getsource(strawberrys.Schema._execute_operation).count("self.execution_context_class")
+        == 1
+    ),
+    "its own execution context is an Executor, with each of the steps": lambda s: (
+        issubclass(StrawberryGraphQLCoreExecutionContext, graphql.Executor)
+        and all(callable(getattr(StrawberryGraphQLCoreExecutionContext, step)) for step in STEPS)
+    ),
+    "Schema.config.default_resolver is getattr": lambda s: s["schema"].config.default_resolver is getattr,
+    "StrawberryObjectDefinition.is_type_of and .concrete_of": lambda s: (
+        (Child.__strawberry_definition__.is_type_of, Child.__strawberry_definition__.concrete_of)
+        == (None, None)
+    ),
+    "StrawberryField.permission_classes": lambda s: (
+        s["schema"].get_field_for_type("plain", "Query").permission_classes == []
+    ),
+    "DirectivesExtension alone is added for directives of the schema's own": lambda s: (
+        "DirectivesExtensionSync() if sync else DirectivesExtension()"
+        in inspect.getsource(strawberrys.Schema.get_extensions)
+    ),
+    "an enum of Strawberry's, and graphql-core's leaves, have coerce_output_value": lambda s: (
+        callable(CustomGraphQLEnumType.coerce_output_value)
+        and graphql.GraphQLInt.coerce_output_value("1") == 1
+    ),
     # --- Strawberry: relay
     "relay.Node has its id as the field _id": lambda s: (
         [field.python_name for field in relay.Node.__strawberry_definition__.fields] == ["_id"]
@@ -251,6 +285,33 @@ RELIED_ON = {
     "a validation rule may be an object that is called": lambda s: (
         [e.message for e in validate(s["schema"]._schema, parse("{plain}"), (Refusing(),))] == ["refused"]
     ),
+    "Executor.collect_and_execute_subfields(type, details, path, result, position)": lambda s: (
+        list(inspect.signature(graphql.Executor.collect_and_execute_subfields).parameters)
+        == ["self", "return_type", "field_details_list", "path", "result", "position_context"]
+    ),
+    "Executor.complete_list_value(type, details, info, path, result, position)": lambda s: (
+        list(inspect.signature(graphql.Executor.complete_list_value).parameters)
+        == ["self", "return_type", "field_details_list", "info", "path", "result", "position_context"]
+    ),
+    "an object is completed by collect_and_execute_subfields, after is_type_of": lambda s: (
+        "collect_and_execute_subfields" in COMPLETING
+        and COMPLETING.index("return_type.is_type_of") < COMPLETING.index("collect_and_execute_subfields")
+    ),
+    "a leaf is completed by coerce_output_value, and neither None nor Undefined": lambda s: (
+        "return_type.coerce_output_value(result)" in LEAF
+        and "coerced is Undefined or coerced is None" in LEAF
+    ),
+    "Executor.schema, .fragment_definitions, .variable_values, .operation, .middleware_manager": lambda s: (
+        {"schema", "fragment_definitions", "variable_values", "operation", "middleware_manager"}
+        <= set(inspect.signature(graphql.Executor.__init__).parameters)
+    ),
+    "FieldDetails(node, defer_usage, fragment_variable_values)": lambda s: (
+        FieldDetails._fields == ("node", "defer_usage", "fragment_variable_values")
+    ),
+    "details of a field are one list for all of its objects": lambda s: (
+        "id(field_details_list)" in inspect.getsource(graphql.Executor.collect_subfields)
+    ),
+    "MiddlewareManager.middlewares": lambda s: graphql.MiddlewareManager("a", "b").middlewares == ("a", "b"),
     "a selection set may be empty": lambda s: (
         validate(
             s["schema"]._schema,

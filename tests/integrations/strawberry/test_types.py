@@ -300,8 +300,9 @@ async def boxes(database_url):
         yield database
 
 
-async def test_every_type_of_column_and_of_computed_attribute(boxes):
-    schema = strawberry.Schema(Query, extensions=[lambda: ScopeExtension(boxes)])
+@pytest.mark.parametrize("pass_through", [True, False], ids=["passed", "visited"])
+async def test_every_type_of_column_and_of_computed_attribute(boxes, pass_through):
+    schema = strawberry.Schema(Query, extensions=[lambda: ScopeExtension(boxes, pass_through=pass_through)])
     with counting(boxes, 2):  # the box, and aggregates of its things; it has no parent to ask for
         found = (await answer(schema, f"{{ boxes(limit: 1) {{ {' '.join(WRITTEN)} }} }}"))["boxes"][0]
     assert found == {name: value for name, (value, _) in WRITTEN.items()}
