@@ -408,19 +408,29 @@ async def test_each_reason_of_a_schema_is_told_and_the_answer_stays(sqlite_store
     assert ("Album.title" in visited) == (expected is not None)
 
 
-async def test_what_is_deferred_is_visited(sqlite_store):
-    schema = strawberry.Schema(
-        graphql_store.Query,
-        extensions=[lambda: ScopeExtension(sqlite_store)],
-        config=StrawberryConfig(enable_experimental_incremental_execution=True),
-    )
-    query = "{ album(id: 1) { artist { id } ... @defer { artist { name } title } } }"
-    results = [result async for result in await schema.stream(query)]
-    assert results[0].data == {"album": {"artist": {"id": "QXJ0aXN0OjE="}}}
-    parts = [part.data for result in results[1:] for part in result.incremental or ()]
-    assert {"title": "For Those About To Rock We Salute You"} in [
-        {key: value for key, value in part.items() if key == "title"} for part in parts
-    ]
+DEFERRED = {
+    "below": "{ album(id: 1) { artist { id } ... @defer { artist { name } title } } }",
+    "above": "{ ... @defer { album(id: 1) { title artist { name } } } album(id: 1) { id } }",
+    "a list": "{ album(id: 1) { tracks(first: 2) { edges { node { name } } } ... @defer { firstTracks { name id } } } }",
+    "items of a list": "{ album(id: 1) { title firstTracks @stream(initialCount: 1) { name } } }",
+}
+
+
+@pytest.mark.parametrize("where", DEFERRED)
+async def test_what_is_deferred_comes_as_without_the_pass_through(sqlite_store, where):
+    answers = []
+    for options in ({}, {"pass_through": False}):
+        schema = strawberry.Schema(
+            graphql_store.Query,
+            extensions=[lambda options=options: ScopeExtension(sqlite_store, **options)],
+            config=StrawberryConfig(enable_experimental_incremental_execution=True),
+        )
+        results = [result async for result in await schema.stream(DEFERRED[where])]
+        parts = [part for result in results[1:] for part in result.incremental or ()]
+        later = [getattr(part, "data", None) or part.items for part in parts]
+        answers.append((results[0].data, later))
+    assert answers[0] == answers[1]
+    assert answers[0][1], "nothing came later"
 
 
 # --- what others do to objects on their way ---------------------------------------------------------
