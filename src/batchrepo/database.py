@@ -14,7 +14,7 @@ from batchrepo.declare.cursors import CursorCodec
 from batchrepo.declare.repository_info import Catalog, RepositoryInfo, read_repository
 from batchrepo.errors import BatchRepoError, DeclarationError, InvalidArgument, InvalidToken
 from batchrepo.events import EventLog, RetryEvent, announce
-from batchrepo.executing import Health, check, collision, describe
+from batchrepo.executing import Health, check, collision, describe, dispose
 from batchrepo.mapping.entity import shown
 from batchrepo.plan.slots import affinity
 from batchrepo.repository import Repository
@@ -31,6 +31,7 @@ from batchrepo.routing import (
     primary_endpoint,
     replica_endpoints,
     status_of,
+    surround,
 )
 from batchrepo.scope import Scope
 from batchrepo.scope.family import Family
@@ -40,6 +41,7 @@ from batchrepo.strategies.reading import Reading
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from types import TracebackType
     from typing import Self
 
@@ -149,9 +151,8 @@ class Database:
     async def dispose(self) -> None:
         """End what runs in the background, and close all connections of engines that this Database made."""
         await self._router.aclose()
-        for endpoint in self._router.endpoints:
-            if endpoint.owned:
-                await endpoint.engine.dispose()
+        owned = [endpoint.engine.sync_engine for endpoint in self._router.endpoints if endpoint.owned]
+        await asyncio.gather(*map(dispose, owned))
 
     def scope(
         self,
@@ -327,6 +328,14 @@ class Database:
         """
         events = EventLog(listeners=tuple(self._listeners))
         return ConsistencyToken(await self._router.primary_position(events), time())
+
+    def sharing(self, consistency: Consistency) -> AbstractContextManager[None]:
+        """Let all scopes that are opened inside see what any of them writes, as those of one request do.
+
+        Args:
+            consistency: what they must have seen so far; it is told of what they write.
+        """
+        return surround(self._router, consistency)
 
     def status(self) -> DatabaseStatus:
         """The servers at this moment: which are up, how far behind, how used. Asks nobody; prints as a table."""

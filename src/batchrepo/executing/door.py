@@ -13,10 +13,11 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from contextlib import AbstractAsyncContextManager, nullcontext
+from copy import copy
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from batchrepo.errors import InvalidArgument, ScopeClosed
+from batchrepo.errors import BatchRepoError, InvalidArgument, ScopeClosed
 from batchrepo.events import current_origin
 from batchrepo.executing.border import finish
 from batchrepo.executing.direct import refusal
@@ -224,7 +225,7 @@ class Door(ABC):
     def interrupt(self, error: Exception) -> None:
         """End the calls that are waiting or running with an error: their server has gone, and would keep them waiting."""
         for call in tuple(self._calls):
-            own = type(error)(*error.args)  # each its own, with its own traceback
+            own = copy(error)  # each its own, with its own traceback
             if call.connection is not None and hang_up(call.connection):
                 call.cut = own
             else:
@@ -269,7 +270,7 @@ class Door(ABC):
                 raise error from None
             raise
         except Exception as error:
-            if call.cut is not None:
+            if call.cut is not None and not isinstance(error, BatchRepoError):
                 raise call.cut from error
             raise
         finally:

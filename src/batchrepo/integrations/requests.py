@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
 from batchrepo.errors import UnsavedChanges
@@ -13,6 +13,7 @@ from batchrepo.routing import Consistency
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+    from contextlib import AbstractContextManager
     from types import TracebackType
     from typing import Self
 
@@ -63,6 +64,10 @@ class RequestScopes:
         self._opening = asyncio.Lock()
         self._logs: list[EventLog] = []
         self._latest: Scope | None = None
+        # Scopes that the application opens by itself serve the same user.
+        self._sharing: AbstractContextManager[None] = (
+            database.sharing(self.consistency) if self.consistency is not None else nullcontext()
+        )
 
     async def share(self, context: Callable[[], Any] | None = None) -> Scope:
         """The scope that the request shares, opened for whoever asks first.
@@ -112,8 +117,10 @@ class RequestScopes:
 
     async def written(self) -> ConsistencyToken | None:
         """What the next request must be able to see of this one; None if it has committed nothing."""
-        if self._latest is None or self.consistency is None or not self.consistency.commits:
+        if self.consistency is None or not self.consistency.commits:
             return None
+        if self._latest is None:
+            return await self.database.consistency_token()
         return await self._latest.consistency_token()  # any of them: they share what they know
 
     async def complete(self, headers: Iterable[Header]) -> list[Header]:
@@ -126,11 +133,13 @@ class RequestScopes:
         return found
 
     async def __aenter__(self) -> Self:
+        self._sharing.__enter__()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._sharing.__exit__(None, None, None)
         if self.shared is None:
             return
         # Whoever got an error expects no change to be saved: to name them now would say nothing new.

@@ -45,10 +45,6 @@ class TokenTransport:
         header_name("TokenTransport(header=)", self.header, example="Consistency-Token")
 
 
-DEFAULT_TRANSPORT = TokenTransport()
-"""Both, under the usual names."""
-
-
 def header_name(setting: str, given: object, *, example: str, kind: str = "header") -> bytes | None:
     """The name of a header or cookie, as ASGI has it but for its case.
 
@@ -62,6 +58,10 @@ def header_name(setting: str, given: object, *, example: str, kind: str = "heade
             f"{setting} got {given!r}, which is no name of a {kind}. Expected one such as {example!r}, or None."
         )
     return given.encode("ascii")
+
+
+DEFAULT_TRANSPORT = TokenTransport()
+"""Both, under the usual names."""
 
 
 def usable(given: object, codec: TokenCodec) -> ConsistencyToken | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from batchrepo.routing.consistency import Consistency
+from batchrepo.routing.consistency import Consistency, surround, surrounding
 from batchrepo.routing.door import RoutedDoor, RoutedSnapshot
 from batchrepo.routing.endpoints import Endpoint, Replica
 from batchrepo.routing.health import HealthChecks
@@ -48,4 +48,6 @@ __all__ = [
     "primary_endpoint",
     "replica_endpoints",
     "status_of",
+    "surround",
+    "surrounding",
 ]

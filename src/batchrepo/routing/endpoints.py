@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from time import monotonic
+from time import monotonic, time
 from typing import TYPE_CHECKING, Any, Literal
 from weakref import WeakSet
 
 from batchrepo.errors import DeclarationError, EndpointDown
+from batchrepo.routing.pools import outdate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -109,20 +110,29 @@ class Endpoint:
         """Of its engine."""
         return self.engine.dialect
 
-    def change(self, state: State, reason: str | None = None) -> bool:
+    def change(self, state: State, reason: str | None = None, *, confirmed: bool = True) -> bool:
         """Go over to another state; False if it was in it already.
 
-        Statements on an endpoint that is down are ended: a server that does not answer would keep them waiting.
+        Args:
+            state: which one.
+            reason: why, in a line.
+            confirmed: whether that is what the server itself was found to be. Statements on one that is down are ended
+                then: a server that does not answer would keep them waiting. What befell one connection is no reason to
+                take the others away.
         """
-        if state == "down":
+        if state == "down" and confirmed:
             for door in tuple(self.doors):
                 door.interrupt(EndpointDown(f"{self.name} went down while a statement ran on it: {reason}"))
         if state == self.state:
             self.reason = reason
             return False
         self.state, self.reason, self.since = state, reason, monotonic()
+        if state == "up":
+            # Connections in the pool lead to the server as it was before it was away.
+            self.engine.sync_engine.pool._invalidate_time = time()
         if state == "down":
             self.failures += 1
+            outdate(self.engine)
             # What is known says nothing of a server that comes back: it may have been set up anew.
             self.position = None
         return True

@@ -24,6 +24,9 @@ AWAY: frozenset[Failure] = frozenset({"unreachable", "lost"})
 _GONE = frozenset({"57P01", "57P02", "57P03", "57P05"})
 """SQLSTATEs of a server that shuts down, crashed, starts up, or drops idle sessions."""
 
+_OUT_OF_TURN = "InternalClientError"
+"""asyncpg's, on a connection that waits for the end of what the server said unasked: that it shuts down."""
+
 _CONFLICT = frozenset({"40001", "40P01"})
 _FULL = ("too many clients", "too many connections", "connection slots are reserved")
 
@@ -49,7 +52,7 @@ def failure_of(error: BaseException) -> Failure | None:
         state in _CONFLICT
     ):  # some conflicts cost the connection too, which is no sign of a server that goes away
         return "conflict"
-    if error.connection_invalidated or state in _GONE:
+    if error.connection_invalidated or state in _GONE or type(error.orig).__name__ == _OUT_OF_TURN:
         return "lost"
     return None
 

@@ -119,11 +119,15 @@ class Route:
             PrimaryUnavailable: it is away; if it is not, the error is the caller's.
         """
         if failure in AWAY:
-            done = "Nothing was done" if failure in NEVER_RAN else "Whether it did something is not known"
-            raise PrimaryUnavailable(
-                f"The primary is away: {reason_of(error)}. {done}; try again later.",
-                retry_after=self._router.checks.interval,
-            ) from error
+            raise self.primary_lost(error, failure) from error
+
+    def primary_lost(self, error: BaseException, failure: Failure | None) -> PrimaryUnavailable:
+        """What somebody is told whom the primary failed."""
+        done = "Nothing was done" if failure in NEVER_RAN else "Whether it did something is not known"
+        return PrimaryUnavailable(
+            f"The primary is away: {reason_of(error)}. {done}; try again later.",
+            retry_after=self._router.checks.interval,
+        )
 
     async def transaction_elsewhere(
         self, endpoint: Endpoint, error: DatabaseUnavailable, *, movable: bool

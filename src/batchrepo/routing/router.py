@@ -106,18 +106,19 @@ class Router:
     def failed(self, endpoint: Endpoint, error: BaseException) -> None:
         """An endpoint failed somebody.
 
-        Nobody uses a replica until it has proven itself. The primary is looked at: one connection that breaks must
-        neither make all writes fail, nor end the others' transactions.
+        Nobody begins to use a replica until it has proven itself, and who uses it goes on until it was looked at. Of the
+        primary nothing is concluded before: one connection that breaks must not make all writes fail.
         """
         if endpoint.role == "replica":
-            self.change(endpoint, "down", reason(error))
-        else:
-            self._monitor.look_soon()
+            self.change(endpoint, "down", reason(error), confirmed=False)
+        self._monitor.look_soon()
 
-    def change(self, endpoint: Endpoint, state: State, why: str | None = None) -> None:
-        """An endpoint is in another state now."""
+    def change(
+        self, endpoint: Endpoint, state: State, why: str | None = None, *, confirmed: bool = True
+    ) -> None:
+        """An endpoint is in another state now; see `Endpoint.change`."""
         lost = self.replicas_lost
-        if not endpoint.change(state, why):
+        if not endpoint.change(state, why, confirmed=confirmed):
             return
         logger.log(
             logging.INFO if state == "up" else logging.WARNING,

@@ -66,6 +66,12 @@ class RoutedTransaction(TransactionDoor):
             self._failed(error)
             raise
 
+    def interrupt(self, error: Exception) -> None:
+        """End the calls that are waiting or running; who writes is told what others are told."""
+        if self._endpoint.role == "primary":
+            error = self._route.primary_lost(error, "lost")
+        super().interrupt(error)
+
     async def _run(self, work: Work[T], call: Call) -> T:
         opened: Any = self._session
         try:

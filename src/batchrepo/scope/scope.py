@@ -16,7 +16,7 @@ from batchrepo.executing import JoinedDoor, PinnedDoor, PooledDoor
 from batchrepo.executing.border import finish
 from batchrepo.loading import Scheduler
 from batchrepo.report import Report
-from batchrepo.routing import RoutedDoor, RoutedSnapshot, check_policy
+from batchrepo.routing import RoutedDoor, RoutedSnapshot, check_policy, surrounding
 from batchrepo.scope.coherence import Stale
 from batchrepo.scope.joined_commit import leave, mark_savepoints
 from batchrepo.scope.lazy import join_session, open_session
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from batchrepo.declare.criteria import Criterion, Guards
     from batchrepo.events import EventLog
     from batchrepo.executing import Door
-    from batchrepo.routing import ConsistencyToken, Route, RoutingPolicy
+    from batchrepo.routing import Consistency, ConsistencyToken, Route, RoutingPolicy
     from batchrepo.scope.family import Family
     from batchrepo.sql.touched import Tables
     from batchrepo.strategies.reading import Reading
@@ -125,6 +125,9 @@ class Scope(ScopeReads, ScopeWrites):
                 mark_savepoints(self._joined.sync_session, self._joined_transaction),
                 *((check_references(self._joined, self._related),) if self.guards.criteria else ()),
             )
+        around = self._consistency_around()
+        if not self._family.members and around is not None:
+            self._family.consistency.inside(around)
         self._family.members.append(self)
         self._state = "open"
         return self
@@ -236,6 +239,12 @@ class Scope(ScopeReads, ScopeWrites):
         while parent is not None and parent.closed:
             parent = parent._parent
         return parent
+
+    def _consistency_around(self) -> Consistency | None:
+        outer = self._open_parent()
+        if outer is not None and outer._reading is self._reading:
+            return outer._family.consistency
+        return surrounding(self._route.router)
 
     def _refuse_other_context(self) -> None:
         outer = self._parent
