@@ -93,6 +93,7 @@ async def files(
         **{"health": SELDOM, "repositories": [NoteRepository, AuthorRepository], **settings},
     ) as db:
         yield db
+        await router_of(db).looked()  # the first look at a server takes a connection of its pool
         assert [engine.sync_engine.pool.checkedout() for engine in db.engines] == [0] * len(db.engines)
 
 

@@ -110,13 +110,10 @@ class _Questions:
         sent = asyncio.ensure_future(greenlet_spawn(self._send))
         self._sent.add(sent)
         sent.add_done_callback(self._ended)
-        try:
-            await asyncio.wait({sent}, timeout=self._timeout)
-        finally:
-            if not sent.done():
-                # It is not waited for: a driver that closes a connection to a server that hangs takes seconds for it.
-                sent.cancel()
-        if not sent.done():
+        done, _ = await asyncio.wait({sent}, timeout=self._timeout)
+        if not done:
+            # It is not waited for: a driver that closes a connection to a server that hangs takes seconds for it.
+            sent.cancel()
             raise TimeoutError
         return sent.result()
 
@@ -146,7 +143,13 @@ class _Questions:
         if self._task is not None and not _is_over(self._task):
             self._task.cancel()
             await asyncio.wait({self._task})
-        closing: set[asyncio.Future[Any]] = {sent for sent in self._sent if not _is_over(sent)}
+        sent = {one for one in self._sent if not _is_over(one)}
+        if sent:
+            # Stopped while it connects, a driver may lose the connection.
+            _, late = await asyncio.wait(sent, timeout=self._timeout)
+            for one in late:
+                one.cancel()
+        closing: set[asyncio.Future[Any]] = {one for one in sent if not one.done()}
         if self._engine is not None:
             engine, self._engine = self._engine, None
             closing.add(asyncio.ensure_future(_dispose(engine)))
