@@ -17,7 +17,8 @@ from batchrepo.routing import HealthChecks, ReadYourWrites
 from batchrepo.scope import Scope
 from tests.routing.load import Load, Watched, endpoints_of
 from tests.routing.store import EVERY, USERS, database, looked_after, over, stocked
-from tests.support.cluster import DATABASE, Cluster, Server, until
+from tests.support.cluster import Cluster
+from tests.support.cluster_servers import DATABASE, Server, until
 from tests.writing.shop import Album, AlbumRepository
 
 REPLICAS = {"replica-1", "replica-2"}
