@@ -251,7 +251,7 @@ class Replica(Server):
     def follow(self, promoted: Replica) -> None:
         """Replicate from another server, which was promoted. Waits until it says that it does."""
         promoted.ask("SELECT pg_create_physical_replication_slot(%s)", self.name)
-        self.configure(primaryconninfo=conninfo(promoted, self.name))
+        self.configure(primary_conninfo=conninfo(promoted, self.name))
         # A standby speaks of a timeline when it has received something of it.
         promoted.ask("SELECT pg_logical_emit_message(true, 'cluster', 'promoted')")
         timeline = promoted.ask(
