@@ -165,4 +165,4 @@ def _run(commands: list[list[str]], user: str | None) -> None:
     outputs = [process.communicate(timeout=PATIENCE)[0] for process in started]
     for process, output in zip(started, outputs, strict=True):
         if process.returncode:
-            raise RuntimeError(f"{process.args} failed: {output.decode(errors='replace')}")
+            raise RuntimeError(f"{process.args!r} failed: {output.decode(errors='replace')}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
@@ -126,11 +126,12 @@ class Server:
 
     def start(self) -> None:
         """Start it, and wait until it takes connections."""
-        assert not self.running, f"{self.name} runs"
+        if self.running:
+            raise RuntimeError(f"{self.name} runs already")
         log = self.data.with_suffix(".log")
         command = ["postgres", "-D", str(self.data), "-k", str(self._folder), "-p", str(self.port)]
         with log.open("ab") as output:
-            self._process = subprocess.Popen(
+            process = self._process = subprocess.Popen(
                 [str(self._binaries / command[0]), *command[1:], "-c", "listen_addresses="],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -144,7 +145,7 @@ class Server:
             try:
                 self.connect("postgres").close()
             except psycopg.OperationalError as error:
-                if not self.running or time.monotonic() > deadline:
+                if process.poll() is not None or time.monotonic() > deadline:
                     raise RuntimeError(f"{self.name} does not start: {error}\n{log.read_text()}") from error
                 time.sleep(0.02)
             else:
@@ -196,7 +197,7 @@ class Server:
         if reset:
             self._reload({name: SETTINGS.get(name) for name in reset})
 
-    def _reload(self, expected: dict[str, str | None]) -> None:
+    def _reload(self, expected: Mapping[str, str | None]) -> None:
         self.ask("SELECT pg_reload_conf()")
         wanted = {name: value for name, value in expected.items() if value is not None}
 
