@@ -34,7 +34,10 @@ from benchmarks.workloads import WORKLOADS
 from benchmarks.workloads.over_http import HTTP_WORKLOADS
 
 EVERYTHING: tuple[Workload | MemoryWorkload | HttpWorkload | ReplicaWorkload, ...] = (
-    *(*WORKLOADS, *MEMORY_WORKLOADS, *HTTP_WORKLOADS, *REPLICA_WORKLOADS),
+    *WORKLOADS,
+    *MEMORY_WORKLOADS,
+    *HTTP_WORKLOADS,
+    *REPLICA_WORKLOADS,
 )
 """In the order in which they run."""
 

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Iterable
 from time import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pydantic import BaseModel
-
 from batchrepo.declare.cursors import CursorCodec
 from batchrepo.declare.repository_info import Catalog, RepositoryInfo, read_repository
-from batchrepo.errors import BatchRepoError, DeclarationError, InvalidArgument, InvalidToken
-from batchrepo.events import EventLog, RetryEvent, announce
-from batchrepo.executing import Health, check, collision, describe, dispose
+from batchrepo.errors import BatchRepoError, DeclarationError, InvalidArgument
+from batchrepo.events import EventLog, announce
+from batchrepo.executing import Health, check, describe, dispose
 from batchrepo.mapping.entity import shown
-from batchrepo.plan.slots import affinity
 from batchrepo.repository import Repository
 from batchrepo.repository.arguments import is_plain_function
 from batchrepo.routing import (
@@ -36,6 +32,7 @@ from batchrepo.routing import (
 from batchrepo.scope import Scope
 from batchrepo.scope.family import Family
 from batchrepo.scope.peers import PEERS, FetchMode
+from batchrepo.scope.running import run_again
 from batchrepo.strategies.explaining import explain_view
 from batchrepo.strategies.reading import Reading
 
@@ -45,6 +42,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from pydantic import BaseModel
     from sqlalchemy.engine import URL
     from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
@@ -138,7 +136,7 @@ class Database:
         self.max_statements = max_statements
         self._listeners: list[Callable[[Event], None]] = []
         for view in _listed("views", views, "[AlbumView]"):
-            self._check_view(view)
+            self._reading.plans.fitting(view)
 
     async def __aenter__(self) -> Self:
         return self
@@ -191,7 +189,7 @@ class Database:
                 "snapshot=True has no meaning with session=: the session's transaction decides what is seen."
             )
         events = EventLog(listeners=tuple(self._listeners))
-        family = Family(token if isinstance(token, Consistency) else Consistency(self._token(token)))
+        family = Family(token if isinstance(token, Consistency) else Consistency(self.tokens.given(token)))
         policy = self.routing
         if routing is not None:
             check_policy(routing, InvalidArgument)
@@ -210,18 +208,6 @@ class Database:
             manual=manual,
             family=family,
         )
-
-    def _token(self, given: Any) -> ConsistencyToken | None:
-        if given is None:
-            return None
-        if isinstance(given, ConsistencyToken):
-            return None if given.expired(self.tokens.seconds) else given
-        try:
-            return self.tokens.read(given)
-        except InvalidToken as error:
-            if error.reason == "expired":
-                return None
-            raise
 
     async def run(
         self,
@@ -250,22 +236,9 @@ class Database:
         """
         if not _is_number(retries, 0):
             raise InvalidArgument(f"retries= expects a number of 0 or more; got {retries!r}.")
-        attempt = 0
-        while True:
-            attempt += 1
-            scope = self.scope(context)
-            try:
-                async with scope, scope.transaction(isolation=isolation):
-                    result = await function(scope)
-            except Exception as error:
-                said = collision(error)
-                if said is None or attempt > retries:
-                    raise
-                pause = backoff * 2 ** (attempt - 1) * random.uniform(0.5, 1.5)  # noqa: S311  it only spreads them
-                scope.events.emit(RetryEvent(attempt, said, pause))
-                await asyncio.sleep(pause)
-            else:
-                return result
+        return await run_again(
+            lambda: self.scope(context), function, isolation=isolation, retries=retries, backoff=backoff
+        )
 
     def on_event(self, listener: Callable[[Event], None]) -> Callable[[], None]:
         """Call `listener` with every event of every scope that is opened from now on.
@@ -391,33 +364,11 @@ class Database:
             if found is None:
                 raise InvalidArgument(f"{repository.__name__} is not registered with this Database.")
             return found
-        fitting = self._check_view(view)
+        fitting = self._reading.plans.fitting(view)
         if len({info.entity for info in fitting}) > 1:
             names = ", ".join(info.name for info in fitting)
             raise InvalidArgument(f"{view.__name__} fits several repositories ({names}): name one.")
         return fitting[0]
-
-    def _check_view(self, view: Any) -> list[RepositoryInfo]:
-        """The repositories that a view fits; it must fit one."""
-        if not (isinstance(view, type) and issubclass(view, BaseModel)):
-            raise DeclarationError(f"Expected a view, which is a Pydantic model; got {shown(view)}.")
-        fitting: list[RepositoryInfo] = []
-        errors: list[tuple[float, RepositoryInfo, DeclarationError]] = []
-        for info in self._reading.catalog.by_class.values():
-            try:
-                self._reading.plans.plan(view, info.entity, info)
-            except DeclarationError as error:
-                errors.append((affinity(view, info.entity, info.computed), info, error))
-            else:
-                fitting.append(info)
-        if fitting:
-            return fitting
-        if not errors:
-            raise DeclarationError(f"{view.__name__} was given as a view, but there are no repositories.")
-        _, nearest, refusal = max(errors, key=lambda item: item[0])
-        raise DeclarationError(
-            f"{refusal} ({view.__name__} fits no repository; {nearest.name} is the nearest.)"
-        )
 
     def __repr__(self) -> str:
         engine = describe(self._reading.engine, driver_path=self._reading.driver_path is not None)

@@ -12,7 +12,7 @@ from typing import Self
 from batchrepo import Database
 from batchrepo.events import EndpointEvent, Event, StatementEvent
 from batchrepo.scope import Scope
-from tests.support.cluster import PATIENCE
+from tests.support.cluster_servers import PATIENCE
 from tests.writing.shop import AlbumRepository, AlbumView
 
 Request = Callable[[Scope], Awaitable[object]]

@@ -16,7 +16,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from batchrepo import Database, HealthChecks, Repository, Scope, count
 from batchrepo.executing import make_engine
 from batchrepo.routing import Endpoint, Router, TokenCodec
-from batchrepo.routing.probing import Answer
+from batchrepo.routing.probing import Answer, probe_sql
 from tests.support.databases import sqlite_file_url
 
 SELDOM = HealthChecks(interval=3_600)
@@ -129,7 +129,7 @@ class Fault:
         connecting: the error of new connections.
         running: the error of statements.
         lost: whether that error costs the connection.
-        seen: how many statements had it.
+        seen: how many statements of scopes had it.
     """
 
     def __init__(self) -> None:
@@ -148,9 +148,9 @@ def faulty(engine: AsyncEngine) -> Iterator[Fault]:
         if fault.connecting is not None:
             raise fault.connecting
 
-    def execute(*_: Any) -> None:
+    def execute(_cursor: Any, statement: str, *_: Any) -> None:
         if fault.running is not None:
-            fault.seen += 1
+            fault.seen += statement != probe_sql("sqlite")
             raise fault.running
 
     def handle(context: Any) -> None:

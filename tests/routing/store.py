@@ -10,7 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 
 from batchrepo import Database
 from batchrepo.routing import HealthChecks
-from tests.support.cluster import PATIENCE, Cluster, Server
+from tests.support.cluster import Cluster
+from tests.support.cluster_servers import PATIENCE, Server
 from tests.writing.shop import REPOSITORIES, Album, Artist, Base, Track
 
 USERS = 8

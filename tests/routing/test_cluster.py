@@ -15,7 +15,8 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from tests.support.cluster import PATIENCE, Cluster, Server, until
+from tests.support.cluster import Cluster
+from tests.support.cluster_servers import PATIENCE, Server, until
 
 
 def rows(server: Server) -> int:

@@ -11,13 +11,14 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.exc import DBAPIError
 
-from batchrepo import Database, PrimaryUnavailable
+from batchrepo import Database, EndpointDown, PrimaryUnavailable
 from batchrepo.events import ReplicasLost
 from batchrepo.routing import HealthChecks, ReadYourWrites
 from batchrepo.scope import Scope
 from tests.routing.load import Load, Watched, endpoints_of
 from tests.routing.store import EVERY, USERS, database, looked_after, over, stocked
-from tests.support.cluster import DATABASE, Cluster, Server, until
+from tests.support.cluster import Cluster
+from tests.support.cluster_servers import DATABASE, Server, until
 from tests.writing.shop import Album, AlbumRepository
 
 REPLICAS = {"replica-1", "replica-2"}
@@ -116,6 +117,26 @@ async def test_one_broken_connection_of_a_replica_leaves_the_others_alone(store:
         for scope in others:
             assert await AlbumRepository(scope).exists()
             assert set(endpoints_of(scope)) == {"replica-1"}
+
+
+@EVERY
+async def test_a_snapshot_on_a_replica_that_freezes_ends_with_an_error(store: Cluster, db: Database):
+    """What it has shown nobody else can go on showing; who asks anew is answered elsewhere."""
+    seen = Watched(db)
+    async with db.scope(snapshot=True) as scope:
+        await AlbumRepository(scope).count()
+        name = endpoints_of(scope)[0]
+        frozen = dict(zip(["replica-1", "replica-2"], store.replicas, strict=True))[name]
+        await asyncio.to_thread(frozen.freeze)
+        with pytest.raises(EndpointDown, match=name):
+            await AlbumRepository(scope).exists()
+    await seen.until(name, "down")
+    async with db.scope(snapshot=True) as scope:
+        assert await AlbumRepository(scope).count() == USERS
+        assert name not in endpoints_of(scope)
+    frozen.thaw()
+    await seen.until(name, "up")
+    await nothing_leaks(store, db)
 
 
 @EVERY

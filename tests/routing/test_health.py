@@ -188,6 +188,14 @@ async def test_the_drivers_words_are_told_without_decoration(trial: Trial):
     assert trial.states(trial.a) == [("down", "permission denied")]
 
 
+@pytest.mark.parametrize("words", ["database is locked", "sorry, too many clients already"])
+async def test_a_server_that_is_too_busy_for_a_question_is_there(trial: Trial, words: str):
+    error = DatabaseUnavailable("No connection")
+    error.__cause__ = OperationalError("PRAGMA", {}, Exception(words))
+    await trial.answers(a=[error], primary=[error]).look(3)
+    assert trial.told == []
+
+
 async def test_without_the_primary_the_lag_of_replicas_does_not_grow(trial: Trial):
     await trial.answers(primary=[primary(), REFUSED]).look(2)
     lag = trial.router.lag(trial.a)

@@ -45,7 +45,7 @@ class Held:
         self.sent = 0
         self.arrived = asyncio.Semaphore(0)
         self._answers: asyncio.Queue[Answer | Exception] = asyncio.Queue()
-        monkeypatch.setattr(module._Questions, "_send", lambda _: self._send())
+        monkeypatch.setattr(module._Questions, "_send", lambda *_: self._send())
 
     def _send(self) -> Answer:
         from sqlalchemy.util.concurrency import await_only
@@ -176,7 +176,7 @@ async def test_a_position_that_a_server_does_not_say_is_not_known_any_more(
 async def test_closing_while_somebody_waits_is_an_error_for_him_and_no_cancellation(
     endpoint: Endpoint, held: Held
 ):
-    prober = Prober(endpoint, timeout=30)
+    prober = Prober(endpoint, timeout=0.2)
     early = asyncio.create_task(prober.ask())
     await held.arrived.acquire()
     late = asyncio.create_task(prober.ask())
@@ -197,7 +197,7 @@ async def test_a_question_does_not_keep_the_context_of_whoever_asks_first(
     request = contextvars.ContextVar("request", default="none")
     seen: list[str] = []
 
-    def send(_: Any) -> Answer:
+    def send(*_: Any) -> Answer:
         seen.append(request.get())
         return Answer()
 
@@ -223,7 +223,7 @@ def test_every_event_loop_has_questions_of_its_own(tmp_path: Path):
 
 def test_two_event_loops_at_once_keep_their_questions_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """An engine serves one loop at a time; whoever uses one in two must not be left waiting in either."""
-    monkeypatch.setattr(module._Questions, "_send", lambda _: Answer())
+    monkeypatch.setattr(module._Questions, "_send", lambda *_: Answer())
     prober = Prober(made_endpoint("replica", tmp_path), timeout=30)
     both, answers = threading.Barrier(2, timeout=30), []
 

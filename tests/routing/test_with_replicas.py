@@ -14,7 +14,7 @@ from batchrepo.events import RouteEvent
 from batchrepo.routing import AnyReplica, MaxLag, Primary, ReadYourWrites
 from batchrepo.scope import Scope
 from tests.routing.load import endpoints_of
-from tests.routing.store import EVERY, USERS, database
+from tests.routing.store import EVERY, USERS, database, looked_after
 from tests.support.cluster import Cluster
 from tests.writing.shop import Album, AlbumRepository, AlbumView, TrackRepository
 
@@ -102,6 +102,7 @@ async def test_nothing_is_assumed_of_one_replica_about_another(store: Cluster, d
 
 async def test_a_read_waits_for_a_replica_that_is_about_to_have_it(store: Cluster):
     async with database(store, routing=ReadYourWrites(wait=20)) as db:
+        await looked_after(db)
         for replica in store.replicas:
             replica.pause_replay()
         token = await save(db, 1, 99)

@@ -119,7 +119,7 @@ class RoutedDoor(Door):
                 if failure == "read only":
                     remember_writing(statement)
                     movable = False
-                if sent and isinstance(error.__cause__ or error, DBAPIError):
+                if isinstance(error, DBAPIError) or (sent and isinstance(error.__cause__, DBAPIError)):
                     self._allow_one_more()
                 failed, endpoint = error, await route.elsewhere(endpoint, failure)
             else:
@@ -228,7 +228,11 @@ class RoutedSnapshot(PinnedDoor):
                 answer = await super()._run(work, call)
             except Exception as error:
                 endpoint = self._endpoint
+                call.abortable = (
+                    False  # taking the endpoint out ends the calls on it: this one has its error already
+                )
                 failure = None if endpoint is None else self._route.failed(endpoint, error)
+                call.abortable = True
                 if endpoint is None or failure not in NEVER_RAN or self._connection is not None:
                     raise
                 self._endpoint = await self._route.elsewhere(endpoint, failure)

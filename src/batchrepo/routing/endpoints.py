@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from time import monotonic, time
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal
 from weakref import WeakSet
 
@@ -127,12 +127,11 @@ class Endpoint:
             self.reason = reason
             return False
         self.state, self.reason, self.since = state, reason, monotonic()
-        if state == "up":
+        if state != "proving":
             # Connections in the pool lead to the server as it was before it was away.
-            self.engine.sync_engine.pool._invalidate_time = time()
+            outdate(self.engine)
         if state == "down":
             self.failures += 1
-            outdate(self.engine)
             # What is known says nothing of a server that comes back: it may have been set up anew.
             self.position = None
         return True

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from batchrepo.errors import DeclarationError
-from batchrepo.executing.border import reason
+from batchrepo.executing.border import collision, reason
+from batchrepo.routing.failures import failure_of
 
 if TYPE_CHECKING:
     from batchrepo.routing.endpoints import Endpoint
@@ -134,7 +135,9 @@ class Monitor:
             else:
                 self.look_soon()
         except Exception as error:  # noqa: BLE001  whatever it is, whoever cannot be asked cannot be read from
-            self._lost(endpoint, reason(error))
+            # One that is too busy for a question is there.
+            if collision(error) is None and failure_of(error) != "full":
+                self._lost(endpoint, reason(error))
         else:
             self._missed.pop(endpoint, None)
             self._answered(endpoint, answer, started)

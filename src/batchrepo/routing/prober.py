@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import contextmanager
 from contextvars import Context
 from copy import copy
 from time import monotonic
@@ -11,13 +12,15 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy.util import greenlet_spawn
 
 from batchrepo.errors import DatabaseUnavailable
+from batchrepo.executing import dispose
 from batchrepo.executing.border import CLEANUP_SECONDS, connecting
+from batchrepo.executing.hanging_up import hang_up
 from batchrepo.routing.probing import Answer, ask, probe_engine
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
-    from sqlalchemy.engine import Engine
+    from sqlalchemy.engine import Connection, Engine
 
     from batchrepo.routing.endpoints import Endpoint
 
@@ -75,7 +78,7 @@ class _Questions:
         self._engine: Engine | None = None
         self._waiting: list[asyncio.Future[Answer]] = []
         self._task: asyncio.Task[None] | None = None
-        self._sent: set[asyncio.Task[Answer]] = set()
+        self._sent: dict[asyncio.Task[Answer], _Line] = {}
 
     async def ask(self) -> Answer:
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
@@ -106,27 +109,27 @@ class _Questions:
                         future.set_result(answer)
 
     async def _answer(self) -> Answer:
-        sent = asyncio.ensure_future(greenlet_spawn(self._send))
-        self._sent.add(sent)
+        line = _Line()
+        sent = asyncio.ensure_future(greenlet_spawn(self._send, line))
+        self._sent[sent] = line
         sent.add_done_callback(self._ended)
         done, _ = await asyncio.wait({sent}, timeout=self._timeout)
         if not done:
-            # It is not waited for: a driver that closes a connection to a server that hangs takes seconds for it.
-            sent.cancel()
+            line.leave(sent)
             raise TimeoutError
         return sent.result()
 
     def _ended(self, sent: asyncio.Task[Answer]) -> None:
-        self._sent.discard(sent)
+        self._sent.pop(sent, None)
         if not sent.cancelled():
             sent.exception()  # whoever asked may be gone
 
-    def _send(self) -> Answer:
+    def _send(self, line: _Line) -> Answer:
         if self._engine is None:
             self._engine = self._make_engine()
         with connecting(self._engine):
             connection = self._engine.connect()
-        with connection:
+        with connection, line.open(connection):
             return ask(connection)
 
     def _make_engine(self) -> Engine:
@@ -142,26 +145,47 @@ class _Questions:
         if self._task is not None and not _is_over(self._task):
             self._task.cancel()
             await asyncio.wait({self._task})
-        sent = {one for one in self._sent if not _is_over(one)}
+        sent = {one: line for one, line in self._sent.items() if not _is_over(one)}
         if sent:
             # Stopped while it connects, a driver may lose the connection.
             _, late = await asyncio.wait(sent, timeout=self._timeout)
             for one in late:
-                one.cancel()
+                sent[one].leave(one)
         closing: set[asyncio.Future[Any]] = {one for one in sent if not one.done()}
         if self._engine is not None:
             engine, self._engine = self._engine, None
-            closing.add(asyncio.ensure_future(_dispose(engine)))
+            closing.add(asyncio.ensure_future(dispose(engine)))
         if closing:
             await asyncio.wait(closing, timeout=CLEANUP_SECONDS)
 
 
+class _Line:
+    """The connection on which a question is."""
+
+    def __init__(self) -> None:
+        self._connection: Connection | None = None
+        self._left = False
+
+    @contextmanager
+    def open(self, connection: Connection) -> Iterator[None]:
+        """The question is on this connection for the length of a block."""
+        self._connection = connection
+        try:
+            yield
+        finally:
+            self._connection = None
+            if self._left:
+                connection.invalidate()
+
+    def leave(self, sent: asyncio.Task[Answer]) -> None:
+        """Nobody waits for the answer any more; what it leaves behind goes by itself."""
+        self._left = True
+        if self._connection is None or not hang_up(self._connection):
+            sent.cancel()
+
+
 def _is_over(task: asyncio.Task[Any]) -> bool:
     return task.done() or task.get_loop().is_closed()
-
-
-async def _dispose(engine: Engine) -> None:
-    await greenlet_spawn(engine.dispose)
 
 
 def _refuse(waiting: Iterable[asyncio.Future[Answer]], error: Exception) -> None:

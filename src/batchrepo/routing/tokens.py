@@ -105,6 +105,23 @@ class TokenCodec:
             raise InvalidToken("The consistency token comes from the future. Leave it out.", reason="expired")
         return token
 
+    def given(self, token: ConsistencyToken | str | None) -> ConsistencyToken | None:
+        """What a caller gave, as a token; None where there is none, or it has expired and is not needed any more.
+
+        Raises:
+            InvalidToken: it is no token of this Database.
+        """
+        if token is None:
+            return None
+        if isinstance(token, ConsistencyToken):
+            return None if token.expired(self.seconds) else token
+        try:
+            return self.read(token)
+        except InvalidToken as error:
+            if error.reason == "expired":
+                return None
+            raise
+
     def _opened(self, raw: bytes) -> bytes:
         body, seal = raw[: _FIELDS.size], raw[_FIELDS.size :]
         if raw[:1] and raw[0] != VERSION:

@@ -161,11 +161,11 @@ class Trial:
         """Reads the relation of all owners twice: the second time takes no statement."""
         async with self.database.scope() as scope:
             owners = await repository_of(self.case)(scope).find()
-            with statement_counter(self.engine) as seen:
+            with statement_counter(self.database) as seen:
                 values = await reading(scope, self.case, owners)
             assert_entities(self.case, self.expected, owners, values)
             self._assert_count(seen, allowed_statements(self.case, owners, self.expected))
-            with statement_counter(self.engine) as seen:
+            with statement_counter(self.database) as seen:
                 again = await reading(scope, self.case, owners)
             assert_entities(self.case, self.expected, owners, again)
             self._assert_count(seen, {0})
@@ -181,7 +181,7 @@ class Trial:
         async with self.database.scope() as scope:
             found = await _REPOSITORIES[base](scope).find()
             owners = [owner for owner in found if isinstance(owner, self.case.owner)]
-            with statement_counter(self.engine) as seen:
+            with statement_counter(self.database) as seen:
                 values = await reading(scope, self.case, owners)
             self._assert_count(seen, {0, 1, 2})
             if reading in (awaitable_attrs_gathered, awaitable_attrs_in_a_loop):
@@ -197,7 +197,7 @@ class Trial:
         small = small_view(self.case)
         owning = owner_view(self.case, small)
         async with self.database.scope() as scope:
-            with statement_counter(self.engine) as seen:
+            with statement_counter(self.database) as seen:
                 found = await repository_of(self.case)(scope).find(owning)
         key_names = [name for name in owning.model_fields if name != self.case.key]
         held = {tuple(getattr(v, n) for n in key_names): getattr(v, self.case.key) for v in found}
@@ -212,7 +212,7 @@ class Trial:
         async with self.database.scope() as scope:
             owners = await repository_of(self.case)(scope).find()
             asked = [scope.related(owner, self.case.attribute, whole) for owner in owners]
-            with statement_counter(self.engine) as seen:
+            with statement_counter(self.database) as seen:
                 values = dict(zip(map(key_of, owners), await asyncio.gather(*asked), strict=True))
         assert_views(self.case, self.expected, values, list(whole.model_fields))
         self._assert_count(seen, {1} if any(self.expected.values()) else {0, 1})
