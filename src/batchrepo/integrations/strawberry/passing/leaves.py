@@ -61,22 +61,14 @@ def completion(kind: GraphQLOutputType) -> Callable[[Any], Any]:
     """
     required = is_non_null_type(kind)
     inner: Any = cast("Any", kind).of_type if required else kind
-    complete = _of_list(inner.of_type) if is_list_type(inner) else _of_leaf(inner)
-    return _required(complete) if required else _optional(complete)
+    make = _of_list(inner.of_type) if is_list_type(inner) else _of_leaf(inner)
 
-
-def _required(complete: Callable[[Any], Any]) -> Callable[[Any], Any]:
     def completed(value: Any) -> Any:
-        if value is None or value is Undefined:
+        if value is not None and value is not Undefined:
+            return make(value)
+        if required:
             raise Unfit
-        return complete(value)
-
-    return completed
-
-
-def _optional(complete: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    def completed(value: Any) -> Any:
-        return None if value is None or value is Undefined else complete(value)
+        return None
 
     return completed
 
@@ -84,27 +76,25 @@ def _optional(complete: Callable[[Any], Any]) -> Callable[[Any], Any]:
 def _of_list(item: GraphQLOutputType) -> Callable[[Any], Any]:
     complete = completion(item)
 
-    def completed(value: Any) -> list[Any]:
+    def made(value: Any) -> list[Any]:
         if type(value) not in (list, tuple):
             raise Unfit
         return [complete(one) for one in value]
 
-    return completed
+    return made
 
 
 def _of_leaf(kind: GraphQLLeafType) -> Callable[[Any], Any]:
     coerce = kind.coerce_output_value
 
-    def completed(value: Any) -> Any:
-        if isinstance(value, Exception) or _is_awaitable(value):
+    def made(value: Any) -> Any:
+        if isinstance(value, Exception) or hasattr(value, "__await__"):
             raise Unfit
         found = coerce(value)
-        if found is None or found is Undefined or _is_awaitable(found):
+        if type(found) in _NOT_AWAITED:
+            return found
+        if found is None or found is Undefined or hasattr(found, "__await__"):
             raise Unfit
         return found
 
-    return completed
-
-
-def _is_awaitable(value: Any) -> bool:
-    return type(value) not in _NOT_AWAITED and hasattr(value, "__await__")
+    return made
