@@ -1,0 +1,123 @@
+"""Putting texts together inside of a statement.
+
+Not the database's own JSON functions: PostgreSQL's objects take 50 pairs at most and put spaces into lists, SQLite's
+lose what is JSON and what is a text on their way through a sub-select, and both write some values otherwise than
+Pydantic. Concatenated texts have none of that, and are faster.
+"""
+
+from __future__ import annotations
+
+import json
+from sqlite3 import sqlite_version_info
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from sqlalchemy.engine import Dialect
+    from sqlalchemy.sql.compiler import SQLCompiler
+    from sqlalchemy.sql.elements import ColumnElement
+
+    from batchrepo.sql.statement import Statement
+
+INEXACT = "\x01"
+"""Stands in a text for what the database cannot write exactly. JSON has no such character, so that it is surely found."""
+
+MOST = 50
+"""How many texts are concatenated at once: PostgreSQL's functions take 100, and SQLite's expressions have a depth."""
+
+
+class Concatenated(FunctionElement[str]):
+    """Texts one behind the other; none of them may be NULL."""
+
+    type = sa.Text()
+    inherit_cache = True
+    name = "batchrepo_concatenated"
+
+
+@compiles(Concatenated)
+def _with_operator(element: Concatenated, compiler: SQLCompiler, **options: Any) -> str:
+    parts = (compiler.process(part, **options) for part in element.clauses)
+    return f"({' || '.join(parts)})"
+
+
+@compiles(Concatenated, "postgresql")
+def _with_function(element: Concatenated, compiler: SQLCompiler, **options: Any) -> str:
+    parts = (compiler.process(part, **options) for part in element.clauses)
+    return f"concat({', '.join(parts)})"
+
+
+def written(text: str) -> ColumnElement[str]:
+    """A text that stands in the statement as it is."""
+    quoted = text.replace("'", "''")
+    return sa.literal_column(f"'{quoted}'", sa.Text())
+
+
+def concatenated(parts: Iterable[str | ColumnElement[str]]) -> ColumnElement[str]:
+    """Texts one behind the other, those that are known beforehand joined already."""
+    merged: list[Any] = []
+    for part in parts:
+        if isinstance(part, str) and merged and isinstance(merged[-1], str):
+            merged[-1] += part
+        else:
+            merged.append(part)
+    return _in_groups([written(part) if isinstance(part, str) else part for part in merged])
+
+
+def _in_groups(parts: Sequence[ColumnElement[str]]) -> ColumnElement[str]:
+    if len(parts) == 1:
+        return parts[0]
+    if len(parts) <= MOST:
+        return Concatenated(*parts)
+    return _in_groups([_in_groups(parts[start : start + MOST]) for start in range(0, len(parts), MOST)])
+
+
+def as_object(items: Iterable[tuple[str, ColumnElement[str]]]) -> ColumnElement[str]:
+    """A JSON object of names and the texts of their values."""
+    parts: list[str | ColumnElement[str]] = []
+    for name, value in items:
+        parts += [f"{',' if parts else '{'}{json.dumps(name, ensure_ascii=False)}:", value]
+    return concatenated([*parts, "}"] if parts else ["{}"])
+
+
+def where_null(value: Any, instead: ColumnElement[str], text: ColumnElement[str]) -> ColumnElement[str]:
+    """The text of a value, and another one where it is NULL."""
+    return sa.case((value.is_(None), instead), else_=text)
+
+
+def inexact(dialect: Dialect) -> ColumnElement[str]:
+    """`INEXACT` as an expression."""
+    return sa.literal_column("char(1)" if dialect.name == "sqlite" else "chr(1)", sa.Text())
+
+
+def joined_texts(
+    keys: Sequence[Any], text: ColumnElement[str], place: ColumnElement[Any], source: Any, dialect: Dialect
+) -> Statement:
+    """Select for each different key the texts of its rows, in the order of `place`, with commas between them.
+
+    Args:
+        keys: labelled; the texts have the label ``text``.
+        text: of one row.
+        place: orders the rows of a key.
+        source: where the rows are.
+        dialect: of the database.
+    """
+    function = sa.func.group_concat if dialect.name == "sqlite" else sa.func.string_agg
+    joined: Any = function(text, written(","), type_=sa.Text())
+    if dialect.name != "sqlite" or sqlite_version_info >= _ORDERED:
+        ordered = joined.aggregate_order_by(place).label("text")
+        return sa.select(*keys, ordered).select_from(source).group_by(*(key.element for key in keys))
+    # Only a window has an order there.
+    window: dict[str, Any] = {"partition_by": [key.element for key in keys], "order_by": place}
+    whole = joined.over(**window, rows=(None, None)).label("text")
+    first = sa.func.row_number().over(**window).label("place")
+    rows = sa.select(*keys, whole, first).select_from(source).subquery("batchrepo_texts")
+    return sa.select(*(rows.c[key.name] for key in keys), rows.c.text).where(rows.c.place == 1)
+
+
+_ORDERED = (3, 44)
+"""From this version on aggregates of SQLite have an order."""
