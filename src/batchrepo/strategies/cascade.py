@@ -31,6 +31,7 @@ from batchrepo.sql.json.texts import (
 from batchrepo.sql.parents import ParentKeys
 from batchrepo.sql.rows import Lookup, keyed_rows
 from batchrepo.strategies.compile import Source, include_lookup, key_answers, nested_include
+from batchrepo.strategies.root import Rooted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -51,19 +52,6 @@ NUMBER = "batchrepo_number"
 
 MATCH = "batchrepo_match_"
 """What the columns begin with that tell to which parent a row belongs, as `keyed_rows` has them."""
-
-
-@dataclass(frozen=True, eq=False)
-class Cascade:
-    """A built statement.
-
-    Attributes:
-        statement: one row for each row of the root, in their order: its JSON, then what else of the root was asked for.
-        entities: whose criteria are in it.
-    """
-
-    statement: Statement
-    entities: tuple[EntityInfo, ...]
 
 
 @dataclass(eq=False)
@@ -168,22 +156,22 @@ class CascadeBuilder:
         """What the statement of the root has to select first."""
         return labelled(self.source.columns)
 
-    def build(self, root: Statement, entities: Sequence[EntityInfo], others: Sequence[int] = ()) -> Cascade:
-        """The statement.
+    def build(self, root: Statement, entities: Sequence[EntityInfo], others: Sequence[int] = ()) -> Rooted:
+        """The statement: one row for each row of the root, in their order, that begins with its JSON.
 
         Args:
             root: selects `columns`, and maybe more, in the order of the rows.
             entities: whose criteria are in it.
-            others: the places of columns of `root` that are selected beside the JSON.
+            others: the places of columns of `root` that are selected behind the JSON.
         """
         self._entities |= dict.fromkeys(entities)
         # Read once whoever refers to it: two executions of one LIMIT might give different rows.
         table: Any = self._numbered(root).prefix_with("MATERIALIZED")
         rows = _Rows(self.plan, self.source, table)
         text = self._text(rows)
-        beside = [list(table.c)[place] for place in others]
-        statement = sa.select(text.label("json"), *beside).select_from(rows.joined).order_by(rows.number)
-        return Cascade(statement, tuple(self._entities))
+        behind = [list(table.c)[place] for place in others]
+        statement = sa.select(text.label("json"), *behind).select_from(rows.joined).order_by(rows.number)
+        return Rooted(statement, tuple(self._entities))
 
     # --- parts --------------------------------------------------------------------------------------
 

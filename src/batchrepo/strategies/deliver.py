@@ -72,7 +72,7 @@ class Delivery(Generic[V]):
             by_alias: whether fields have their (serialization) aliases as names.
         """
         plain = self._plainness
-        if plain is not None:
+        if isinstance(plain, Plain):
             text = to_json(dicts, inf_nan_mode="null")
             if not (plain.decimals and (b'"NaN"' in text or b'Infinity"' in text)):
                 return text
@@ -86,15 +86,20 @@ class Delivery(Generic[V]):
     @property
     def plain(self) -> bool:
         """Whether the values need neither validation nor conversion to be the view's JSON."""
-        return self._plainness is not None
+        return isinstance(self._plainness, Plain)
+
+    @property
+    def why_not_plain(self) -> str | None:
+        """Why they do; None if not."""
+        return None if isinstance(self._plainness, Plain) else self._plainness
 
     @cached_property
-    def _plainness(self) -> Plain | None:
+    def _plainness(self) -> Plain | str:
         if self.narrowed is not None and self.narrowed.whole:
-            return None
+            return f"{self.narrowed.whole[0]}"
         found = how_plain(self.plan, self.schema)
         if (
-            found is not None
+            isinstance(found, Plain)
             and found.decimals
             and any(
                 output_name(plan, field.name) != field.name
@@ -102,5 +107,5 @@ class Delivery(Generic[V]):
                 for field in plan.fields
             )
         ):
-            return None  # dicts that are keyed by aliases could not be validated after all
+            return "decimals under an alias"  # dicts that are keyed by aliases could not be validated after all
         return found
