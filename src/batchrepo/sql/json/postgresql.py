@@ -33,12 +33,12 @@ def POSTGRESQL(kind: Any, dialect: Dialect) -> Encoder | None:  # noqa: N802 - o
         case sa.String():
             return _json
         case sa.Date():
-            return _date
+            return _date(dialect)
         case sa.DateTime(timezone=False):
-            return _moment
+            return _moment(dialect)
         case sa.DateTime():
             # Other drivers give the session's time zone, and Pydantic writes it.
-            return _moment_in_utc if dialect.driver == "asyncpg" else None
+            return _moment(dialect, "Z") if dialect.driver == "asyncpg" else None
         case sa.Time(timezone=False):
             return _time
         case sa.Uuid():
@@ -120,28 +120,41 @@ def _tiny(value: Any) -> ColumnElement[str]:
     )
 
 
-def _within(value: Any, kind: str, text: ColumnElement[str]) -> ColumnElement[str]:
-    """Only of the years that Python has; infinite ones and those before Christ are none of them."""
-    first = sa.literal_column(f"{kind} '0001-01-01'")
-    behind = sa.literal_column(f"{kind} '10000-01-01'")
-    return sa.case((sa.and_(value >= first, value < behind), text), else_=_INEXACT)
+def _within(
+    value: Any, kind: str, text: ColumnElement[str], infinite: tuple[str, str] | None
+) -> ColumnElement[str]:
+    """Only of the years that Python has; infinite ones are what the driver makes of them, if that is known."""
+    first, behind, least, greatest = (
+        sa.literal_column(f"{kind} '{text_of}'")
+        for text_of in ("0001-01-01", "10000-01-01", "-infinity", "infinity")
+    )
+    found: list[tuple[Any, Any]] = [(sa.and_(value >= first, value < behind), text)]
+    if infinite is not None:
+        low, high = infinite
+        found += [(value == least, written(f'"{low}"')), (value == greatest, written(f'"{high}"'))]
+    return sa.case(*found, else_=_INEXACT)
 
 
-def _date(value: Any) -> ColumnElement[str]:
-    return _within(value, "date", _json(value))
+def _date(dialect: Dialect) -> Encoder:
+    # asyncpg stores Python's first and last day as infinite ones, and gives them back.
+    infinite = ("0001-01-01", "9999-12-31") if dialect.driver == "asyncpg" else None
+    return lambda value: _within(value, "date", _json(value), infinite)
 
 
-def _moment(value: Any, zone: str = "") -> ColumnElement[str]:
+def _moment(dialect: Dialect, zone: str = "") -> Encoder:
     """Six digits of a second or none, as Pydantic writes them; PostgreSQL leaves out trailing zeros."""
-    second = sa.func.date_trunc(written("second"), value)
-    whole = concatenated([sa.func.left(_json(value), sa.literal_column("-1")), f'{zone}"'])
-    exact = sa.func.to_char(value, written('YYYY-MM-DD"T"HH24:MI:SS.US'))
-    text = sa.case((second == value, whole), else_=concatenated(['"', exact, f'{zone}"']))
-    return _within(value, "timestamp", text)
+    infinite = ("0001-01-01T00:00:00", "9999-12-31T23:59:59.999999")  # asyncpg gives them without a zone
 
+    def encode(value: Any) -> ColumnElement[str]:
+        if zone:
+            value = sa.func.timezone(written("UTC"), value)
+        whole = concatenated([sa.func.left(_json(value), sa.literal_column("-1")), f'{zone}"'])
+        exact = sa.func.to_char(value, written('YYYY-MM-DD"T"HH24:MI:SS.US'))
+        is_whole = sa.func.date_trunc(written("second"), value) == value
+        text = sa.case((is_whole, whole), else_=concatenated(['"', exact, f'{zone}"']))
+        return _within(value, "timestamp", text, infinite if dialect.driver == "asyncpg" else None)
 
-def _moment_in_utc(value: Any) -> ColumnElement[str]:
-    return _moment(sa.func.timezone(written("UTC"), value), "Z")
+    return encode
 
 
 def _time(value: Any) -> ColumnElement[str]:
