@@ -267,7 +267,7 @@ class CascadeBuilder:
         lookup, by_key = include_lookup(include)
         order = relation.key_order if by_key else None
         key = parents.key(relation, order)
-        if by_key and self._dialect.name == "postgresql" and not self._looks_further(include.plan):
+        if by_key and self._joins_by_key(relation.target) and not self._looks_further(include.plan):
             rows = self._by_key(lookup, include.plan)
             match = [rows.table.c[f"{MATCH}{i}"] for i in range(len(key))]
             on = _equal(match, key)
@@ -295,6 +295,10 @@ class CascadeBuilder:
         text = texts[0] if flat else as_object(zip(names, texts, strict=True))
         return sa.case((sa.or_(*(part.is_(None) for part in key)), written("null")), else_=text)
 
+    def _joins_by_key(self, entity: EntityInfo) -> bool:
+        """Whether the database looks up joined rows; SQLite would first read all rows of what is a join itself."""
+        return self._dialect.name != "sqlite" or len(entity.mapper.tables) == 1
+
     def _looks_further(self, plan: ReadPlan) -> bool:
         """Whether something is looked up for the rows of a plan that is not joined by primary key."""
         for field in plan.fields:
@@ -303,7 +307,9 @@ class CascadeBuilder:
                     return True
                 case Include() | FlatField():
                     include = field if isinstance(field, Include) else nested_include(field)
-                    by_key = key_answers(include, self._guarded) or include_lookup(include)[1]
+                    by_key = key_answers(include, self._guarded) or (
+                        include_lookup(include)[1] and self._joins_by_key(include.relation.target)
+                    )
                     if not by_key or self._looks_further(include.plan):
                         return True
         return False

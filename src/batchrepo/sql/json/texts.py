@@ -111,12 +111,12 @@ def joined_texts(
     if dialect.name != "sqlite" or sqlite_version_info >= _ORDERED:
         ordered = joined.aggregate_order_by(place).label("text")
         return sa.select(*keys, ordered).select_from(source).group_by(*(key.element for key in keys))
-    # Only a window has an order there.
-    window: dict[str, Any] = {"partition_by": [key.element for key in keys], "order_by": place}
-    whole = joined.over(**window, rows=(None, None)).label("text")
-    first = sa.func.row_number().over(**window).label("place")
-    rows = sa.select(*keys, whole, first).select_from(source).subquery("batchrepo_texts")
-    return sa.select(*(rows.c[key.name] for key in keys), rows.c.text).where(rows.c.place == 1)
+    # Only a window has an order there, and gives its text for each row; all of a key are equal.
+    partition = [key.element for key in keys]
+    whole = joined.over(partition_by=partition, order_by=place, rows=(None, None)).label("text")
+    rows = sa.select(*keys, whole).select_from(source).subquery("batchrepo_texts")
+    grouped = [rows.c[key.name] for key in keys]
+    return sa.select(*grouped, sa.func.max(rows.c.text).label("text")).group_by(*grouped)
 
 
 _ORDERED = (3, 44)
