@@ -123,7 +123,7 @@ class Finder(Generic[E]):
         )
         if self.scope.reading.choose_for_json(delivery, strategy).strategy == "single":
             where = self.scope.reading.conditions(where)
-            if strategy is not None or pays(self.scope, where):
+            if strategy is not None or pays(self.scope, where, limit):
                 texts = await self._texts(delivery.plan, where, order_by, limit, by_alias, offset)
                 if texts is not None:
                     return array_of(texts)

@@ -325,7 +325,8 @@ class Pager(Generic[E]):
         by_alias: bool,
         strategy: str | None,
     ) -> tuple[bytes, Found]:
-        if strategy is not None or pays(self.scope, self.scope.reading.conditions(asked.where)):
+        where = self.scope.reading.conditions(asked.where)
+        if strategy is not None or pays(self.scope, where, asked.walk.size):
             found = await page_of_texts(
                 delivery.plan,
                 self.scope,

@@ -14,13 +14,13 @@ from batchrepo.strategies.paging import Found, found_of, page_statement, refusin
 from batchrepo.strategies.root import Rooted, root_statement
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from sqlalchemy.engine import Dialect
 
     from batchrepo.declare.orders import OrderTerm
     from batchrepo.declare.repository_info import Catalog
-    from batchrepo.mapping import EntityInfo
+    from batchrepo.mapping import EntityInfo, RelationInfo
     from batchrepo.plan.planner import Output
     from batchrepo.plan.read import Field, ReadPlan
     from batchrepo.sql.pages import Paged
@@ -55,9 +55,23 @@ class SingleStrategy:
                     return f"{_shown(part, field)}: {refusal}"
         return None
 
-    def prefers(self, plan: ReadPlan, output: Output, catalog: Catalog) -> str | None:
-        """Not yet."""
+    def avoids(self, plan: ReadPlan, output: Output, catalog: Catalog) -> str | None:
+        """It leaves what it was measured to be slower for to others, and relations that are declared to be batched."""
+        if self.dialect.name == "sqlite":
+            return "SQLite runs in this process, where making texts costs more than reading rows"
+        below = list(_below(plan))
+        if not below:
+            return "there is nothing below the rows, and reading them is one statement anyway"
+        for relation in below:
+            if catalog.policy(relation) == "batch":
+                return f"{relation} has the policy 'batch'"
+            if relation.key_order is None and not relation.indexed:
+                return f"no index of the schema starts with the columns by which {relation} is looked up"
         return None
+
+    def prefers(self, plan: ReadPlan, output: Output, catalog: Catalog) -> str | None:
+        """Whatever it does not avoid."""
+        return "one statement, whose JSON goes out as it comes"
 
     def _refusal(self, field: Field) -> str | None:
         match field:
@@ -76,6 +90,21 @@ class SingleStrategy:
         if encoder_of(kind, self.dialect) is None:
             return f"{self.dialect.name} has no exact JSON for values of type {kind!r}"
         return None
+
+
+def _below(plan: ReadPlan) -> Iterator[RelationInfo]:
+    """The relations that are followed, at any depth."""
+    for part in plan.walk():
+        for field in part.fields:
+            match field:
+                case Include(relation=relation):
+                    yield relation
+                case FlatField(path=path):
+                    yield from path
+                case AggregateField(aggregate=aggregate):
+                    yield aggregate.relation
+                case ColumnField() | FetchedField():
+                    pass
 
 
 def _shown(plan: ReadPlan, field: Field) -> str:
@@ -195,9 +224,21 @@ def _exact(texts: list[str]) -> list[str] | None:
     return None if any(INEXACT in text for text in texts) else texts
 
 
-def pays(context: ReadContext, where: Conditions) -> bool:
-    """Whether the statement will be used again; building it for one call costs more than it saves."""
-    return not context.guards.per_scope and where.placed is not None
+MOST_ROWS = 500
+"""Up to so many rows of the root AUTO takes one statement. Where there may be more, PostgreSQL is soon better off with
+keys that it is given: it does not know how many rows a part of a statement will have, and reads whole tables instead."""
+
+
+def pays(context: ReadContext, where: Conditions, rows: int | None) -> bool:
+    """Whether AUTO should go through with it, as far as only the call tells.
+
+    Args:
+        context: the scope.
+        where: conditions of the caller. Those that leave no statement to be kept make building one cost more than it saves.
+        rows: at most so many are read, or None.
+    """
+    few = rows is not None and rows <= MOST_ROWS
+    return few and not context.guards.per_scope and where.placed is not None
 
 
 def array_of(texts: Sequence[str]) -> bytes:
