@@ -11,7 +11,6 @@ import pytest_asyncio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field, create_model
-from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.orm import Mapper
 
 from batchrepo import Database, column, include
@@ -43,7 +42,9 @@ def written(entity: EntityInfo, dialect: Any) -> list[str]:
     return [
         name
         for name, info in entity.columns.items()
-        if info.is_table_column and info.python_type is not None and encoder_of(info.type, dialect) is not None
+        if info.is_table_column
+        and info.python_type is not None
+        and encoder_of(info.type, dialect) is not None
     ]
 
 

@@ -175,7 +175,9 @@ async def put(engine: AsyncEngine, column: str, texts: list[str]) -> None:
         for i, text in enumerate(texts, 1):
             value = sa.cast(sa.cast(sa.literal(text, sa.Text()), sa.Text()), kind)
             stored = value if engine.dialect.name == "postgresql" else sa.literal(text, sa.Text())
-            await connection.execute(sa.insert(Value.__table__).from_select(["id", column], sa.select(i, stored)))
+            await connection.execute(
+                sa.insert(Value.__table__).from_select(["id", column], sa.select(i, stored))
+            )
 
 
 @pytest.mark.parametrize("column", KINDS)
@@ -241,7 +243,11 @@ async def test_texts_do_not_depend_on_the_settings_of_the_session(values: Databa
     view = create_model("View", zoned=dt.datetime | None)
     async with values.engine.begin() as connection:
         name = (await connection.execute(sa.text("SELECT current_database()"))).scalar_one()
-        for setting in ("DateStyle = 'SQL, DMY'", "TimeZone = 'Asia/Kathmandu'", "IntervalStyle = 'iso_8601'"):
+        for setting in (
+            "DateStyle = 'SQL, DMY'",
+            "TimeZone = 'Asia/Kathmandu'",
+            "IntervalStyle = 'iso_8601'",
+        ):
             await connection.execute(sa.text(f'ALTER DATABASE "{name}" SET {setting}'))
     await values.engine.dispose()
     async with values.scope() as scope:

@@ -12,7 +12,7 @@ import json
 from dataclasses import dataclass, replace
 from dataclasses import field as dataclass_field
 from functools import reduce
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
@@ -215,15 +215,21 @@ class CascadeBuilder:
 
     def _text(self, rows: _Rows, *, flat: bool = False) -> ColumnElement[str]:
         """The JSON of a row; `flat` gives the value of its one field instead of an object."""
+        if flat:
+            (field,) = rows.plan.fields
+            return (
+                self._one(rows, field, flat=True)
+                if isinstance(field, Include)
+                else self._field(rows, field, {})
+            )
         found = self._aggregates(rows)
         texts = [self._field(rows, field, found) for field in rows.plan.fields]
-        if flat:
-            (text,) = texts
-            return text
         names = [self._name_of(rows.plan, field.name) for field in rows.plan.fields]
         return as_object(zip(names, texts, strict=True))
 
-    def _field(self, rows: _Rows, field: Field, aggregates: dict[str, ColumnElement[str]]) -> ColumnElement[str]:
+    def _field(
+        self, rows: _Rows, field: Field, aggregates: dict[str, ColumnElement[str]]
+    ) -> ColumnElement[str]:
         match field:
             case ColumnField(expression=expression, column=column) if column is not None:
                 return self._value(rows.column(expression, column), column.type)
@@ -236,7 +242,7 @@ class CascadeBuilder:
             case AggregateField():
                 return aggregates[field.name]
             case _:
-                _cannot(field)
+                raise AssertionError(f"`why_not` lets no {field!r} pass")
 
     def _value(self, value: Any, kind: Any, default: str = "null") -> ColumnElement[str]:
         encode = encoder_of(kind, self._dialect)
@@ -367,7 +373,3 @@ def _belongs(
 
 def _equal(some: Sequence[Any], others: Sequence[Any]) -> ColumnElement[bool]:
     return sa.and_(*(one == other for one, other in zip(some, others, strict=True)))
-
-
-def _cannot(field: Field) -> NoReturn:
-    raise AssertionError(f"`why_not` lets no {field!r} pass")

@@ -105,7 +105,10 @@ def how_plain(plan: ReadPlan, schema: Schema) -> Plain | str:
     comparison = _Comparison(Definitions(schema))
     if comparison.list_of(plan, comparison.definitions.inner):
         return Plain(comparison.decimals)
-    return comparison.refusal or f"{_owner(plan)} has validators, serializers, computed fields or settings of its own"
+    return (
+        comparison.refusal
+        or f"{_owner(plan)} has validators, serializers, computed fields or settings of its own"
+    )
 
 
 def _owner(plan: ReadPlan) -> str:

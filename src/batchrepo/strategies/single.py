@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from sqlalchemy.engine import Dialect
+    from sqlalchemy.types import TypeEngine
 
     from batchrepo.declare.orders import OrderTerm
     from batchrepo.declare.repository_info import Catalog
@@ -74,19 +75,20 @@ class SingleStrategy:
         return "one statement, whose JSON goes out as it comes"
 
     def _refusal(self, field: Field) -> str | None:
+        kind: TypeEngine[Any] | None = None
         match field:
             case Include(page=page):
-                return None if page is None else "the cursors of pages inside of rows are not made by a database"
+                return (
+                    None if page is None else "the cursors of pages inside of rows are not made by a database"
+                )
             case FetchedField():
                 return "its values come from a function"
-            case ColumnField(column=None):
-                return "the type of an expression is not surely known"
-            case ColumnField(column=column) | FlatField(column=column) if column is not None:
-                kind = column.type
+            case ColumnField(column=column) | FlatField(column=column):
+                kind = None if column is None else column.type
             case AggregateField(aggregate=aggregate):
                 kind = kind_of(aggregate)
-                if kind is None:
-                    return f"the type of its {aggregate.function} is not surely known"
+        if kind is None:
+            return "the type of what it reads is not surely known"
         if encoder_of(kind, self.dialect) is None:
             return f"{self.dialect.name} has no exact JSON for values of type {kind!r}"
         return None

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import sqlalchemy as sa
 
-from batchrepo.sql.json.postgresql import POSTGRESQL
-from batchrepo.sql.json.sqlite import SQLITE
+from batchrepo.sql.json.postgresql import postgresql_encoder
+from batchrepo.sql.json.sqlite import sqlite_encoder
 from batchrepo.sql.json.texts import inexact, written
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Encoder: TypeAlias = "Callable[[Any], ColumnElement[str]]"
 """From an expression that is not NULL to the text of its JSON."""
 
-DATABASES = {"postgresql": POSTGRESQL, "sqlite": SQLITE}
+DATABASES = {"postgresql": postgresql_encoder, "sqlite": sqlite_encoder}
 """By dialect, what finds the encoder of a type."""
 
 

@@ -20,30 +20,38 @@ if TYPE_CHECKING:
     Encoder = Callable[[Any], ColumnElement[str]]
 
 
-def POSTGRESQL(kind: Any, dialect: Dialect) -> Encoder | None:  # noqa: N802 - one of the `DATABASES`
+def postgresql_encoder(kind: Any, dialect: Dialect) -> Encoder | None:
     """The encoder for a type of SQLAlchemy's own, or None."""
     match kind:
         case sa.Boolean() | sa.Integer():
             return _text
-        case sa.Float():
-            return None if kind.asdecimal or _is_single(kind) else _double
-        case sa.Numeric():
-            # Of whole numbers without a scale asyncpg drops zeros: 120000 is Decimal('1.2E+5').
-            return _numeric(kind.scale) if kind.asdecimal and kind.scale and kind.scale > 0 else None
+        case sa.Float() | sa.Numeric():
+            return _number(kind)
         case sa.String():
             return _json
-        case sa.Date():
-            return _date(dialect)
-        case sa.DateTime(timezone=False):
-            return _moment(dialect)
-        case sa.DateTime():
-            # Other drivers give the session's time zone, and Pydantic writes it.
-            return _moment(dialect, "Z") if dialect.driver == "asyncpg" else None
-        case sa.Time(timezone=False):
-            return _time
-        case sa.Uuid():
-            return _uuid if kind.native_uuid else None
+        case sa.Date() | sa.DateTime() | sa.Time():
+            return _time_of(kind, dialect)
+        case sa.Uuid() if kind.native_uuid:
+            return _uuid
     return None
+
+
+def _number(kind: Any) -> Encoder | None:
+    if isinstance(kind, sa.Float):
+        return None if kind.asdecimal or _is_single(kind) else _double
+    # Of whole numbers without a scale asyncpg drops zeros: 120000 is Decimal('1.2E+5').
+    return _numeric(kind.scale) if kind.asdecimal and kind.scale and kind.scale > 0 else None
+
+
+def _time_of(kind: Any, dialect: Dialect) -> Encoder | None:
+    if isinstance(kind, sa.Date):
+        return _date(dialect)
+    if isinstance(kind, sa.Time):
+        return None if kind.timezone else _time
+    if not kind.timezone:
+        return _moment(dialect)
+    # Other drivers give the session's time zone, and Pydantic writes it.
+    return _moment(dialect, "Z") if dialect.driver == "asyncpg" else None
 
 
 def _text(value: Any) -> ColumnElement[str]:
@@ -72,7 +80,7 @@ def _double(value: Any) -> ColumnElement[str]:
 
     From 1e15 on PostgreSQL writes an exponent.
     """
-    number = sa.cast(value, sa.Double())
+    number: Any = sa.cast(value, sa.Double())
     whole = sa.and_(number == sa.func.trunc(number), sa.func.abs(number) < sa.literal_column("1e15"))
     return sa.case(
         (whole, concatenated([_text(number), ".0"])),
@@ -89,7 +97,9 @@ def _numeric(scale: int) -> Encoder:
         no_number = (value - value != _ZERO, _INEXACT)
         if scale <= _PLAIN_DIGITS:
             return sa.case(no_number, else_=plain)
-        return sa.case(no_number, (sa.func.abs(value) < sa.literal_column("0.000001"), _tiny(value)), else_=plain)
+        return sa.case(
+            no_number, (sa.func.abs(value) < sa.literal_column("0.000001"), _tiny(value)), else_=plain
+        )
 
     return encode
 
@@ -124,14 +134,19 @@ def _within(
     value: Any, kind: str, text: ColumnElement[str], infinite: tuple[str, str] | None
 ) -> ColumnElement[str]:
     """Only of the years that Python has; infinite ones are what the driver makes of them, if that is known."""
-    first, behind, least, greatest = (
-        sa.literal_column(f"{kind} '{text_of}'")
-        for text_of in ("0001-01-01", "10000-01-01", "-infinity", "infinity")
-    )
-    found: list[tuple[Any, Any]] = [(sa.and_(value >= first, value < behind), text)]
+
+    def constant(of: str) -> ColumnElement[Any]:
+        return sa.literal_column(f"{kind} '{of}'")
+
+    found: list[tuple[Any, Any]] = [
+        (sa.and_(value >= constant("0001-01-01"), value < constant("10000-01-01")), text)
+    ]
     if infinite is not None:
         low, high = infinite
-        found += [(value == least, written(f'"{low}"')), (value == greatest, written(f'"{high}"'))]
+        found += [
+            (value == constant("-infinity"), written(f'"{low}"')),
+            (value == constant("infinity"), written(f'"{high}"')),
+        ]
     return sa.case(*found, else_=_INEXACT)
 
 
@@ -159,7 +174,7 @@ def _moment(dialect: Dialect, zone: str = "") -> Encoder:
 
 def _time(value: Any) -> ColumnElement[str]:
     text = _text(value)
-    digits = sa.case((sa.func.length(text) == 8, text), else_=sa.func.rpad(text, 15, written("0")))  # noqa: PLR2004
+    digits = sa.case((sa.func.length(text) == 8, text), else_=sa.func.rpad(text, 15, written("0")))
     return sa.case(
         (value < sa.literal_column("time '24:00:00'"), concatenated(['"', digits, '"'])), else_=_INEXACT
     )

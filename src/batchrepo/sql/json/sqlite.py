@@ -26,14 +26,12 @@ _TIME = f"{_DIGIT * 2}:{_DIGIT * 2}:{_DIGIT * 2}.{_DIGIT * 6}"
 _HEX = "[0-9a-fA-F]" * 32
 
 
-def SQLITE(kind: Any, _: Dialect) -> Encoder | None:  # noqa: N802 - one of the `DATABASES`
+def sqlite_encoder(kind: Any, _: Dialect) -> Encoder | None:
     """The encoder for a type of SQLAlchemy's own, or None."""
     match kind:
         case sa.Boolean():
             return _truth
-        case sa.Integer():
-            return _quoted
-        case sa.String():
+        case sa.Integer() | sa.String():
             return _quoted
         case sa.Date() if _is_generic(kind):
             return _date
@@ -72,7 +70,7 @@ def _stored(value: Any) -> Any:
 
 
 def _part(value: Any, start: int, length: int) -> ColumnElement[str]:
-    numbers = (sa.literal_column(str(number)) for number in (start, length))
+    numbers: list[Any] = [sa.literal_column(str(number)) for number in (start, length)]
     return sa.func.substr(_stored(value), *numbers, type_=sa.Text())
 
 
