@@ -50,7 +50,7 @@ class ParentKeys(KeyDialect):
         found = sa.select(key).select_from(self.parents).correlate(None)
         return KeyFilter((column.in_(found),), (column,), None, _no_parameters)
 
-    def table(self, _types: Sequence[TypeEngine[Any]]) -> KeyTable:
+    def table(self, types: Sequence[TypeEngine[Any]]) -> KeyTable:
         """The parents themselves."""
         return KeyTable(self.parents, self.columns, self.number, 0, _no_parameters)
 
