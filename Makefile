@@ -58,7 +58,8 @@ bench: $(STAMP) ## Measure batchrepo side by side with its peers
 	@$(BIN)/python -m benchmarks
 
 wheel-test: $(STAMP) ## Build the wheel and run the tests against it, without src
-	@scripts/wheel-test $(BIN)/python $(WHEEL) $(PARALLEL)
+	@# The benchmarks are not in the wheel, and counting their instructions takes minutes.
+	@scripts/wheel-test $(BIN)/python $(WHEEL) $(PARALLEL) --ignore tests/benchmarks
 
 clean: ## Remove environments, caches and builds
 	@rm -rf $(VENV) $(WHEEL) build dist .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

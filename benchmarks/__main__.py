@@ -23,11 +23,20 @@ from benchmarks.memory.bulk import MEMORY_WORKLOADS
 from benchmarks.memory.measure import measure_memory
 from benchmarks.memory.report import memory_records, show_memory
 from benchmarks.memory.workload import Grown, MemoryWorkload
+from benchmarks.replicas.measure import measure_replicas
+from benchmarks.replicas.own_posts import REPLICA_WORKLOADS
+from benchmarks.replicas.report import replica_records, show_replicas
+from benchmarks.replicas.workload import ReplicaWorkload, Routed
 from benchmarks.report import RESULTS, records, show, write
 from benchmarks.server import private_postgres
 from benchmarks.workload import Measured, Workload
 from benchmarks.workloads import WORKLOADS
 from benchmarks.workloads.over_http import HTTP_WORKLOADS
+
+EVERYTHING: tuple[Workload | MemoryWorkload | HttpWorkload | ReplicaWorkload, ...] = (
+    *(*WORKLOADS, *MEMORY_WORKLOADS, *HTTP_WORKLOADS, *REPLICA_WORKLOADS),
+)
+"""In the order in which they run."""
 
 
 def main() -> None:
@@ -36,9 +45,7 @@ def main() -> None:
     console = Console()
     effort = QUICK if options.quick else Effort()
     scale = float(os.environ.get("BENCH_SCALE", "0.1" if options.quick else "1"))
-    everything: list[Workload | MemoryWorkload | HttpWorkload]
-    everything = [*WORKLOADS, *MEMORY_WORKLOADS, *HTTP_WORKLOADS]
-    chosen = [item for item in everything if not options.workload or item.name in options.workload]
+    chosen = [item for item in EVERYTHING if not options.workload or item.name in options.workload]
     missing = "not asked for" if options.no_instructions else valgrind_missing()
     if missing:
         console.print(f"[yellow]Instructions are not counted: {missing}.[/]")
@@ -62,6 +69,10 @@ def main() -> None:
                 grown = _run_memory(console, workload, dataset)
                 all_met &= show_memory(console, workload, grown)
                 written += memory_records(workload, grown)
+            elif isinstance(workload, ReplicaWorkload):
+                routed = _run_replicas(console, workload, scale, effort)
+                all_met &= show_replicas(console, workload, routed)
+                written += replica_records(workload, routed)
             else:
                 measured = _run(console, workload, dataset, effort)
                 all_met &= show(console, workload, measured)
@@ -115,6 +126,16 @@ def _run_http(console: Console, workload: HttpWorkload, dataset: Dataset, effort
     return loads
 
 
+def _run_replicas(
+    console: Console, workload: ReplicaWorkload, scale: float, effort: Effort
+) -> dict[str, Routed]:
+    with Progress(console=console, transient=True) as progress:
+        task = progress.add_task(workload.name, total=effort.runs)
+        return asyncio.run(
+            measure_replicas(workload, scale, effort, lambda done: progress.update(task, completed=done))
+        )
+
+
 def _count(
     console: Console, workload: Workload, dataset: Dataset, effort: Effort, measured: dict[str, Measured]
 ) -> None:
@@ -133,9 +154,7 @@ def _options() -> argparse.Namespace:
         description="Measure batchrepo side by side with hand-written code, on a private PostgreSQL.",
         epilog="BENCH_SCALE sets the size of the data: 1 is 100,000 posts.",
     )
-    everything: list[Workload | MemoryWorkload | HttpWorkload]
-    everything = [*WORKLOADS, *MEMORY_WORKLOADS, *HTTP_WORKLOADS]
-    names = [item.name for item in everything]
+    names = [item.name for item in EVERYTHING]
     parser.add_argument(
         "workload", nargs="*", choices=[*names, []], help=f"default: all ({', '.join(names)})"
     )

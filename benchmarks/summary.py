@@ -25,3 +25,13 @@ def median_ratio(stack: Stack, other: Stack) -> Callable[[dict[str, Measured]], 
         return median(measured[stack.name].times) / median(measured[other.name].times)
 
     return ratio
+
+
+def instructions_ratio(stack: Stack, other: Stack) -> Callable[[dict[str, Measured]], float | None]:
+    """A target's value: the instructions of `stack` divided by those of `other`; None where they were not counted."""
+
+    def ratio(measured: dict[str, Measured]) -> float | None:
+        mine, others = (measured[one.name].instructions for one in (stack, other))
+        return None if mine is None or others is None else mine / others
+
+    return ratio

@@ -29,7 +29,7 @@ def create_app(database: Database | URL | str | None = None) -> FastAPI:
     """REST at `/`, GraphQL at `/graphql`.
 
     Args:
-        database: the store, or its URL. Default: an SQLite file of the examples.
+        database: the store, or its URL. Default: what CHINOOK_URL says, or an SQLite file of the examples.
     """
     store = open_store(database)
     links = (

@@ -28,7 +28,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from tests.support.databases import EVERY_DATABASE, sqlite_file_url
 from tests.support.postgres import PostgresServer, running_server
 
-pytest_plugins = ["tests.support.tracing"]
+pytest_plugins = ["tests.support.tracing", "tests.support.pgbouncer"]
 
 # A machine that others use too is slow at times: a deadline would report the machine, not the code.
 hypothesis.settings.register_profile("default", deadline=None)

@@ -32,8 +32,8 @@ def create_app(database: Database | URL | str | None = None) -> FastAPI:
     """The GraphQL application.
 
     Args:
-        database: the store, or its URL. Default: an SQLite file of the examples. An empty database is
-            filled when the application starts.
+        database: the store, or its URL. Default: what CHINOOK_URL and CHINOOK_REPLICA_URLS say, or an SQLite
+            file of the examples. An empty database is filled when the application starts.
     """
     store = open_store(database)
 

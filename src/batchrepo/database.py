@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Iterable
 from time import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pydantic import BaseModel
-
 from batchrepo.declare.cursors import CursorCodec
 from batchrepo.declare.repository_info import Catalog, RepositoryInfo, read_repository
-from batchrepo.errors import BatchRepoError, DeclarationError, InvalidArgument, InvalidToken
-from batchrepo.events import EventLog, RetryEvent, announce
-from batchrepo.executing import Health, check, collision, describe
+from batchrepo.errors import BatchRepoError, DeclarationError, InvalidArgument
+from batchrepo.events import EventLog, announce
+from batchrepo.executing import Health, check, describe, dispose
 from batchrepo.mapping.entity import shown
-from batchrepo.plan.slots import affinity
 from batchrepo.repository import Repository
 from batchrepo.repository.arguments import is_plain_function
 from batchrepo.routing import (
@@ -31,18 +27,22 @@ from batchrepo.routing import (
     primary_endpoint,
     replica_endpoints,
     status_of,
+    surround,
 )
 from batchrepo.scope import Scope
 from batchrepo.scope.family import Family
 from batchrepo.scope.peers import PEERS, FetchMode
+from batchrepo.scope.running import run_again
 from batchrepo.strategies.explaining import explain_view
 from batchrepo.strategies.reading import Reading
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from types import TracebackType
     from typing import Self
 
+    from pydantic import BaseModel
     from sqlalchemy.engine import URL
     from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
@@ -114,6 +114,8 @@ class Database:
             raise DeclarationError(f"read_connections= expects 1 or more; got {read_connections!r}.")
         _check_settings(mode, max_statements, DeclarationError)
         check_policy(routing, DeclarationError)
+        if not isinstance(health, HealthChecks):
+            raise DeclarationError(f"health= expects HealthChecks(interval=1.0); got {health!r:.200}.")
         cursors = CursorCodec(secret)
         endpoint = primary_endpoint(primary, pool, driver_path=driver_path)
         self.engine = endpoint.engine
@@ -134,7 +136,7 @@ class Database:
         self.max_statements = max_statements
         self._listeners: list[Callable[[Event], None]] = []
         for view in _listed("views", views, "[AlbumView]"):
-            self._check_view(view)
+            self._reading.plans.fitting(view)
 
     async def __aenter__(self) -> Self:
         return self
@@ -147,9 +149,8 @@ class Database:
     async def dispose(self) -> None:
         """End what runs in the background, and close all connections of engines that this Database made."""
         await self._router.aclose()
-        for endpoint in self._router.endpoints:
-            if endpoint.owned:
-                await endpoint.engine.dispose()
+        owned = [endpoint.engine.sync_engine for endpoint in self._router.endpoints if endpoint.owned]
+        await asyncio.gather(*map(dispose, owned))
 
     def scope(
         self,
@@ -161,7 +162,7 @@ class Database:
         max_statements: int | None = None,
         manual: bool = False,
         routing: RoutingPolicy | None = None,
-        token: ConsistencyToken | str | None = None,
+        token: ConsistencyToken | Consistency | str | None = None,
     ) -> Scope:
         """A scope for one request or job: ``async with db.scope() as scope``.
 
@@ -175,7 +176,8 @@ class Database:
             manual: nothing is loaded until ``scope.scheduler.flush()``, for tests of batching.
             routing: another policy than the Database's.
             token: what the scope must be able to see: the `consistency_token` of an earlier scope, or its text. One
-                that has expired is left out.
+                that has expired is left out. Or the `Consistency` that several scopes share, as those of one request
+                do, so that each sees what any of them has written.
 
         Raises:
             InvalidArgument: the arguments contradict each other, or one is of another kind.
@@ -187,7 +189,7 @@ class Database:
                 "snapshot=True has no meaning with session=: the session's transaction decides what is seen."
             )
         events = EventLog(listeners=tuple(self._listeners))
-        family = Family(Consistency(self._token(token)))
+        family = Family(token if isinstance(token, Consistency) else Consistency(self.tokens.given(token)))
         policy = self.routing
         if routing is not None:
             check_policy(routing, InvalidArgument)
@@ -206,18 +208,6 @@ class Database:
             manual=manual,
             family=family,
         )
-
-    def _token(self, given: Any) -> ConsistencyToken | None:
-        if given is None:
-            return None
-        if isinstance(given, ConsistencyToken):
-            return None if given.expired(self.tokens.seconds) else given
-        try:
-            return self.tokens.read(given)
-        except InvalidToken as error:
-            if error.reason == "expired":
-                return None
-            raise
 
     async def run(
         self,
@@ -246,22 +236,9 @@ class Database:
         """
         if not _is_number(retries, 0):
             raise InvalidArgument(f"retries= expects a number of 0 or more; got {retries!r}.")
-        attempt = 0
-        while True:
-            attempt += 1
-            scope = self.scope(context)
-            try:
-                async with scope, scope.transaction(isolation=isolation):
-                    result = await function(scope)
-            except Exception as error:
-                said = collision(error)
-                if said is None or attempt > retries:
-                    raise
-                pause = backoff * 2 ** (attempt - 1) * random.uniform(0.5, 1.5)  # noqa: S311  it only spreads them
-                scope.events.emit(RetryEvent(attempt, said, pause))
-                await asyncio.sleep(pause)
-            else:
-                return result
+        return await run_again(
+            lambda: self.scope(context), function, isolation=isolation, retries=retries, backoff=backoff
+        )
 
     def on_event(self, listener: Callable[[Event], None]) -> Callable[[], None]:
         """Call `listener` with every event of every scope that is opened from now on.
@@ -325,9 +302,22 @@ class Database:
         events = EventLog(listeners=tuple(self._listeners))
         return ConsistencyToken(await self._router.primary_position(events), time())
 
+    def sharing(self, consistency: Consistency) -> AbstractContextManager[None]:
+        """Let all scopes that are opened inside see what any of them writes, as those of one request do.
+
+        Args:
+            consistency: what they must have seen so far; it is told of what they write.
+        """
+        return surround(self._router, consistency)
+
     def status(self) -> DatabaseStatus:
         """The servers at this moment: which are up, how far behind, how used. Asks nobody; prints as a table."""
         return status_of(self._router)
+
+    @property
+    def engines(self) -> tuple[AsyncEngine, ...]:
+        """The engines of all servers: the primary's, then the replicas'."""
+        return tuple(endpoint.engine for endpoint in self._router.endpoints)
 
     @property
     def routed(self) -> bool:
@@ -335,7 +325,10 @@ class Database:
         return bool(self._router.replicas)
 
     async def health(self, timeout: float = 2.0) -> Health:  # noqa: ASYNC109  it is reported, not raised
-        """Whether the database answers within `timeout` seconds, its version, and the state of the pool."""
+        """Whether the primary answers within `timeout` seconds, its version, and the state of its pool.
+
+        Replicas are asked all the time; `status` says how they are.
+        """
         return await check(self._reading.engine, timeout=timeout)
 
     def explain(
@@ -371,33 +364,11 @@ class Database:
             if found is None:
                 raise InvalidArgument(f"{repository.__name__} is not registered with this Database.")
             return found
-        fitting = self._check_view(view)
+        fitting = self._reading.plans.fitting(view)
         if len({info.entity for info in fitting}) > 1:
             names = ", ".join(info.name for info in fitting)
             raise InvalidArgument(f"{view.__name__} fits several repositories ({names}): name one.")
         return fitting[0]
-
-    def _check_view(self, view: Any) -> list[RepositoryInfo]:
-        """The repositories that a view fits; it must fit one."""
-        if not (isinstance(view, type) and issubclass(view, BaseModel)):
-            raise DeclarationError(f"Expected a view, which is a Pydantic model; got {shown(view)}.")
-        fitting: list[RepositoryInfo] = []
-        errors: list[tuple[float, RepositoryInfo, DeclarationError]] = []
-        for info in self._reading.catalog.by_class.values():
-            try:
-                self._reading.plans.plan(view, info.entity, info)
-            except DeclarationError as error:
-                errors.append((affinity(view, info.entity, info.computed), info, error))
-            else:
-                fitting.append(info)
-        if fitting:
-            return fitting
-        if not errors:
-            raise DeclarationError(f"{view.__name__} was given as a view, but there are no repositories.")
-        _, nearest, refusal = max(errors, key=lambda item: item[0])
-        raise DeclarationError(
-            f"{refusal} ({view.__name__} fits no repository; {nearest.name} is the nearest.)"
-        )
 
     def __repr__(self) -> str:
         engine = describe(self._reading.engine, driver_path=self._reading.driver_path is not None)

@@ -13,6 +13,7 @@ from batchrepo.events import (
     LiftedEvent,
     RetryEvent,
     RoundEvent,
+    RouteEvent,
     StatementEvent,
     TransactionEvent,
 )
@@ -27,6 +28,9 @@ SUSPICIOUS = 3
 
 SHOWN_STEPS = 50
 """Lines of a report are for reading: so many different steps are shown, the others are counted."""
+
+WAITED = 0.001
+"""Seconds from which on it is shown that a choice of a server had to wait."""
 
 SHOWN_IN_FULL = 3
 """Of steps of one shape in a row, so many are shown in full; of more, the first."""
@@ -80,7 +84,7 @@ class _Round:
             yield from child.statements()
 
 
-_Remark = LiftedEvent | TransactionEvent | RetryEvent | CallbackFailed
+_Remark = LiftedEvent | TransactionEvent | RetryEvent | CallbackFailed | RouteEvent
 """What is one line of a report."""
 
 _Step = StatementEvent | _Remark | _Round
@@ -95,6 +99,7 @@ class Report:
     Attributes:
         statements: how many statements the scope ran.
         by_cause: how many of them each cause had.
+        by_endpoint: how many of those that were kept each server answered; empty where a Database has one.
         rounds: how many rounds its scheduler flushed; sub-rounds, inside a round, are not counted.
         batches: every call of a batch function that has ended, in order.
         seconds: time spent in statements, in seconds; of statements that ran side by side, each counts.
@@ -108,6 +113,7 @@ class Report:
         kept = [e for e in events if isinstance(e, StatementEvent)]
         self.statements = log.statement_count
         self.by_cause: dict[str, int] = dict(log.statements_by_cause)
+        self.by_endpoint = dict(Counter(e.endpoint for e in kept if e.endpoint))
         self.rounds = sum(isinstance(e, RoundEvent) and e.depth == 0 for e in events)
         self.batches: tuple[BatchEvent, ...] = tuple(e for e in events if isinstance(e, BatchEvent))
         self.seconds = sum(e.seconds for e in kept)
@@ -122,7 +128,8 @@ class Report:
 
     def __str__(self) -> str:
         rounds = f", {_count(self.rounds, 'round')}" if self.rounds else ""
-        lines = [f"{_count(self.statements, 'statement')} in {_ms(self.seconds)}{rounds}"]
+        servers = "".join(f", {number:,} on {name}" for name, number in self.by_endpoint.items())
+        lines = [f"{_count(self.statements, 'statement')} in {_ms(self.seconds)}{rounds}{servers}"]
         if self._forgotten:
             lines.append(f"  ({_count(self._forgotten, 'earlier statement')}: counted, but not kept)")
         lines += _lines(self._steps, "  ")
@@ -146,6 +153,7 @@ class Report:
             "batches": len(self.batches),
             "seconds": self.seconds,
             "by_cause": dict(self.by_cause),
+            **({"by_endpoint": dict(self.by_endpoint)} if self.by_endpoint else {}),
             "slowest": None if self.slowest is None else _statement_dict(self.slowest, sql),
             "problems": [{"kind": p.kind, "cause": p.cause, "text": p.text} for p in self.problems],
             "steps": [_step_dict(step, sql) for step in self._steps],
@@ -282,7 +290,7 @@ def _lines(steps: Sequence[_Step], indent: str) -> Iterator[str]:
 def _shape(step: _Step) -> Hashable:
     """What makes two steps look alike."""
     if isinstance(step, StatementEvent):
-        return (step.cause, step.origin is None, step.sql)
+        return (step.cause, step.origin is None, step.sql, step.endpoint)
     if isinstance(step, _Remark):
         return step
     return (step.event.batches, step.event.reason, id(step) if step.children else None)
@@ -324,6 +332,9 @@ def _remark(step: _Remark) -> str:
             return f"{step.outcome}: {_count(step.changes, 'change')}, {_ms(step.seconds)}"
         case RetryEvent():
             return f"attempt {step.attempt} collided, next one in {_ms(step.seconds)}: {step.reason}"
+        case RouteEvent():
+            waited = f", waited {_ms(step.waited)}" if step.waited >= WAITED else ""
+            return f"to {step.endpoint}: {step.reason}{waited}"
         case CallbackFailed():
             return f"after the commit {step.callback} failed: {step.error!r}"
 
@@ -347,7 +358,8 @@ def _statement_lines(event: StatementEvent, indent: str) -> Iterator[str]:
 
 def _outcome(event: StatementEvent) -> str:
     keys = "" if event.keys is None else f"{_count(event.keys, 'key')} -> "
-    return f"{event.cause}: {keys}{_count(event.rows, 'row')}, {_ms(event.seconds)}"
+    at = f" on {event.endpoint}" if event.endpoint else ""
+    return f"{event.cause}{at}: {keys}{_count(event.rows, 'row')}, {_ms(event.seconds)}"
 
 
 def _count(number: int, what: str) -> str:
@@ -366,11 +378,20 @@ def _step_dict(step: _Step, sql: bool) -> dict[str, Any]:
         return _statement_dict(step, sql)
     if isinstance(step, LiftedEvent):
         return {"without": list(step.criteria), "reason": step.reason}
+    if isinstance(step, RouteEvent):
+        return {"to": step.endpoint, "role": step.role, "reason": step.reason, "waited": step.waited}
     return {"remark": _remark(step)} if isinstance(step, _Remark) else _round_dict(step, sql)
 
 
 def _statement_dict(event: StatementEvent, sql: bool) -> dict[str, Any]:
-    found = {"cause": event.cause, "keys": event.keys, "rows": event.rows, "seconds": event.seconds}
+    found: dict[str, Any] = {
+        "cause": event.cause,
+        "keys": event.keys,
+        "rows": event.rows,
+        "seconds": event.seconds,
+    }
+    if event.endpoint:
+        found["endpoint"] = event.endpoint
     return {**found, "sql": event.sql} if sql else found
 
 

@@ -46,6 +46,7 @@ STATEMENTS = {
         "orm_load_only": 1,
         "orm_entity": 1,
     },
+    "routing": {"no_routing": 5, "no_replicas": 5, "two_replicas": 5, "core": 5},
     **{
         order.name: {
             f"{means}_{page}": count
@@ -89,6 +90,7 @@ ROWS = {
     "nested_graphql": 50,
     "thousand_keys": 100,
     "sparse_fields": 1_000,
+    "routing": 50,
     **{order.name: SIZE for order in ORDERS},
     **dict.fromkeys(("bulk_insert", "bulk_update", "bulk_upsert", "bulk_sqlite"), 200),
 }

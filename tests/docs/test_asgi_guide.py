@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
+from starlette.applications import Starlette
 from starlette.authentication import AuthCredentials, AuthenticationBackend, SimpleUser
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -16,7 +17,8 @@ from batchrepo.testing.counting import statement_counter
 from examples.chinook.repositories import AlbumRepository
 from examples.chinook.store import open_store
 from examples.chinook.views import AlbumItem
-from tests.docs.pages import ROOT, names_of, text_of
+from tests.docs.pages import ROOT, names_of, python_blocks, run_block, text_of
+from tests.integrations.notes import NoteRepository, two_servers
 
 PAGE = ROOT / "docs" / "asgi.md"
 
@@ -100,7 +102,40 @@ async def test_a_scope_for_each_message(names):
     assert sent == [1, 2]
 
 
+async def test_replicas(tmp_path, names):
+    (block,) = (block for block in python_blocks(PAGE) if "TokenTransport" in block)
+    async with two_servers(tmp_path) as db:
+        found = {"ScopeMiddleware": ScopeMiddleware, "app": notes_application(), "db": db}
+        await run_block(block, PAGE, found)
+        async with client(found["api"]) as http:
+            token = (await http.post("/")).headers["Consistency-Token"]
+            assert (await http.get("/")).text == "replica"
+            answer = await http.get("/", headers={"Consistency-Token": token})
+        assert answer.text == "written"
+        async with client(ScopeMiddleware(notes_application(), db)) as http:
+            assert (await http.post("/")).cookies["batchrepo"]
+            assert (await http.get("/")).text == "written"
+
+
+def notes_application() -> Starlette:
+    async def endpoint(request: Request) -> Response:
+        notes = NoteRepository(current_scope())
+        if request.method == "POST":
+            async with current_scope().transaction():
+                (await notes.get(1)).text = "written"
+        return PlainTextResponse((await notes.get(1)).text)
+
+    return Starlette(routes=[Route("/", endpoint, methods=["GET", "POST"])])
+
+
 def test_the_page_says_what_the_middleware_takes():
-    for name in ("lazy=True", "context=", "statement_header=None", "problems=False", "database=db"):
+    for name in (
+        "lazy=True",
+        "context=",
+        "statement_header=None",
+        "problems=False",
+        "database=db",
+        "tokens=",
+    ):
         assert name in text_of(PAGE)
         assert name.partition("=")[0] in inspect.signature(ScopeMiddleware).parameters

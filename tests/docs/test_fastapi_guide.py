@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI, Response
 
 import batchrepo
 from batchrepo import Database
@@ -17,8 +18,9 @@ from batchrepo.testing.counting import statement_counter
 from examples.chinook.models import Album, Artist
 from examples.chinook.repositories import ArtistRepository
 from examples.chinook.views import AlbumItem, TrackItem
-from tests.docs.pages import ROOT, names_of, python_blocks, text_of
+from tests.docs.pages import ROOT, names_of, python_blocks, run_block, text_of
 from tests.integrations.fastapi.catalogue import Tracks
+from tests.integrations.notes import NoteRepository, two_servers
 
 PAGE = ROOT / "docs" / "fastapi.md"
 
@@ -162,6 +164,42 @@ async def test_bytes(names, http):
 async def test_a_streamed_body(http):
     answer = await http.get("/export")
     assert len(answer.text.splitlines()) == 3503
+
+
+async def test_replicas(tmp_path):
+    (block,) = (block for block in python_blocks(PAGE) if "TokenTransport" in block)
+    async with two_servers(tmp_path) as db:
+        found = {"FastAPI": FastAPI, "install": plug.install, "db": db}
+        await run_block(block, PAGE, found)
+        for name, options in {"api": {}, "usual": {"app": FastAPI()}}.items():
+            app = options.get("app") or found[name]
+            if name == "usual":
+                plug.install(app, db)
+
+            @app.post("/")
+            async def write(scope: plug.Provide[batchrepo.Scope], response: Response) -> None:
+                async with scope.transaction():
+                    (await NoteRepository(scope).get(1)).text = "written"
+
+            @app.post("/beside")
+            async def beside(response: Response) -> None:
+                response.headers["Consistency-Token"] = db.tokens.write(await db.consistency_token())
+
+            @app.get("/")
+            async def read(notes: plug.Provide[NoteRepository]) -> str:
+                return (await notes.get(1)).text
+
+            transport = httpx.ASGITransport(app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://store") as client:
+                answer = await client.post("/")
+                assert ("batchrepo" in answer.cookies) == (name == "usual")
+                seen = {"Consistency-Token": answer.headers["Consistency-Token"]}
+                assert (await client.get("/", headers=seen)).json() == "written"
+                assert (await client.get("/")).json() == ("written" if name == "usual" else "replica")
+                client.cookies.clear()
+                beside = {"Consistency-Token": (await client.post("/beside")).headers["Consistency-Token"]}
+                assert (await client.get("/", headers=beside)).json() == "written"
+                assert (await client.get("/")).json() == "replica"
 
 
 async def test_the_context(names):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import sys
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import fields
@@ -11,7 +12,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, make_url
 
 from batchrepo import Database
 from batchrepo.integrations import strawberry as plug
@@ -19,6 +20,7 @@ from batchrepo.testing.counting import statement_counter
 from examples.chinook import models, repositories
 from examples.chinook.store import open_store
 from tests.docs.pages import ROOT, run_block, text_of
+from tests.support.databases import sqlite_file_url
 
 PAGE = ROOT / "docs" / "graphql.md"
 BLOCKS = re.findall(r"^```(python|graphql)\n(.*?)^```$", text_of(PAGE), re.MULTILINE | re.DOTALL)
@@ -134,6 +136,26 @@ async def test_each_event_reads_what_is_selected(page):
     stream = await page.watched.subscribe("subscription { newAlbums { artist { name } } }")
     seen = [event.data["newAlbums"]["artist"]["name"] async for event in stream]
     assert seen == ["AC/DC", "Accept"]
+
+
+@pytest.mark.parametrize("own_url", ["chinook_sqlite"], indirect=True)
+async def test_replicas(page, own_url, tmp_path):
+    """A second file is the replica."""
+    replica = shutil.copy(make_url(own_url).database, tmp_path / "replica.db")
+    await run_until(page)
+    async with open_store(own_url, [sqlite_file_url(replica)]) as page.db:
+        async with page.db.scope() as scope, scope.transaction():
+            (await repositories.AlbumRepository(scope).get(1)).title = "Renamed"
+        token = page.db.tokens.write(await scope.consistency_token())
+
+        async def titles(**options: Any) -> set[str]:
+            answer = await page.live.execute("{ albums { title } }", **options)
+            return {album["title"] for album in answer.data["albums"]}
+
+        for context in ({}, {"connection_params": None}):
+            assert "Renamed" not in await titles(context_value=context)
+        assert "Renamed" in await titles(context_value={"connection_params": {"consistencyToken": token}})
+        assert "Renamed" in await titles(context_value={}, operation_extensions={"consistencyToken": token})
 
 
 def test_every_name_of_the_plug_is_there():

@@ -6,6 +6,7 @@ from batchrepo.executing.border import collision, sqlstate
 from batchrepo.executing.direct import DriverPath
 from batchrepo.executing.door import Door, Rows, note_read
 from batchrepo.executing.engines import PoolOptions, describe, make_engine, read_engine
+from batchrepo.executing.hanging_up import dispose
 from batchrepo.executing.health import Health, check
 from batchrepo.executing.joined import JoinedDoor
 from batchrepo.executing.pinned import PinnedDoor
@@ -32,6 +33,7 @@ __all__ = [
     "check",
     "collision",
     "describe",
+    "dispose",
     "lent",
     "make_engine",
     "note_read",

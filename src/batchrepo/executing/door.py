@@ -13,13 +13,15 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from contextlib import AbstractAsyncContextManager, nullcontext
+from copy import copy
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from batchrepo.errors import InvalidArgument, ScopeClosed
+from batchrepo.errors import BatchRepoError, InvalidArgument, ScopeClosed
 from batchrepo.events import current_origin
 from batchrepo.executing.border import finish
 from batchrepo.executing.direct import refusal
+from batchrepo.executing.hanging_up import hang_up
 from batchrepo.executing.meter import Meter, Timed, watch
 from batchrepo.executing.session import ReadSession, lend
 
@@ -72,15 +74,19 @@ class Call:
     Attributes:
         abortable: whether cancelling the task is safe at this moment.
         aborted: what its caller is to get in place of the cancellation.
+        connection: on which its statement runs.
+        cut: what its caller is to get in place of the driver's error, since the line was cut.
     """
 
-    __slots__ = ("_cancelling", "_task", "abortable", "aborted", "ended")
+    __slots__ = ("_cancelling", "_task", "abortable", "aborted", "connection", "cut", "ended")
 
     def __init__(self, task: asyncio.Task[Any]) -> None:
         self._task = task
         self._cancelling = task.cancelling()
         self.abortable = True
         self.aborted: Exception | None = None
+        self.connection: Connection | None = None
+        self.cut: Exception | None = None
         self.ended: asyncio.Event | None = None
 
     def abort(self, error: Exception) -> None:
@@ -127,6 +133,15 @@ class Door(ABC):
         self._drained = asyncio.Event()
         self._closing: asyncio.Task[None] | None = None
         self._returning: set[asyncio.Task[Any]] = set()
+
+    @property
+    def max_statements(self) -> int | None:
+        """The budget of the scope."""
+        return self._meter.max_statements
+
+    @max_statements.setter
+    def max_statements(self, number: int | None) -> None:
+        self._meter.max_statements = number
 
     async def rows(
         self,
@@ -210,7 +225,11 @@ class Door(ABC):
     def interrupt(self, error: Exception) -> None:
         """End the calls that are waiting or running with an error: their server has gone, and would keep them waiting."""
         for call in tuple(self._calls):
-            call.abort(type(error)(*error.args))  # each its own, with its own traceback
+            own = copy(error)  # each its own, with its own traceback
+            if call.connection is not None and hang_up(call.connection):
+                call.cut = own
+            else:
+                call.abort(own)
 
     async def aclose(self) -> None:
         """Return every connection. Calls that are waiting or running end with ``ScopeClosed``.
@@ -249,6 +268,10 @@ class Door(ABC):
             error = call.settle()
             if error is not None:
                 raise error from None
+            raise
+        except Exception as error:
+            if call.cut is not None and not isinstance(error, BatchRepoError):
+                raise call.cut from error
             raise
         finally:
             call.settle()

@@ -18,6 +18,7 @@ from sqlalchemy.pool import QueuePool, StaticPool
 from batchrepo.errors import DeclarationError, did_you_mean
 from batchrepo.executing.direct import refusal
 from batchrepo.executing.pinging import ping_after, pings_after
+from batchrepo.executing.pooler import POOLERS, driver_arguments, pooler_of, put_behind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,21 +49,25 @@ _ASYNC_URLS = {
 class PoolOptions:
     """How an engine keeps connections. None means: the preset of the database.
 
-    ================== ============= =============
-    option             PostgreSQL    SQLite file
-    ================== ============= =============
-    pool_size          10            5
-    max_overflow       10            5
-    pool_timeout       10            30
-    pool_recycle       1800          never
-    pool_pre_ping      2 s           no
-    pool_use_lifo      yes           yes
-    application_name   "batchrepo"
-    busy_timeout                     30
-    journal_mode                     "WAL"
-    synchronous                      "NORMAL"
-    foreign_keys                     yes
-    ================== ============= =============
+    =================== ============= =============
+    option              PostgreSQL    SQLite file
+    =================== ============= =============
+    pool_size           10            5
+    max_overflow        10            5
+    pool_timeout        10            30
+    pool_recycle        1800          never
+    pool_pre_ping       2 s           no
+    pool_use_lifo       yes           yes
+    application_name    "batchrepo"
+    pooler              none
+    prepared_statements yes
+    busy_timeout                      30
+    journal_mode                      "WAL"
+    synchronous                       "NORMAL"
+    foreign_keys                      yes
+    =================== ============= =============
+
+    With ``pooler="pgbouncer"``, ``prepared_statements`` is no.
 
     SQLite in memory has one connection that all share (``StaticPool``); of the pool options none apply.
 
@@ -76,6 +81,9 @@ class PoolOptions:
             checkout, a number after so many idle seconds, False never.
         pool_use_lifo: whether the connection used last is used next, so that the others can age out.
         application_name: how PostgreSQL shows the connections in ``pg_stat_activity``.
+        pooler: ``"pgbouncer"`` where PgBouncer in transaction mode stands in front of PostgreSQL.
+        prepared_statements: whether the driver prepares statements on PostgreSQL and runs them again by name. Behind
+            PgBouncer that needs version 1.21 or later, with ``max_prepared_statements`` above 0.
         busy_timeout: seconds that SQLite waits for a lock of another process.
         journal_mode: SQLite's journal mode; an empty text leaves the file as it is.
         synchronous: SQLite's ``synchronous`` pragma; an empty text leaves SQLite's default.
@@ -91,6 +99,8 @@ class PoolOptions:
     pool_pre_ping: bool | float | None = None
     pool_use_lifo: bool | None = None
     application_name: str | None = None
+    pooler: str | None = None
+    prepared_statements: bool | None = None
     busy_timeout: float | None = None
     journal_mode: str | None = None
     synchronous: str | None = None
@@ -115,8 +125,12 @@ POSTGRESQL_PRESET = PoolOptions(
     pool_pre_ping=2.0,
     pool_use_lifo=True,
     application_name="batchrepo",
+    prepared_statements=True,
 )
 """The preset for PostgreSQL, by whatever driver."""
+
+PGBOUNCER_PRESET = dataclasses.replace(POSTGRESQL_PRESET, prepared_statements=False)
+"""The preset for PostgreSQL behind PgBouncer in transaction mode, of any version."""
 
 SQLITE_PRESET = PoolOptions(
     pool_size=5,
@@ -157,6 +171,8 @@ def make_engine(url: str | URL, options: PoolOptions | None = None, **overrides:
     arguments.setdefault("skip_autocommit_rollback", True)
     engine = create_async_engine(parsed, **arguments)
     _set_pragmas(engine, parsed, chosen)
+    if chosen.pooler is not None and parsed.get_backend_name() == "postgresql":
+        put_behind(engine.sync_engine, chosen.pooler)
     if chosen.pool_pre_ping is not None and not isinstance(chosen.pool_pre_ping, bool):
         ping_after(engine.sync_engine, chosen.pool_pre_ping)
     return engine
@@ -178,6 +194,9 @@ def describe(engine: AsyncEngine, *, driver_path: bool = False) -> str:
     """
     pool = engine.sync_engine.pool
     parts = [f"{engine.dialect.name}+{engine.dialect.driver}"]
+    pooler = pooler_of(engine.sync_engine)
+    if pooler is not None:
+        parts.append(f"through {pooler}")
     if isinstance(pool, StaticPool):
         parts.append("one shared connection")
     elif isinstance(pool, QueuePool):
@@ -250,8 +269,16 @@ def _chosen(url: URL, options: PoolOptions | None, overrides: Mapping[str, Any])
                 f"Arguments of create_async_engine go into engine_args, those of the driver into connect_args."
             )
             raise DeclarationError(msg)
-    preset = SQLITE_PRESET if url.get_backend_name() == "sqlite" else POSTGRESQL_PRESET
-    return dataclasses.replace(options or PoolOptions(), **overrides).over(preset)
+    given = dataclasses.replace(options or PoolOptions(), **overrides)
+    if given.pooler is not None and given.pooler not in POOLERS:
+        msg = (
+            f"pooler= expects {' or '.join(map(repr, POOLERS))}, or None; got {given.pooler!r}. "
+            f"It is for PgBouncer in transaction mode; in session mode leave it out."
+        )
+        raise DeclarationError(msg)
+    if url.get_backend_name() == "sqlite":
+        return given.over(SQLITE_PRESET)
+    return given.over(POSTGRESQL_PRESET if given.pooler is None else PGBOUNCER_PRESET)
 
 
 def _engine_arguments(url: URL, options: PoolOptions) -> dict[str, Any]:
@@ -265,6 +292,13 @@ def _engine_arguments(url: URL, options: PoolOptions) -> dict[str, Any]:
             connect_args["server_settings"] = {"application_name": options.application_name}
         else:
             connect_args["application_name"] = options.application_name
+    if url.get_backend_name() == "postgresql":
+        asked = driver_arguments(
+            url.get_driver_name(),
+            pooler=options.pooler,
+            prepared_statements=options.prepared_statements is not False,
+        )
+        connect_args |= {name: value for name, value in asked.items() if name not in url.query}
     if url.get_backend_name() == "sqlite" and is_memory(url):
         arguments["poolclass"] = StaticPool
     else:

@@ -89,7 +89,12 @@ class PinnedDoor(Door):
             raise
         self._statement = task
         task.add_done_callback(self._finished)
-        return await asyncio.shield(task)
+        if self._may_stop:
+            call.connection = self._connection
+        try:
+            return await asyncio.shield(task)
+        finally:
+            call.connection = None
 
     async def _locate(self) -> None:
         """Find out where to connect; here that is known."""

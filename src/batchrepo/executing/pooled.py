@@ -103,13 +103,13 @@ class PooledDoor(Door):
     async def _run(self, work: Work[T], call: Call) -> T:
         if self._shared is not None:
             return await self._shared.run(work.run)
-        connection = await self._take()
+        call.connection = connection = await self._take()
         try:
             sending = None if work.send is None else work.send(connection)
             return await (greenlet_spawn(work.run, connection) if sending is None else sending)
         finally:
             # From here on there is nothing to abort; closing waits until the connection is back.
-            call.abortable = False
+            call.abortable, call.connection = False, None
             await self._give(connection)
 
     async def _take(self) -> Connection:

@@ -14,6 +14,7 @@ from batchrepo.errors import DatabaseUnavailable, TransactionError
 from batchrepo.executing.border import address, finish, reason
 from batchrepo.executing.door import Call, Work
 from batchrepo.executing.pinned import PinnedDoor
+from batchrepo.executing.read_only import refuses_writes
 from batchrepo.executing.session_work import NOTHING, SessionWork
 from batchrepo.executing.turns import Turns
 
@@ -74,6 +75,7 @@ class TransactionDoor(SessionWork, PinnedDoor):
         self._session = None
         self._writer_turn: asyncio.Lock | None = None
         self._over = False
+        self._query_only = False
 
     def __repr__(self) -> str:
         return (
@@ -152,8 +154,9 @@ class TransactionDoor(SessionWork, PinnedDoor):
             except Exception as error:
                 msg = f"Another process is writing to {address(connection.engine)}: {reason(error)}"
                 raise DatabaseUnavailable(msg) from error
-            if self._read_only:
+            if self._read_only and not refuses_writes(connection):
                 connection.exec_driver_sql("PRAGMA query_only = ON")
+                self._query_only = True
             return
         options: dict[str, Any] = {"isolation_level": self._isolation or connection.default_isolation_level}
         if self._read_only:
@@ -174,7 +177,7 @@ class TransactionDoor(SessionWork, PinnedDoor):
             self._undo(session, connection)
             raise
         finally:
-            if self._read_only and self.dialect.name == "sqlite" and not connection.invalidated:
+            if self._query_only and not connection.invalidated:
                 connection.exec_driver_sql("PRAGMA query_only = OFF")
 
     def _undo(self, session: Session, connection: Connection) -> None:

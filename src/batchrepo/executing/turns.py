@@ -50,6 +50,8 @@ class Turns:
         try:
             async with asyncio.timeout(TURN_SECONDS):
                 await lock.acquire()
-        except TimeoutError as error:
-            raise DatabaseUnavailable(refusal(TURN_SECONDS)) from error
+        except TimeoutError:
+            raise DatabaseUnavailable(
+                refusal(TURN_SECONDS)
+            ) from None  # as a cause it would look like a server's
         return lock

@@ -18,12 +18,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from batchrepo.errors import BatchRepoError, ScopeError
 from batchrepo.integrations.problems import MEDIA_TYPE, problem_of
 from batchrepo.integrations.requests import KEY, RequestScopes, field_name, scopes_of
+from batchrepo.integrations.tokens import DEFAULT_TRANSPORT, TokenCarrier, TokenTransport
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
     from types import TracebackType
 
     from batchrepo.database import Database
+    from batchrepo.integrations.tokens import RequestToken
     from batchrepo.scope import Scope
 
     AsgiScope = MutableMapping[str, Any]
@@ -44,6 +46,9 @@ class ScopeMiddleware:
     Changes of entities that nothing saved are an error before the response starts, while it can still be
     one; a response that is an error itself (400 or more) goes out as it is.
 
+    With replicas a request that has written answers with its consistency token, and the next one, which brings it
+    along, sees what was written. What is committed when the response has started cannot be told any more.
+
     WebSockets get no scope: they outlive any. Open one per message.
 
     Args:
@@ -56,9 +61,10 @@ class ScopeMiddleware:
             response started, on every response to a request that opened a scope. None for no header.
         problems: answer errors of batchrepo and SQLAlchemy that the application did not handle with problem
             details (RFC 9457). Those that are not the client's fault go to the log ``batchrepo``.
+        tokens: the cookie and the header in which consistency tokens travel; neither is there without replicas.
 
     Raises:
-        DeclarationError: the header is no field name.
+        DeclarationError: the header is no field name, or ``tokens`` is something else.
     """
 
     def __init__(
@@ -70,6 +76,7 @@ class ScopeMiddleware:
         lazy: bool = False,
         statement_header: str | None = "X-Statements",
         problems: bool = True,
+        tokens: TokenTransport = DEFAULT_TRANSPORT,
     ) -> None:
         self._app = app
         self._database = database
@@ -77,6 +84,8 @@ class ScopeMiddleware:
         self._lazy = lazy
         self._header = field_name(statement_header)
         self._problems = problems
+        carrier = TokenCarrier(database, tokens)
+        self._carrier = carrier if database.routed else None
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -99,7 +108,10 @@ class ScopeMiddleware:
     def _scopes(self, scope: AsgiScope) -> RequestScopes:
         context = self._context
         find = (lambda: context(scope)) if context is not None else None
-        return RequestScopes(self._database, context=find, header=self._header)
+        return RequestScopes(self._database, context=find, header=self._header, token=self._token(scope))
+
+    def _token(self, scope: AsgiScope) -> RequestToken | None:
+        return self._carrier.received(scope) if self._carrier is not None else None
 
 
 async def request_scope(asgi_scope: AsgiScope) -> Scope:
@@ -134,7 +146,7 @@ class _Response:
             else:
                 self._scopes.failed = True
             # What a streamed body reads later is not counted: the headers have gone by then.
-            message = {**message, "headers": [*message.get("headers", ()), *self._scopes.headers]}
+            message = {**message, "headers": await self._scopes.complete(message.get("headers", ()))}
             self.started = True
         await self._send(message)
 

@@ -7,6 +7,7 @@ sentence, since their messages tell how the application is built.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil
 from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import DBAPIError, StatementError
@@ -18,6 +19,7 @@ from batchrepo.errors import (
     InvalidArgument,
     MissingContext,
     NotFound,
+    PrimaryUnavailable,
     RowsLocked,
     StatementBudgetExceeded,
     WriteError,
@@ -89,11 +91,18 @@ def outcome_of(error: Exception) -> Outcome:
             return Outcome("MISSING_CONTEXT", 500, GENERAL)
         case DatabaseUnavailable() | PoolTimeout() | DBAPIError(connection_invalidated=True):
             # The last two come from sessions of the application's own; ours are translated where they occur.
-            return UNAVAILABLE
+            return _unavailable(error)
         case BatchTimeout():
             return Outcome("TIMEOUT", 504, "A source that the answer depends on took too long.")
         case _:
             return Outcome("INTERNAL", 500, GENERAL)
+
+
+def _unavailable(error: Exception) -> Outcome:
+    if not isinstance(error, PrimaryUnavailable):
+        return UNAVAILABLE
+    told = "Nothing can be written at the moment, nor what was just written be read. Try again."
+    return Outcome("UNAVAILABLE", 503, told, retry_after=max(1, ceil(error.retry_after)))
 
 
 def _of_write(error: Exception) -> Outcome | None:

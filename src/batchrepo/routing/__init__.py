@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from batchrepo.routing.consistency import Consistency
+from batchrepo.routing.consistency import Consistency, surround, surrounding
 from batchrepo.routing.door import RoutedDoor, RoutedSnapshot
 from batchrepo.routing.endpoints import Endpoint, Replica
 from batchrepo.routing.health import HealthChecks
@@ -21,6 +21,7 @@ from batchrepo.routing.router import Router
 from batchrepo.routing.status import DatabaseStatus, EndpointStatus, status_of
 from batchrepo.routing.tokens import ConsistencyToken, TokenCodec
 from batchrepo.routing.topology import primary_endpoint, replica_endpoints
+from batchrepo.routing.transaction import RoutedTransaction
 
 __all__ = [
     "AnyReplica",
@@ -39,6 +40,7 @@ __all__ = [
     "Route",
     "RoutedDoor",
     "RoutedSnapshot",
+    "RoutedTransaction",
     "Router",
     "RoutingPolicy",
     "TokenCodec",
@@ -46,4 +48,6 @@ __all__ = [
     "primary_endpoint",
     "replica_endpoints",
     "status_of",
+    "surround",
+    "surrounding",
 ]

@@ -5,9 +5,12 @@ from __future__ import annotations
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from sqlalchemy.exc import DBAPIError
+
 from batchrepo.errors import ScopeClosed
 from batchrepo.executing import Door, Hold, PinnedDoor, PooledDoor
 from batchrepo.executing.door import CLOSED
+from batchrepo.routing.failures import NEVER_RAN
 from batchrepo.routing.statements import is_plain_select, remember_writing
 
 if TYPE_CHECKING:
@@ -91,31 +94,45 @@ class RoutedDoor(Door):
         if self._closed:
             raise ScopeClosed(CLOSED)
         route = self._route
-        if is_plain_select(statement):
+        movable = is_plain_select(statement)
+        if movable:
             endpoint = await route.for_reading()
         else:
             endpoint = await route.for_primary("a statement that may do more than read")
         ran, failed = False, Exception()
-        for _ in range(len(route.router.endpoints)):
+        for _ in route.router.endpoints:
             try:
                 async with self._bounded(endpoint):
                     answer = await run(self._door_to(endpoint))
             except Exception as error:
                 failure = route.failed(endpoint, error)
-                # Where no connection could be had the statement did not run, and the next endpoint may be tried.
-                if failure is None or (ran and failure != "unreachable"):
+                if failure is None:
                     raise
-                if endpoint.role == "primary":
+                sent = failure not in NEVER_RAN
+                # It is sent twice at most. What the primary has begun is not sent again, since a function in it may write.
+                if sent and ran:
+                    raise
+                if endpoint.role == "primary" and (sent or not movable):
                     route.refuse_primary(error, failure)
                     raise
-                ran = ran or failure != "unreachable"
+                ran = ran or sent
                 if failure == "read only":
                     remember_writing(statement)
+                    movable = False
+                if sent and isinstance(error.__cause__ or error, DBAPIError):
+                    self._allow_one_more()
                 failed, endpoint = error, await route.elsewhere(endpoint, failure)
             else:
                 route.served(endpoint)
                 return answer
         raise failed
+
+    def _allow_one_more(self) -> None:
+        """What a server failed counts as a statement, and is not the scope's fault."""
+        if self._max_statements is not None:
+            self._max_statements += 1
+            for door in self._doors.values():
+                door.max_statements = self._max_statements
 
     def _bounded(self, endpoint: Endpoint) -> AbstractAsyncContextManager[None]:
         router = self._route.router
@@ -212,7 +229,7 @@ class RoutedSnapshot(PinnedDoor):
             except Exception as error:
                 endpoint = self._endpoint
                 failure = None if endpoint is None else self._route.failed(endpoint, error)
-                if endpoint is None or failure != "unreachable" or self._connection is not None:
+                if endpoint is None or failure not in NEVER_RAN or self._connection is not None:
                     raise
                 self._endpoint = await self._route.elsewhere(endpoint, failure)
             else:

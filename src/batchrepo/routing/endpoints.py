@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from weakref import WeakSet
 
 from batchrepo.errors import DeclarationError, EndpointDown
+from batchrepo.routing.pools import outdate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,12 +31,12 @@ class Replica:
 
     Args:
         url_or_engine: an asynchronous URL, or an engine of yours.
-        weight: how many reads it gets, relative to the other replicas; 0: none, as long as others are up.
+        weight: how many reads it gets, relative to the other replicas; 0: those that no other replica can answer.
         name: how reports, events and `Database.status` call it; ``replica-1`` and so on where there is none.
         pool: settings of its engine that differ from those of the Database, by keyword.
 
     Raises:
-        DeclarationError: the weight is negative, or no number.
+        DeclarationError: the weight is negative, or no number; or the name is no text.
     """
 
     def __init__(
@@ -49,6 +50,9 @@ class Replica:
         given: object = weight
         if not isinstance(given, int | float) or isinstance(given, bool) or not 0 <= given < float("inf"):
             raise DeclarationError(f"Replica(weight=) expects a number of 0 or more; got {weight!r}.")
+        called: object = name
+        if called is not None and (not isinstance(called, str) or not called):
+            raise DeclarationError(f"Replica(name=) expects a text that is not empty; got {called!r}.")
         self.url_or_engine = url_or_engine
         self.weight = float(weight)
         self.name = name
@@ -106,17 +110,26 @@ class Endpoint:
         """Of its engine."""
         return self.engine.dialect
 
-    def change(self, state: State, reason: str | None = None) -> bool:
+    def change(self, state: State, reason: str | None = None, *, confirmed: bool = True) -> bool:
         """Go over to another state; False if it was in it already.
 
-        Statements on an endpoint that is down are ended: a server that does not answer would keep them waiting.
+        Args:
+            state: which one.
+            reason: why, in a line.
+            confirmed: whether that is what the server itself was found to be. Statements on one that is down are ended
+                then: a server that does not answer would keep them waiting. What befell one connection is no reason to
+                take the others away.
         """
-        if state == "down":
+        if state == "down" and confirmed:
             for door in tuple(self.doors):
                 door.interrupt(EndpointDown(f"{self.name} went down while a statement ran on it: {reason}"))
         if state == self.state:
+            self.reason = reason
             return False
         self.state, self.reason, self.since = state, reason, monotonic()
+        if state != "proving":
+            # Connections in the pool lead to the server as it was before it was away.
+            outdate(self.engine)
         if state == "down":
             self.failures += 1
             # What is known says nothing of a server that comes back: it may have been set up anew.

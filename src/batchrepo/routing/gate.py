@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 from batchrepo.errors import DatabaseUnavailable
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Gate:
-    """Lets so many in at once; others wait for a while, and are sent away then.
+    """Lets so many in at once, in each event loop; others wait for a while, and are sent away then.
 
     Args:
         most: how many.
@@ -24,7 +25,7 @@ class Gate:
         self.most = most
         self.inside = 0
         self._wait = wait
-        self._free = asyncio.Semaphore(most)
+        self._places: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
 
     @asynccontextmanager
     async def entered(self) -> AsyncIterator[None]:
@@ -33,9 +34,13 @@ class Gate:
         Raises:
             DatabaseUnavailable: none of them left in time.
         """
+        loop = asyncio.get_running_loop()
+        places = self._places.get(loop)
+        if places is None:
+            places = self._places[loop] = asyncio.Semaphore(self.most)
         try:
             async with asyncio.timeout(self._wait):
-                await self._free.acquire()
+                await places.acquire()
         except TimeoutError:
             raise DatabaseUnavailable(
                 f"All replicas are down, and the primary answers {self.most} reads at once in their place: none of them "
@@ -46,4 +51,4 @@ class Gate:
             yield
         finally:
             self.inside -= 1
-            self._free.release()
+            places.release()

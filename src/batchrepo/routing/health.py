@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+from contextlib import suppress
+from contextvars import Context
 from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
-from sqlalchemy.exc import SQLAlchemyError
-
-from batchrepo.errors import BatchRepoError, DeclarationError
+from batchrepo.errors import DeclarationError
 from batchrepo.executing.border import reason
 
 if TYPE_CHECKING:
@@ -63,32 +64,52 @@ class Monitor:
     def __init__(self, router: Router, checks: HealthChecks) -> None:
         self._router = router
         self._checks = checks
-        self._task: asyncio.Task[None] | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._watches: WeakKeyDictionary[asyncio.AbstractEventLoop, _Watch] = WeakKeyDictionary()
         self._missed: dict[Endpoint, int] = {}
         self._proofs: dict[Endpoint, int] = {}
 
     def start(self) -> None:
         """Begin, if it does not run in this event loop."""
         loop = asyncio.get_running_loop()
-        if self._task is None or self._task.done() or self._loop is not loop:
-            self._loop = loop
-            self._task = loop.create_task(self._run(), name="batchrepo health checks")
+        if loop not in self._watches:
+            watch = self._watches[loop] = _Watch()
+            # In a context of its own: that of the first request would live as long as the application.
+            watch.task = loop.create_task(self._run(watch), name="batchrepo health checks", context=Context())
+
+    def look_soon(self) -> None:
+        """Something failed: look now, not when it is time."""
+        watch = self._watches.get(asyncio.get_running_loop())
+        if watch is not None:
+            watch.hurry.set()
+
+    async def looked(self) -> None:
+        """Wait for the first look, but not longer than an answer may take."""
+        watch = self._watches.get(asyncio.get_running_loop())
+        if watch is not None and not watch.looked.is_set():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._checks.timeout):
+                    await watch.looked.wait()
 
     async def aclose(self) -> None:
         """End it."""
-        task, self._task = self._task, None
-        if task is not None and self._loop is asyncio.get_running_loop():
-            task.cancel()
-            await asyncio.wait({task})
+        watch = self._watches.pop(asyncio.get_running_loop(), None)
+        if watch is not None and watch.task is not None:
+            watch.looked.set()
+            watch.task.cancel()
+            await asyncio.wait({watch.task})
 
-    async def _run(self) -> None:
+    async def _run(self, watch: _Watch) -> None:
         while True:
             try:
                 await self.look()
             except Exception:  # a listener to events may raise anything
                 logger.exception("A look at the endpoints failed; they are looked at again.")
-            await asyncio.sleep(self._checks.interval * random.uniform(0.75, 1.25))  # noqa: S311  it only spreads them
+            watch.looked.set()
+            pause = self._checks.interval * random.uniform(0.75, 1.25)  # noqa: S311  it only spreads them
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await watch.hurry.wait()
+            watch.hurry.clear()
 
     async def look(self) -> None:
         """Ask every endpoint once."""
@@ -110,7 +131,9 @@ class Monitor:
             # A primary is given a second chance: one slow answer must not make all writes fail.
             if endpoint.role == "replica" or self._missed[endpoint] > 1:
                 self._lost(endpoint, f"no answer within {self._checks.timeout:g} s")
-        except (SQLAlchemyError, BatchRepoError, OSError) as error:
+            else:
+                self.look_soon()
+        except Exception as error:  # noqa: BLE001  whatever it is, whoever cannot be asked cannot be read from
             self._lost(endpoint, reason(error))
         else:
             self._missed.pop(endpoint, None)
@@ -128,14 +151,9 @@ class Monitor:
             self._router.primary_seen(started, answer.position)
             self._router.change(endpoint, "up")
             return
-        latest = self._router.positions.latest
-        if (
-            answer.position
-            and latest
-            and answer.recovering is False
-            and _was_promoted(answer, latest.timeline, latest.system)
-        ):
-            self._lost(endpoint, "it was promoted, and does not follow the primary any more")
+        why = self._misfit(answer)
+        if why is not None:
+            self._lost(endpoint, why)
             return
         if endpoint.up:
             return
@@ -147,7 +165,22 @@ class Monitor:
         else:
             self._router.change(endpoint, "proving", f"answered {proofs} of {self._checks.proofs} times")
 
+    def _misfit(self, answer: Answer) -> str | None:
+        """Why a server that answers is no replica of this primary. A logical one, which is no standby, always is."""
+        position, latest = answer.position, self._router.positions.latest
+        if position is None or latest is None:
+            return None
+        if answer.recovering:
+            return None if position.system == latest.system else "it is a standby of another primary"
+        if position.system == latest.system and position.timeline > latest.timeline:
+            return "it was promoted, and does not follow the primary any more"
+        return None
 
-def _was_promoted(answer: Answer, timeline: int, system: int) -> bool:
-    position = answer.position
-    return position is not None and position.system == system and position.timeline > timeline
+
+class _Watch:
+    """What looks at the endpoints in one event loop."""
+
+    def __init__(self) -> None:
+        self.task: asyncio.Task[None] | None = None
+        self.hurry = asyncio.Event()
+        self.looked = asyncio.Event()

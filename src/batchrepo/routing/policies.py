@@ -99,7 +99,8 @@ class MaxLag(RoutingPolicy):
     """Reads go to a replica that is at most so far behind, else to the primary.
 
     Args:
-        seconds: how old an answer may be.
+        seconds: how old an answer may be. How far a replica is, is known as of the last look at it: less than two
+            intervals of ``HealthChecks`` sends many reads to the primary that a replica could have answered.
     """
 
     seconds: float

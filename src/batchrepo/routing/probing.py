@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import text
 from sqlalchemy.engine import Engine
+from sqlalchemy.exc import DBAPIError
 
+from batchrepo.executing import sqlstate
 from batchrepo.routing.positions import Position, end_of_record, read_lsn
 
 if TYPE_CHECKING:
@@ -24,6 +26,14 @@ SELECT pg_is_in_recovery() AS recovering,
 """Where a PostgreSQL server is. A primary's timeline is in the name of the file it writes, at once after a promotion; a
 standby's is what it receives, or what its last checkpoint says: that may be too low for a while, and never too high."""
 
+RECOVERING = "SELECT pg_is_in_recovery() AS recovering"
+"""What is asked of a PostgreSQL that does not say where it is: the role may not know, or it has no such log (Aurora)."""
+
+_REFUSALS = ("42", "0A", "55000")
+"""SQLSTATEs that begin so: no right to a function or no such function; not supported; not with this ``wal_level``."""
+
+_REFUSED = "batchrepo: does not say where it is"
+
 OTHERS = "SELECT 1"
 """Databases without positions are asked whether they are there."""
 
@@ -33,7 +43,7 @@ class Answer:
     """What a server said.
 
     Attributes:
-        position: how far it has come; None where the database has no such positions.
+        position: how far it has come; None where the database has no such positions, or does not tell them.
         recovering: whether it follows another server; None where the database does not say.
     """
 
@@ -52,9 +62,18 @@ def ask(connection: Connection) -> Answer:
     Raises:
         sqlalchemy.exc.DBAPIError: it is not there, or may not be asked.
     """
-    name = connection.dialect.name
-    row = connection.execute(text(probe_sql(name))).one()
-    return Answer() if name != "postgresql" else _read(row)
+    if connection.dialect.name != "postgresql":
+        connection.execute(text(OTHERS)).one()
+        return Answer()
+    # Once for each connection: the server logs what it refuses.
+    if _REFUSED not in connection.info:
+        try:
+            return _read(connection.execute(text(POSTGRESQL)).one())
+        except DBAPIError as error:
+            if not (sqlstate(error) or "").startswith(_REFUSALS):
+                raise
+            connection.info[_REFUSED] = True
+    return Answer(None, connection.execute(text(RECOVERING)).one().recovering)
 
 
 def _read(row: Any) -> Answer:

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 from batchrepo.errors import InvalidArgument, PrimaryUnavailable
 from batchrepo.events import RouteEvent
 from batchrepo.executing.border import reason as reason_of
-from batchrepo.routing.endpoints import Endpoint
-from batchrepo.routing.failures import failure_of
+from batchrepo.routing.failures import AWAY, NEVER_RAN, failure_of
 from batchrepo.routing.pools import pool_use
 
 if TYPE_CHECKING:
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from batchrepo.events import EventLog
     from batchrepo.executing import Isolation
     from batchrepo.routing.consistency import Consistency
+    from batchrepo.routing.endpoints import Endpoint
     from batchrepo.routing.failures import Failure
     from batchrepo.routing.policies import RoutingPolicy
     from batchrepo.routing.router import Router
@@ -44,8 +44,10 @@ class Route:
         self._events = events
         self._endpoint: Endpoint | None = None
         self._replica: Endpoint | None = None
-        self._commits = 0
+        self._version = 0
         self._choosing = asyncio.Lock()
+        self._decisions = 0
+        self._refused: tuple[int, Endpoint | None, PrimaryUnavailable] | None = None
 
     @property
     def router(self) -> Router:
@@ -63,13 +65,7 @@ class Route:
         Raises:
             PrimaryUnavailable: only the primary would do, and it is away.
         """
-        if self._is_settled:
-            return self._endpoint  # type: ignore[return-value]
-        async with self._choosing:
-            if not self._is_settled:
-                await self._choose(self._candidates())
-        assert self._endpoint is not None
-        return self._endpoint
+        return self._settled or await self._agree(None, "")
 
     def with_policy(self, policy: RoutingPolicy) -> Route:
         """Another route, of a scope that is made of this one: it must see the same writes."""
@@ -112,8 +108,8 @@ class Route:
             What it means; None if the error is the caller's.
         """
         failure = failure_of(error)
-        if failure in {"lost", "unreachable"}:
-            self._router.take_out(endpoint, error)
+        if failure in AWAY:
+            self._router.failed(endpoint, error)
         return failure
 
     def refuse_primary(self, error: BaseException, failure: Failure | None) -> None:
@@ -122,31 +118,40 @@ class Route:
         Raises:
             PrimaryUnavailable: it is away; if it is not, the error is the caller's.
         """
-        if failure in {"lost", "unreachable"}:
-            raise PrimaryUnavailable(
-                f"The primary is away: {reason_of(error)}. Nothing was written; try again later.",
-                retry_after=self._router.checks.interval,
-            ) from error
+        if failure in AWAY:
+            raise self.primary_lost(error, failure) from error
 
-    async def transaction_elsewhere(self, endpoint: Endpoint, error: DatabaseUnavailable) -> Endpoint:
-        """Where a transaction that reads begins, which one endpoint gave no connection for.
+    def primary_lost(self, error: BaseException, failure: Failure | None) -> PrimaryUnavailable:
+        """What somebody is told whom the primary failed."""
+        done = "Nothing was done" if failure in NEVER_RAN else "Whether it did something is not known"
+        return PrimaryUnavailable(
+            f"The primary is away: {reason_of(error)}. {done}; try again later.",
+            retry_after=self._router.checks.interval,
+        )
+
+    async def transaction_elsewhere(
+        self, endpoint: Endpoint, error: DatabaseUnavailable, *, movable: bool
+    ) -> Endpoint:
+        """Where a transaction begins that one endpoint gave no connection for.
+
+        Args:
+            endpoint: which one.
+            error: what it said.
+            movable: whether another one would do.
 
         Raises:
             PrimaryUnavailable: it needs the primary.
-            DatabaseUnavailable: no endpoint is left, or the error is not about the endpoint.
+            DatabaseUnavailable: the error is not about the endpoint.
         """
         failure = self.failed(endpoint, error)
-        if endpoint.role == "primary":
+        if not movable and endpoint.role == "primary":
             self.refuse_primary(error, failure)
-        if failure is None or endpoint.role == "primary":
+        if failure is None or not movable:
             raise error
         return await self.elsewhere(endpoint, failure)
 
     async def elsewhere(self, endpoint: Endpoint, failure: Failure) -> Endpoint:
         """Where a read goes that an endpoint did not answer.
-
-        A scope that has read from a replica goes to the primary: another replica may be behind that one, and the scope
-        would see time run backwards.
 
         Raises:
             PrimaryUnavailable: only the primary would do, and it is away.
@@ -154,51 +159,81 @@ class Route:
         reason = f"{endpoint.name}: {_WORDS[failure]}"
         if failure == "read only":
             return await self.for_primary(reason)
-        async with self._choosing:
-            if self._endpoint is endpoint:
-                self._endpoint = None
-            if self._is_settled:
-                return self._endpoint  # type: ignore[return-value]
-            others = [other for other in self._router.usable() if other is not endpoint]
-            primary = self._router.primary
-            if self._replica is not None and primary.up and primary is not endpoint:
-                self._settle(primary, reason)
-            elif self._replica is not None and others and not self._consistency.has_writes:
-                # The primary is away too, and whoever has come farthest is nearest to what was seen.
-                self._settle(max(others, key=_progress), reason)
-            else:
-                await self._choose(others, reason)
-        assert self._endpoint is not None
-        return self._endpoint
+        return await self._agree(endpoint, reason)
 
     # --- choosing ---------------------------------------------------------------------------------
 
     @property
-    def _is_settled(self) -> bool:
+    def _settled(self) -> Endpoint | None:
+        """Where the scope reads; None where that must be decided anew."""
         endpoint = self._endpoint
-        return endpoint is not None and endpoint.up and self._commits == self._consistency.commits
+        if endpoint is None or not endpoint.up or self._version != self._consistency.version:
+            return None
+        return endpoint
 
-    def _candidates(self) -> list[Endpoint]:
-        usable = self._router.usable()
-        if self._replica is not None and self._replica in usable:
-            return [self._replica]
-        return usable
+    async def _agree(self, left: Endpoint | None, before: str) -> Endpoint:
+        """One decision for all tasks that ask at once, though it may be to refuse.
 
-    async def _choose(self, replicas: Sequence[Endpoint], before: str = "") -> None:
-        commits = self._consistency.commits
+        Args:
+            left: what must not be chosen, since it has just failed.
+            before: what happened, for the report.
+        """
+        came = self._decisions + (0 if self._choosing.locked() else 1)
+        async with self._choosing:
+            if left is not None and self._endpoint is left:
+                self._endpoint = None
+            # A commit, or an endpoint that goes down, while the decision is made makes it an old one.
+            while (endpoint := self._settled) is None:
+                refused = self._refused
+                if refused is not None and refused[0] >= came and refused[1] is left:
+                    raise _again(refused[2])
+                self._decisions += 1
+                try:
+                    await self._choose(left, before)
+                except PrimaryUnavailable as error:
+                    self._refused = (self._decisions, left, error)
+                    raise
+            return endpoint
+
+    async def _choose(self, left: Endpoint | None, before: str) -> None:
         started = perf_counter()
+        await self._router.looked()
+        self._version = self._consistency.version
+        replicas = [replica for replica in self._router.usable() if replica is not left]
+        seen = self._replica
+        if seen in replicas:
+            replicas = [seen]
+        elif seen is not None and self._keep_on(seen, replicas, left, before):
+            return
         read = _Read(self._router, replicas, self._consistency, self._events)
         chosen = await self._policy.choose(read)
-        if not isinstance(chosen, Endpoint):
+        if chosen is not read.primary and chosen not in replicas:
             raise InvalidArgument(
                 f"{type(self._policy).__name__}.choose() must return read.primary or one of read.replicas; got "
                 f"{chosen!r:.200}."
             )
-        self._commits = commits
         reason = read.reason or f"policy {type(self._policy).__name__}"
-        if chosen.role == "primary":
-            self._check_primary(reason)
+        if chosen is left or (chosen is read.primary and not chosen.up):
+            raise self._primary_away(reason, before)
         self._settle(chosen, f"{before}; {reason}" if before else reason, perf_counter() - started)
+
+    def _keep_on(
+        self, seen: Endpoint, replicas: Sequence[Endpoint], left: Endpoint | None, before: str
+    ) -> bool:
+        """Settle where time goes on, in place of a replica that the scope has read from and that is gone.
+
+        Another replica may be behind that one, so that is the primary. Where it is away too, whoever has come farthest is
+        nearest to what was seen.
+        """
+        primary = self._router.primary
+        reason = before or f"{seen.name}, which was read from, is {seen.state}: {seen.reason}"
+        if primary.up and primary is not left:
+            self._settle(primary, reason)
+        elif replicas and not self._consistency.has_writes:
+            self._settle(max(replicas, key=_progress), reason)
+        else:
+            return False
+        return True
 
     def _settle(self, endpoint: Endpoint, reason: str, waited: float = 0.0) -> None:
         changed = endpoint is not self._endpoint
@@ -210,13 +245,16 @@ class Route:
         self._events.emit(RouteEvent(endpoint.name, endpoint.role, reason, waited, pool_use(endpoint.engine)))
 
     def _check_primary(self, reason: str) -> None:
-        primary = self._router.primary
-        if not primary.up:
-            raise PrimaryUnavailable(
-                f"The primary is away ({primary.reason}), and it was needed: {reason}. Try again later; reads that need "
-                f"not see the latest writes are answered by replicas.",
-                retry_after=self._router.checks.interval,
-            )
+        if not self._router.primary.up:
+            raise self._primary_away(reason)
+
+    def _primary_away(self, reason: str, before: str = "") -> PrimaryUnavailable:
+        why = self._router.primary.reason or before
+        return PrimaryUnavailable(
+            f"The primary is away{f' ({why})' if why else ''}, and it was needed: {reason}. Try again later; reads that need "
+            f"not see the latest writes are answered by replicas.",
+            retry_after=self._router.checks.interval,
+        )
 
 
 class _Read:
@@ -260,6 +298,7 @@ class _Read:
 
 _WORDS: dict[str, str] = {
     "unreachable": "no connection could be had",
+    "full": "it takes no more connections",
     "lost": "it went away under the statement",
     "conflict": "it cancelled the statement, which looked at rows that the primary has removed",
     "read only": "it refused the statement, which writes",
@@ -269,3 +308,8 @@ _WORDS: dict[str, str] = {
 def _progress(endpoint: Endpoint) -> tuple[int, int]:
     position = endpoint.position
     return (position.timeline, position.lsn) if position is not None else (0, 0)
+
+
+def _again(error: PrimaryUnavailable) -> PrimaryUnavailable:
+    """The same for somebody else, with a traceback of his own."""
+    return PrimaryUnavailable(*error.args, retry_after=error.retry_after)

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from batchrepo.errors import BatchRepoError
+from batchrepo.errors import BatchRepoError, DatabaseUnavailable
 from batchrepo.events import EndpointEvent, ReplicasLost, StatementEvent
 from batchrepo.executing.border import reason
+from batchrepo.routing.failures import AWAY, failure_of
 from batchrepo.routing.gate import Gate
 from batchrepo.routing.health import HealthChecks, Monitor
 from batchrepo.routing.lag import PrimaryPositions
@@ -77,6 +78,10 @@ class Router:
         if self.replicas:
             self._monitor.start()
 
+    async def looked(self) -> None:
+        """Wait until the endpoints have been looked at once: before, nobody knows how far they are."""
+        await self._monitor.looked()
+
     async def aclose(self) -> None:
         """End what runs in the background."""
         await self._monitor.aclose()
@@ -98,14 +103,22 @@ class Router:
         """Whether there are replicas, and all of them are down."""
         return bool(self.replicas) and not any(replica.up for replica in self.replicas)
 
-    def take_out(self, endpoint: Endpoint, error: BaseException) -> None:
-        """An endpoint failed somebody: nobody uses it until it has proven itself."""
-        self.change(endpoint, "down", reason(error))
+    def failed(self, endpoint: Endpoint, error: BaseException) -> None:
+        """An endpoint failed somebody.
 
-    def change(self, endpoint: Endpoint, state: State, why: str | None = None) -> None:
-        """An endpoint is in another state now."""
+        Nobody begins to use a replica until it has proven itself, and who uses it goes on until it was looked at. Of the
+        primary nothing is concluded before: one connection that breaks must not make all writes fail.
+        """
+        if endpoint.role == "replica":
+            self.change(endpoint, "down", reason(error), confirmed=False)
+        self._monitor.look_soon()
+
+    def change(
+        self, endpoint: Endpoint, state: State, why: str | None = None, *, confirmed: bool = True
+    ) -> None:
+        """An endpoint is in another state now; see `Endpoint.change`."""
         lost = self.replicas_lost
-        if not endpoint.change(state, why):
+        if not endpoint.change(state, why, confirmed=confirmed):
             return
         logger.log(
             logging.INFO if state == "up" else logging.WARNING,
@@ -169,11 +182,19 @@ class Router:
         waiting = {
             asyncio.create_task(self._reach(replica, position)): replica for replica in replicas if replica.up
         }
-        if not waiting:
-            return None
+        deadline, pending = monotonic() + within, set(waiting)
         try:
-            done, _ = await asyncio.wait(waiting, timeout=within, return_when=asyncio.FIRST_COMPLETED)
-            return next((waiting[task] for task in waiting if task in done and task.result()), None)
+            while pending:
+                done, pending = await asyncio.wait(
+                    pending, timeout=max(0.0, deadline - monotonic()), return_when=asyncio.FIRST_COMPLETED
+                )
+                if not done:
+                    return None
+                # One that failed is no reason not to wait for the others.
+                found = next((waiting[task] for task in waiting if task in done and task.result()), None)
+                if found is not None:
+                    return found
+            return None
         finally:
             for task in waiting:
                 task.cancel()
@@ -184,8 +205,9 @@ class Router:
         while replica.up:
             try:
                 await prober.ask()
-            except (SQLAlchemyError, BatchRepoError, OSError) as error:
-                self.take_out(replica, error)
+            except (SQLAlchemyError, TimeoutError, DatabaseUnavailable) as error:
+                if not isinstance(error, DatabaseUnavailable) or failure_of(error) in AWAY:
+                    self.failed(replica, error)
                 return False
             if replica.position is not None and replica.position.covers(position):
                 return True

@@ -11,9 +11,12 @@ from sqlalchemy.sql import visitors
 from sqlalchemy.sql.dml import UpdateBase
 from sqlalchemy.sql.elements import ColumnClause, TextClause
 from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.sql.operators import custom_op
 from sqlalchemy.sql.selectable import TextualSelect
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from sqlalchemy import Executable
 
 _known: WeakKeyDictionary[Executable, bool] = WeakKeyDictionary()
@@ -22,6 +25,7 @@ _ACTING = re.compile(
     r"(nextval|setval|currval|lastval|set_config|next_value"
     r"|pg_(try_)?advisory_.*|pg_notify|pg_(terminate|cancel)_backend|pg_sleep.*|pg_switch_wal|pg_export_snapshot"
     r"|pg_logical_.*|pg_replication_.*|pg_(current_wal|walfile|last_wal|wal_).*|pg_is_in_recovery|pg_reload_conf"
+    r"|pg_(create|drop|copy|promote|backup|start_backup|stop_backup|rotate|reset|stat_reset|import|prewarm).*|setseed"
     r"|txid_.*|pg_current_(snapshot|xact_id).*|lo_.*|dblink.*|load_extension|changes|last_insert_rowid|last_insert_id"
     r"|get_lock|release_lock)",
     re.IGNORECASE,
@@ -33,6 +37,9 @@ _SUSPICIOUS = re.compile(
     r";|--|/\*|\(|\b(INTO|FOR|INSERT|UPDATE|DELETE|MERGE|CALL|WITH|LOCK|COPY|SET)\b", re.IGNORECASE
 )
 """In a text of SQL; parentheses since they may call a function, of which the text does not say what it does."""
+
+_HINT = re.compile(r"/\*\+((?!\*/).)*\*/", re.DOTALL)
+"""A hint of an optimizer, which is a comment."""
 
 
 def is_plain_select(statement: Executable) -> bool:
@@ -75,7 +82,20 @@ def _is_plain_part(part: Any) -> bool:
         return not _SUSPICIOUS.search(part.name)
     if isinstance(part, TextualSelect):
         return _reads(_text_of(part))
-    return True
+    if isinstance(part, Select | CompoundSelect):
+        return not any(_SUSPICIOUS.search(text) for text in _written_by_hand(part))
+    operator = getattr(part, "operator", None)
+    return not (isinstance(operator, custom_op) and _SUSPICIOUS.search(operator.opstring))
+
+
+def _written_by_hand(select: Any) -> Iterator[str]:
+    """Parts of a SELECT that are no elements: they are put into it as they are."""
+    for clause, _ in (*getattr(select, "_prefixes", ()), *getattr(select, "_suffixes", ())):
+        yield clause.text if isinstance(clause, TextClause) else "("
+    for _, text in getattr(select, "_statement_hints", ()):
+        yield _HINT.sub("", text)
+    for text in getattr(select, "_hints", {}).values():
+        yield _HINT.sub("", text)
 
 
 def _reads(text: str) -> bool:

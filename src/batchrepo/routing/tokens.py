@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import hmac
+import re
 import struct
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -29,6 +30,7 @@ VERSION = 1
 AHEAD = 60.0
 """Seconds by which the clock of the process that wrote a token may be ahead of ours."""
 
+_LETTERS = re.compile("[A-Za-z0-9_-]*")
 _FIELDS = struct.Struct(">BQIQQ")
 _SIGNATURE = 16
 _CHECKSUM = 4
@@ -42,7 +44,8 @@ class ConsistencyToken:
     Attributes:
         position: where the primary was after the commit; None where that is not known (a database without such
             positions, or a primary that went away at that moment): then only the primary itself will do.
-        issued: when that was, in seconds since 1970.
+        issued: when that was, in seconds since 1970, by the clock of the process that wrote. One whose clock is behind
+            makes tokens that live shorter by as much.
     """
 
     position: Position | None
@@ -102,6 +105,23 @@ class TokenCodec:
             raise InvalidToken("The consistency token comes from the future. Leave it out.", reason="expired")
         return token
 
+    def given(self, token: ConsistencyToken | str | None) -> ConsistencyToken | None:
+        """What a caller gave, as a token; None where there is none, or it has expired and is not needed any more.
+
+        Raises:
+            InvalidToken: it is no token of this Database.
+        """
+        if token is None:
+            return None
+        if isinstance(token, ConsistencyToken):
+            return None if token.expired(self.seconds) else token
+        try:
+            return self.read(token)
+        except InvalidToken as error:
+            if error.reason == "expired":
+                return None
+            raise
+
     def _opened(self, raw: bytes) -> bytes:
         body, seal = raw[: _FIELDS.size], raw[_FIELDS.size :]
         if raw[:1] and raw[0] != VERSION:
@@ -132,10 +152,13 @@ _UNSIGNED = (
 def _unpacked(text: str) -> bytes:
     if not isinstance(text, str):
         raise InvalidToken(f"A consistency token is a text; got {type(text).__name__}.")
+    if (
+        _LETTERS.fullmatch(text) is None
+    ):  # base64 of Python takes + and / too, which would be a second way to write it
+        raise InvalidToken(_MALFORMED)
     try:
-        raw = text.encode("ascii")
-        return base64.b64decode(raw + b"=" * (-len(raw) % 4), altchars=b"-_", validate=True)
-    except ValueError:  # of base64, and of characters beyond ASCII
+        return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    except ValueError:
         raise InvalidToken(_MALFORMED) from None
 
 

@@ -12,12 +12,12 @@ from pydantic import BaseModel
 
 from batchrepo.errors import InvalidArgument, NestedScope, ScopeClosed, ScopeError, UnsavedChanges
 from batchrepo.events import LiftedEvent
-from batchrepo.executing import JoinedDoor, PinnedDoor, PooledDoor
 from batchrepo.executing.border import finish
 from batchrepo.loading import Scheduler
 from batchrepo.report import Report
-from batchrepo.routing import RoutedDoor, RoutedSnapshot, check_policy
+from batchrepo.routing import surrounding
 from batchrepo.scope.coherence import Stale
+from batchrepo.scope.doors import make_door
 from batchrepo.scope.joined_commit import leave, mark_savepoints
 from batchrepo.scope.lazy import join_session, open_session
 from batchrepo.scope.loaders import Loaders
@@ -26,6 +26,7 @@ from batchrepo.scope.reads import ScopeReads
 from batchrepo.scope.references import check_references
 from batchrepo.scope.related import Related
 from batchrepo.scope.related_pages import PagesOfRelated
+from batchrepo.scope.routes import ScopeRoutes
 from batchrepo.scope.session_changes import note_writes
 from batchrepo.scope.transaction import Transaction
 from batchrepo.scope.unsaved import describe_unsaved, refuse_flush, unsaved_changes
@@ -42,8 +43,7 @@ if TYPE_CHECKING:
     from batchrepo.declare.computed import Fetched
     from batchrepo.declare.criteria import Criterion, Guards
     from batchrepo.events import EventLog
-    from batchrepo.executing import Door
-    from batchrepo.routing import ConsistencyToken, Route, RoutingPolicy
+    from batchrepo.routing import Consistency, Route
     from batchrepo.scope.family import Family
     from batchrepo.sql.touched import Tables
     from batchrepo.strategies.reading import Reading
@@ -55,7 +55,7 @@ V = TypeVar("V", bound=BaseModel)
 _current: ContextVar[Scope | None] = ContextVar("batchrepo_scope", default=None)
 
 
-class Scope(ScopeReads, ScopeWrites):
+class Scope(ScopeReads, ScopeWrites, ScopeRoutes):
     """One request or one job: opened with ``async with db.scope() as scope``.
 
     Everything read in a scope shares its loaders: a row is read once, lookups are batched, and calls may
@@ -114,7 +114,14 @@ class Scope(ScopeReads, ScopeWrites):
         self._loop = asyncio.get_running_loop()
         self._parent = _current.get()
         self._refuse_other_context()
-        self._door = self._make_door()
+        self._door = make_door(
+            self._reading,
+            self._route,
+            self.events,
+            session=self._joined,
+            snapshot=self._snapshot,
+            max_statements=self._max_statements,
+        )
         _current.set(self)
         self._variables = contextvars.copy_context()
         if self._joined is not None:
@@ -125,6 +132,9 @@ class Scope(ScopeReads, ScopeWrites):
                 mark_savepoints(self._joined.sync_session, self._joined_transaction),
                 *((check_references(self._joined, self._related),) if self.guards.criteria else ()),
             )
+        around = self._consistency_around()
+        if not self._family.members and around is not None:
+            self._family.consistency.inside(around)
         self._family.members.append(self)
         self._state = "open"
         return self
@@ -237,6 +247,12 @@ class Scope(ScopeReads, ScopeWrites):
             parent = parent._parent
         return parent
 
+    def _consistency_around(self) -> Consistency | None:
+        outer = self._open_parent()
+        if outer is not None and outer._reading is self._reading:
+            return outer._family.consistency
+        return surrounding(self._route.router)
+
     def _refuse_other_context(self) -> None:
         outer = self._parent
         if outer is None or outer.closed or outer._reading is not self._reading:
@@ -246,34 +262,6 @@ class Scope(ScopeReads, ScopeWrites):
                 f"A scope with context={self.context!r} was opened inside one with context={outer.context!r}. "
                 f"Use the outer scope, or scope.without(criterion, reason=...) to see more rows."
             )
-
-    def _make_door(self) -> Door:
-        engine, budget = self._reading.engine, self._max_statements
-        if self._joined is not None:
-            return JoinedDoor(self._joined, self.events, max_statements=budget)
-        if self._reading.connection is not None:
-            return PinnedDoor(self._reading.connection, self.events, snapshot=False, max_statements=budget)
-        routed = bool(self._route.router.replicas)
-        if routed:
-            self._route.router.start()
-        if self._snapshot:
-            if routed:
-                return RoutedSnapshot(self._route, self.events, max_statements=budget)
-            return PinnedDoor(engine, self.events, snapshot=True, max_statements=budget)
-        if routed:
-            return RoutedDoor(
-                self._route,
-                self.events,
-                read_connections=self._reading.read_connections,
-                max_statements=budget,
-            )
-        return PooledDoor(
-            engine,
-            self.events,
-            read_connections=self._reading.read_connections,
-            max_statements=budget,
-            driver_path=self._reading.driver_path,
-        )
 
     def _open_session(self) -> AsyncSession:
         return open_session(self._reading.connection or self._reading.engine, self._related)
@@ -373,44 +361,6 @@ class Scope(ScopeReads, ScopeWrites):
         guards = self.guards.without(criteria)
         self.events.emit(LiftedEvent(tuple(criterion.name for criterion in criteria), reason))
         return self._inner(guards, self._route)
-
-    def routed(self, policy: RoutingPolicy) -> Scope:
-        """Another scope, inside this one, whose reads go where another policy says.
-
-        It has loaders and entities of its own, since what one endpoint answered is not what another would have; it
-        sees what this one writes, and takes part in its transactions.
-
-        ::
-
-            async with scope.routed(Primary()) as fresh:
-                stock = await ProductRepository(fresh).get(1)
-
-        Args:
-            policy: chooses among the endpoints.
-
-        Raises:
-            InvalidArgument: it is no policy.
-        """
-        self.check_open()
-        check_policy(policy, InvalidArgument)
-        return self._inner(self.guards, self._route.with_policy(policy))
-
-    async def consistency_token(self) -> ConsistencyToken | None:
-        """What the next request must be able to see: what this scope has written, and the token that it was given.
-
-        After a commit this asks the primary for its position, once. Write it with ``db.tokens.write(token)`` and give
-        it to the next request's scope: ``db.scope(token=text)``.
-
-        Returns:
-            None if nothing was written and none was given.
-        """
-        self.check_open()
-        return await self._family.consistency.token(self._route.router, self.events)
-
-    @property
-    def has_writes(self) -> bool:
-        """Whether there is anything that later requests must be able to see."""
-        return self._family.consistency.has_writes
 
     def _inner(self, guards: Guards, route: Route) -> Scope:
         return Scope(

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import InstanceState
 from sqlalchemy.orm.attributes import instance_state
 from sqlalchemy.util import greenlet_spawn
@@ -16,7 +17,7 @@ from batchrepo.errors import DatabaseUnavailable, InvalidArgument, TransactionEr
 from batchrepo.executing import TransactionDoor
 from batchrepo.executing.border import finish
 from batchrepo.mapping import entity_info
-from batchrepo.routing import Endpoint
+from batchrepo.routing import Endpoint, RoutedTransaction
 from batchrepo.scope.coherence import Stale, follow_keys, outdate
 from batchrepo.scope.flush_criteria import FlushCriteria
 from batchrepo.scope.taking_part import take_part
@@ -220,32 +221,34 @@ class ScopeWrites(ABC):
     async def _opened(self, isolation: Isolation | None, read_only: bool) -> tuple[TransactionDoor, Opening]:
         connection = self._reading.connection
         if connection is not None or not self._route.router.replicas:
-            return await self._open(connection or self._reading.engine, "", isolation, read_only)
-        endpoint = await self._route.for_transaction(isolation, read_only)
+            return await self._open(connection or self._reading.engine, isolation, read_only)
+        route = self._route
+        endpoint = await route.for_transaction(isolation, read_only)
+        movable = read_only and isolation != "SERIALIZABLE"
+        left = len(route.router.endpoints)
         while True:
             try:
-                return await self._open(endpoint, endpoint.name, isolation, read_only)
+                return await self._open(endpoint, isolation, read_only)
             except DatabaseUnavailable as error:
                 # Nothing was run in it yet.
-                endpoint = await self._route.transaction_elsewhere(endpoint, error)
+                left -= 1
+                endpoint = await route.transaction_elsewhere(endpoint, error, movable=movable and left > 0)
 
     async def _open(
         self,
         source: AsyncConnection | AsyncEngine | Endpoint,
-        name: str,
         isolation: Isolation | None,
         read_only: bool,
     ) -> tuple[TransactionDoor, Opening]:
-        door = TransactionDoor(
-            source.reading if isinstance(source, Endpoint) else source,
-            self.events,
-            isolation=isolation,
-            read_only=read_only,
-            max_statements=self._max_statements,
-            endpoint=name,
-        )
+        settings: Any = {
+            "isolation": isolation,
+            "read_only": read_only,
+            "max_statements": self._max_statements,
+        }
         if isinstance(source, Endpoint):
-            source.doors.add(door)
+            door: TransactionDoor = RoutedTransaction(self._route, source, self.events, **settings)
+        else:
+            door = TransactionDoor(source, self.events, **settings)
         criteria = FlushCriteria(self, self._family) if self.guards.criteria else None
         session = Opening(door, self._related, criteria, nested=self._reading.connection is not None)
         await door.open(session.joined_to)
@@ -271,7 +274,13 @@ class ScopeWrites(ABC):
         if family.transaction is transaction:
             family.transaction = None
         try:
-            await transaction.end(commit=commit)
+            try:
+                await transaction.end(commit=commit)
+            except (DBAPIError, DatabaseUnavailable) as error:
+                if commit and not (isinstance(error, DBAPIError) and not error.connection_invalidated):
+                    # The connection went, perhaps behind the commit: only the primary knows.
+                    self.committed()
+                raise
             if transaction.committed:
                 if not transaction.read_only:
                     self.committed()

@@ -54,21 +54,24 @@ def statement_counter(database: Database | AsyncEngine | Engine) -> Iterator[Sta
     """Counts the statements of a database while the block runs, whoever sends them.
 
     Args:
-        database: a Database, or the engine to listen to; connections that are open already are heard too.
+        database: a Database, whose replicas count too, or the engine to listen to; connections that are open already
+            are heard too.
 
     Yields:
         The counter, which can be read in the block and after it.
     """
-    engine = database.engine if isinstance(database, Database) else database
-    listened = engine.sync_engine if isinstance(engine, AsyncEngine) else engine
+    engines = database.engines if isinstance(database, Database) else (database,)
+    listened = [engine.sync_engine if isinstance(engine, AsyncEngine) else engine for engine in engines]
     counter = StatementCounter()
 
     def note(_connection: Connection, _cursor: Any, statement: str, *_others: Any) -> None:
         if not statement.upper().startswith(_CONTROL):
             counter.statements.append(statement)
 
-    event.listen(listened, "before_cursor_execute", note)
+    for engine in listened:
+        event.listen(engine, "before_cursor_execute", note)
     try:
         yield counter
     finally:
-        event.remove(listened, "before_cursor_execute", note)
+        for engine in listened:
+            event.remove(engine, "before_cursor_execute", note)

@@ -25,11 +25,13 @@ from batchrepo.integrations.fastapi.provide import Provide  # noqa: E402
 from batchrepo.integrations.fastapi.resource import related, resource  # noqa: E402
 from batchrepo.integrations.fastapi.responses import json_response  # noqa: E402
 from batchrepo.integrations.problems import Problem, RefusedRow  # noqa: E402
+from batchrepo.integrations.tokens import TokenTransport  # noqa: E402
 
 __all__ = [
     "Problem",
     "Provide",
     "RefusedRow",
+    "TokenTransport",
     "install",
     "json_response",
     "lifespan",

@@ -10,6 +10,7 @@ from batchrepo.integrations.fastapi.middleware import InstalledMiddleware
 from batchrepo.integrations.fastapi.openapi import describe
 from batchrepo.integrations.fastapi.problems import answer_with_problems
 from batchrepo.integrations.requests import field_name
+from batchrepo.integrations.tokens import DEFAULT_TRANSPORT, TokenCarrier, TokenTransport
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,6 +27,7 @@ def install(
     context: Callable[..., Any] | None = None,
     statement_header: str | None = "X-Statements",
     problems: bool = True,
+    tokens: TokenTransport = DEFAULT_TRANSPORT,
 ) -> None:
     """Give an application its Database, so that its endpoints may use ``Provide``.
 
@@ -48,9 +50,12 @@ def install(
             response started, on every response to a request that opened a scope. None for no header.
         problems: False answers only errors of batchrepo with problem details and leaves the others as they
             were, for an application whose clients know FastAPI's form of them.
+        tokens: the cookie and the header in which consistency tokens travel from a request that has written to the
+            next one, so that it sees that; neither is there without replicas.
 
     Raises:
-        DeclarationError: the application has one already, has started, or the header is no field name.
+        DeclarationError: the application has one already, has started, the header is no field name, or ``tokens``
+            is something else.
     """
     if getattr(app.state, "batchrepo", None) is not None:
         raise DeclarationError("install(app, database) was called before for this application; call it once.")
@@ -59,12 +64,14 @@ def install(
             "install(app, database) came after the application's start. Call it after FastAPI(...)."
         )
     field_name(statement_header)
+    TokenCarrier(database, tokens)  # a mistake is found now, not when the application starts
     app.state.batchrepo = database
     app.add_middleware(
         InstalledMiddleware,
         database=database,
         dependency=ContextDependency(context) if context is not None else None,
         statement_header=statement_header,
+        tokens=tokens,
     )
     answer_with_problems(app, every=problems)
     describe(app)

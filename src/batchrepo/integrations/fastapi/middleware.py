@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from batchrepo.database import Database
     from batchrepo.integrations.fastapi.context import ContextDependency
+    from batchrepo.integrations.tokens import RequestToken, TokenTransport
 
 
 class InstalledScopes(RequestScopes):
@@ -22,9 +23,13 @@ class InstalledScopes(RequestScopes):
     """
 
     def __init__(
-        self, database: Database, dependency: ContextDependency | None, header: bytes | None
+        self,
+        database: Database,
+        dependency: ContextDependency | None,
+        header: bytes | None,
+        token: RequestToken | None,
     ) -> None:
-        super().__init__(database, header=header)
+        super().__init__(database, header=header, token=token)
         self.dependency = dependency
 
 
@@ -38,6 +43,7 @@ class InstalledMiddleware(ScopeMiddleware):
         database: where scopes are opened.
         dependency: what finds the context of the shared scope.
         statement_header: the response header for the number of statements, or None for no header.
+        tokens: where consistency tokens are.
     """
 
     def __init__(
@@ -46,9 +52,12 @@ class InstalledMiddleware(ScopeMiddleware):
         database: Database,
         dependency: ContextDependency | None,
         statement_header: str | None,
+        tokens: TokenTransport,
     ) -> None:
-        super().__init__(app, database, lazy=True, statement_header=statement_header, problems=False)
+        super().__init__(
+            app, database, lazy=True, statement_header=statement_header, problems=False, tokens=tokens
+        )
         self._dependency = dependency
 
     def _scopes(self, scope: Scope) -> RequestScopes:
-        return InstalledScopes(self._database, self._dependency, self._header)
+        return InstalledScopes(self._database, self._dependency, self._header, self._token(scope))

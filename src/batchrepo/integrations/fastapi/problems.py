@@ -80,7 +80,7 @@ async def answer_unexpected(request: Request, error: Exception) -> Response:
     scopes = scopes_of(request.scope)
     if scopes is not None:
         # This response starts outside of our middleware.
-        response.raw_headers += scopes.headers
+        response.raw_headers = await scopes.complete(response.raw_headers)
     return response
 
 

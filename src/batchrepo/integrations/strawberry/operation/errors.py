@@ -26,7 +26,8 @@ def typed(error: GraphQLError) -> GraphQLError:
     An error of batchrepo gets its code in ``extensions``, and the message that is meant for clients; one about
     a cursor its ``reason`` too. One of SQLAlchemy is replaced, since its message holds the statement and its
     parameters; of a violated constraint it is told which kind. One about rows that were not written has them in
-    ``rows``. One of Strawberry about a global id gets a code. Others stay.
+    ``rows``. One that another try may not meet has in ``retryAfter`` after how many seconds. One of Strawberry about a
+    global id gets a code. Others stay.
     """
     match error.original_error:
         case InvalidCursor() as original:
@@ -65,6 +66,8 @@ def _row(row: RowError) -> dict[str, Any]:
 def _told(error: GraphQLError, outcome: Outcome, **more: Any) -> GraphQLError:
     if outcome.rows:
         more["rows"] = [_row(row) for row in outcome.rows]
+    if outcome.retry_after is not None:
+        more["retryAfter"] = outcome.retry_after
     return GraphQLError(
         outcome.detail,
         nodes=error.nodes,

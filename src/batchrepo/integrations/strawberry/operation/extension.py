@@ -17,14 +17,18 @@ from batchrepo.integrations.strawberry.operation.errors import type_errors, type
 from batchrepo.integrations.strawberry.operation.preparing import prepare
 from batchrepo.integrations.strawberry.operation.reporting import Reporting
 from batchrepo.integrations.strawberry.operation.scopes import Scopes, subscribing
+from batchrepo.integrations.strawberry.operation.tokens import KEY as TOKEN
 from batchrepo.integrations.strawberry.types.checking import check_schema
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
     from graphql import GraphQLError
+    from strawberry.utils.await_maybe import AwaitableOrValue
 
     from batchrepo.database import Database
+    from batchrepo.integrations.strawberry.operation.tokens import OperationTokens
+    from batchrepo.scope import Scope
 
 
 DEFAULT_LIMITS = Limits()
@@ -41,6 +45,9 @@ class ScopeExtension(SchemaExtension):
     - Documents that were valid are kept, parsed, for the next operation with the same text.
     - Errors of batchrepo get a code in ``extensions``, such as ``NOT_FOUND``. Messages of the database never
       reach the client.
+    - With replicas an operation that has written has its consistency token in ``extensions.consistencyToken`` of the
+      answer. The next one, which has it in ``extensions`` of the request, sees what was written; over HTTP the cookie or
+      the header of the request's middleware does the same.
 
     Args:
         database: where the operation reads.
@@ -55,6 +62,9 @@ class ScopeExtension(SchemaExtension):
             true}`` in the request.
         transaction: of mutations: ``"field"`` gives each field one of its own, so that one that fails leaves the
             others alone; with ``"operation"`` all fields of an operation are committed together, or none is.
+        token: finds the consistency token of an operation in the GraphQL context, where the client does not send it
+            as said above: a function, async or not, that gives a `ConsistencyToken`, its text, or None. Of a
+            subscription it is asked for every event.
     """
 
     def __init__(
@@ -66,6 +76,7 @@ class ScopeExtension(SchemaExtension):
         limits: Limits = DEFAULT_LIMITS,
         report: bool | Callable[[Any], bool] = False,
         transaction: Literal["field", "operation"] = "field",
+        token: Callable[[Any], Any] | None = None,
     ) -> None:
         if transaction not in ("field", "operation"):
             raise DeclarationError(
@@ -77,6 +88,7 @@ class ScopeExtension(SchemaExtension):
         self._limits = limits
         self._reporting = Reporting(report)
         self._whole = transaction == "operation"
+        self._token = token
         self._scopes: Scopes | None = None
         self._late = AsyncExitStack()
         self._kept: tuple[Any, tuple[Any, ...]] | None = None
@@ -136,7 +148,14 @@ class ScopeExtension(SchemaExtension):
         """Open the scope, run the operation, close the scope."""
         context = self.execution_context
         prepare(context.schema)
-        scopes = self._scopes = Scopes(self._database, context.context, self._context, self._look_ahead)
+        scopes = self._scopes = Scopes(
+            self._database,
+            context.context,
+            self._context,
+            self._look_ahead,
+            sent=(context.operation_extensions or {}).get(TOKEN),
+            token=self._token,
+        )
         if context.operation_type is OperationType.SUBSCRIPTION:
             before = subscribing.get()
             subscribing.set(scopes)
@@ -178,8 +197,16 @@ class ScopeExtension(SchemaExtension):
         type_errors(result, self._limits)
         yield
 
-    def get_results(self) -> dict[str, Any]:
-        """The report of the statements, for those who may see it and ask for it."""
-        if self._scopes is None or self._scopes.latest is None:
+    def get_results(self) -> AwaitableOrValue[dict[str, Any]]:
+        """What was written, and the report of the statements for those who may see it and ask for it."""
+        scopes = self._scopes
+        if scopes is None or scopes.latest is None:
             return {}
-        return self._reporting.of(self.execution_context, self._scopes.latest)
+        if scopes.tokens is not None and scopes.tokens.has_news:
+            return self._with_token(scopes.tokens, scopes.latest)
+        return self._reporting.of(self.execution_context, scopes.latest)
+
+    async def _with_token(self, tokens: OperationTokens, scope: Scope) -> dict[str, Any]:
+        # The token first: its statement is in the report.
+        token = await tokens.news(scope)
+        return {**token, **self._reporting.of(self.execution_context, scope)}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from batchrepo.errors import ScopeError
 from batchrepo.integrations.requests import scopes_of
+from batchrepo.integrations.strawberry.operation.tokens import OperationTokens
 from batchrepo.integrations.strawberry.operation.whole import TakenBack, WholeOperation
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from batchrepo.database import Database
     from batchrepo.integrations.requests import RequestScopes
+    from batchrepo.routing import Consistency
     from batchrepo.scope import Scope
 
 
@@ -84,15 +86,29 @@ class Scopes:
         given: the GraphQL context.
         context: makes the scope's context from it; a function, async or not.
         look_ahead: as in `Operation`.
+        sent: the consistency token that the client has sent with the operation, as it came.
+        token: finds one in the GraphQL context; a function, async or not.
 
     Attributes:
         latest: the scope that was opened last, or None.
+        tokens: what its scopes must have seen; None where there are no replicas.
     """
 
     def __init__(
-        self, database: Database, given: Any, context: Callable[[Any], Any] | None, look_ahead: bool
+        self,
+        database: Database,
+        given: Any,
+        context: Callable[[Any], Any] | None,
+        look_ahead: bool,
+        *,
+        sent: object = None,
+        token: Callable[[Any], Any] | None = None,
     ) -> None:
         self.latest: Scope | None = None
+        self.tokens: OperationTokens | None = None
+        if database.routed:
+            shared = getattr(self._of_request_to(database, given), "consistency", None)
+            self.tokens = OperationTokens(database.tokens, shared, given, sent=sent, find=token)
         self._database = database
         self._given = given
         self._context = context
@@ -107,13 +123,17 @@ class Scopes:
             whole: the one transaction of all mutations, if there is one.
         """
         scopes = self._of_request()
+        consistency = await self._consistency()
         shared = scopes.shared if scopes is not None else None
         if shared is not None and not shared.closed:
             with self._running(shared, whole):
                 yield shared
             return
-        opening = scopes.open if scopes is not None else self._database.scope
-        async with opening(await self._made_context()) as scope:
+        context = await self._made_context()
+        opening: Any = (
+            scopes.open(context) if scopes is not None else self._database.scope(context, token=consistency)
+        )
+        async with opening as scope:
             with self._running(scope, whole):
                 yield scope
 
@@ -136,7 +156,8 @@ class Scopes:
     @asynccontextmanager
     async def of_part(self) -> AsyncIterator[None]:
         """A scope for a part of a subscription: never that of a request, which lives as long."""
-        async with self._database.scope(await self._made_context()) as scope:
+        consistency = await self._consistency()
+        async with self._database.scope(await self._made_context(), token=consistency) as scope:
             with self._running(scope):
                 yield
 
@@ -181,12 +202,18 @@ class Scopes:
         context = self._context(self._given)
         return await context if inspect.isawaitable(context) else context
 
+    async def _consistency(self) -> Consistency | None:
+        return await self.tokens.required() if self.tokens is not None else None
+
     def _of_request(self) -> RequestScopes | None:
-        given = self._given
+        return self._of_request_to(self._database, self._given)
+
+    @staticmethod
+    def _of_request_to(database: Database, given: Any) -> RequestScopes | None:
         request = given.get("request") if isinstance(given, dict) else getattr(given, "request", None)
         asgi_scope = getattr(request, "scope", None)
         found = scopes_of(asgi_scope) if isinstance(asgi_scope, dict) else None
-        return found if found is not None and found.database is self._database else None
+        return found if found is not None and found.database is database else None
 
 
 class _Running:

@@ -1,0 +1,1 @@
+"""A primary and two streaming replicas: where reads go, how fast, and whether anybody sees less than they wrote."""
