@@ -26,6 +26,8 @@ from batchrepo import (
     top,
 )
 from batchrepo.errors import StrategyRefused
+from batchrepo.routing.statements import is_plain_select
+from batchrepo.strategies.root import Rooted
 from batchrepo.testing import assert_statements
 from tests.criteria.repositories import asked_of
 
@@ -385,3 +387,27 @@ async def test_many_fields_are_no_limit(db: Database):
     view = create_model("Wide", **fields)
     (shelf, *_) = await both(db, ShelfRepository, view)
     assert len(shelf) == 400
+
+
+async def test_replicas_may_run_it_whatever_fields_are_called(db: Database):
+    """Nothing in it looks like SQL by hand, of which nobody knows whether it only reads."""
+
+    class Of(BaseModel):
+        into: Annotated[str, column(Book.title)]
+        update: Annotated[Named, include(Book.kept_on)]
+        kept_on: Named
+
+    view = create_model(
+        "Worded",
+        **{
+            "for": (Annotated[str, column(Shelf.name)], ...),
+            "set": (Annotated[list[Of], include(Shelf.books)], ...),
+        },
+    )
+    await both(db, ShelfRepository, view)
+    async with db.scope() as scope:
+        await ShelfRepository(scope).find_json(view, strategy="single")
+        built = [kept[0] for kept in scope.guards.statements.values() if isinstance(kept[0], Rooted)]
+    statements = [kept.statement for kept in built if str(kept.statement).startswith("WITH")]
+    assert statements
+    assert all(map(is_plain_select, statements))

@@ -108,7 +108,7 @@ _PLAIN_DIGITS = 6
 """Behind the point: ``str(Decimal)`` writes numbers below 1e-6 that have more with an exponent."""
 
 _ZERO: Any = sa.literal_column("0")
-_INEXACT: Any = sa.literal_column("chr(1)", sa.Text())
+_INEXACT: Any = sa.func.chr(sa.literal_column("1"), type_=sa.Text())
 
 
 def _tiny(value: Any) -> ColumnElement[str]:

@@ -61,7 +61,7 @@ def _if_like(value: Any, pattern: str, parts: list[Any]) -> ColumnElement[str]:
     stored = _stored(value)
     return sa.case(
         (stored.op("GLOB")(written(pattern)), concatenated(['"', *parts, '"'])),
-        else_=sa.literal_column("char(1)", sa.Text()),
+        else_=sa.func.char(sa.literal_column("1"), type_=sa.Text()),
     )
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.sql.visitors import InternalTraversal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -51,10 +52,31 @@ def _with_function(element: Concatenated, compiler: SQLCompiler, **options: Any)
     return f"concat({', '.join(parts)})"
 
 
+class Written(sa.ColumnElement[str]):
+    """A text that stands in the statement as it is.
+
+    Not a literal column: that is SQL written by hand for whoever judges whether a statement only reads, and a field may be
+    called ``for``.
+    """
+
+    __visit_name__ = "batchrepo_written"
+    _traverse_internals = [("text", InternalTraversal.dp_string)]  # noqa: RUF012 - SQLAlchemy's own spelling
+    inherit_cache = True
+
+    type = sa.Text()
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+
+@compiles(Written)
+def _as_it_is(element: Written, compiler: SQLCompiler, **_: Any) -> str:
+    return compiler.render_literal_value(element.text, element.type)
+
+
 def written(text: str) -> ColumnElement[str]:
     """A text that stands in the statement as it is."""
-    quoted = text.replace("'", "''")
-    return sa.literal_column(f"'{quoted}'", sa.Text())
+    return Written(text)
 
 
 def concatenated(parts: Iterable[str | ColumnElement[str]]) -> ColumnElement[str]:
@@ -91,7 +113,11 @@ def where_null(value: Any, instead: ColumnElement[str], text: ColumnElement[str]
 
 def inexact(dialect: Dialect) -> ColumnElement[str]:
     """`INEXACT` as an expression."""
-    return sa.literal_column("char(1)" if dialect.name == "sqlite" else "chr(1)", sa.Text())
+    code = sa.literal_column(str(ord(INEXACT)), sa.Integer())
+    made: ColumnElement[str] = (sa.func.char if dialect.name == "sqlite" else sa.func.chr)(
+        code, type_=sa.Text()
+    )
+    return made
 
 
 def joined_texts(
