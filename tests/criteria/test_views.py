@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated
 
 import pytest
@@ -322,3 +323,20 @@ async def test_views_of_every_repository_with_itself_inside(scope):
         assert view.chapter == (chapter[1] if chapter else None)
     for view in await ChapterRepository(scope).find(Chapter_):
         assert [note.id for note in view.notes] == SEES.related(Chapter.notes, (view.page_id, view.number))
+
+
+@pytest.mark.parametrize("site", [1, 2])
+async def test_one_statement_has_the_criteria_at_every_depth(db: Database, site: int):
+    async with db.scope(Context(site=site)) as scope:
+        pages = PageRepository(scope)
+        for view in (DeepView, OtherPageView):
+            expected = json.loads(await pages.find_json(view, order_by=Page.id, strategy="batched"))
+            with assert_statements(1, db):
+                found = await pages.find_json(view, order_by=Page.id, strategy="single")
+            assert json.loads(found) == expected
+            assert expected
+
+
+async def test_a_required_row_that_is_hidden_is_named_by_one_statement_too(scope):
+    with pytest.raises(MissingRelated, match=r"NeedsAuthor\.author does not allow None"):
+        await PageRepository(scope).find_json(NeedsAuthor, strategy="single")

@@ -52,7 +52,8 @@ async def test_the_application(names):
     assert page.headers["ETag"].startswith('W/"')
     assert (missing.status_code, missing.headers["content-type"]) == (404, "application/problem+json")
     statements = [int(answer.headers["X-Statements"]) for answer in (page, after, one, missing)]
-    assert statements == [3, 3, 3, 1]
+    of_page = 1 if names["db"].engine.dialect.name == "postgresql" else 3
+    assert statements == [of_page, of_page, 3, 1]
     assert seen.count == sum(statements)
 
 

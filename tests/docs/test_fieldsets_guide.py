@@ -81,7 +81,8 @@ async def test_as_many_statements_as_it_says(db, names):
     claims = [(call, int(number)) for call, number in re.findall(r"= await (.+?)  # (\d) statement", block)]
     (louder,) = re.findall(r"loud = await (.+?)  # 1 statement", text_of(PAGE))
     assert len(claims) == 2
-    for call, number in [*claims, (louder, 1)]:
+    for call, claimed in [*claims, (louder, 1)]:
+        number = 1 if db.engine.dialect.name == "postgresql" else claimed
         async with db.scope() as scope:
             with assert_statements(number, db) as seen:
                 await eval(call, {**names, "albums": AlbumRepository(scope)})

@@ -111,7 +111,8 @@ async def test_three_ways(declared: dict[str, Any]):
                 await run([statement], declared)
             counts.append(seen.count)
     # The loop: the albums, and what the comments say for each of its two lines. The tasks: one round.
-    assert counts == [1 + sum(map(int, claims)), 1, 5]
+    of_json = 1 if db.engine.dialect.name == "postgresql" else 5
+    assert counts == [1 + sum(map(int, claims)), 1, of_json]
     assert isinstance(declared["artist"], models.Artist)
     assert isinstance(declared["length"], int)
     assert declared["length"] > 0

@@ -54,8 +54,9 @@ async def test_all_albums_take_five_statements(store, http, expected):
 
 
 @pytest.mark.parametrize("first", [1, 10, 100])
-async def test_the_number_of_statements_does_not_depend_on_the_number_of_albums(http, expected, first):
-    assert await items(http, f"/albums?first={first}", 5) == expected[:first]
+async def test_the_number_of_statements_does_not_depend_on_the_number_of_albums(store, http, expected, first):
+    statements = 1 if store.engine.dialect.name == "postgresql" else 5
+    assert await items(http, f"/albums?first={first}", statements) == expected[:first]
 
 
 @pytest.mark.parametrize("text", ["rock", "100%", "_", "'", "\\"])
@@ -76,13 +77,14 @@ async def test_filters_hold_together_and_in_groups(http, expected):
     assert counted.json() == {"count": len(by_maiden | long)}
 
 
-async def test_pages_joined_are_the_whole_order(http, session):
+async def test_pages_joined_are_the_whole_order(store, http, session):
     count = select(func.count()).where(Album.artist_id == Artist.id).scalar_subquery()
     whole = (await session.scalars(select(Artist.id).order_by(count.desc(), Artist.id.desc()))).all()
     found, url = [], "/artists?sort=-album_count&first=50"
+    statements = "1" if store.engine.dialect.name == "postgresql" else "2"
     while url:
         answer = await http.get(url)
-        assert answer.headers["X-Statements"] == "2"
+        assert answer.headers["X-Statements"] == statements
         found += [artist["id"] for artist in answer.json()["items"]]
         url = answer.links.get("next", {}).get("url")
     assert found == list(whole)
@@ -333,7 +335,9 @@ async def test_an_empty_database_is_filled_when_the_application_starts(database_
 # --- the pages for people ---------------------------------------------------------------------------
 
 
-async def test_every_link_of_the_landing_page_takes_what_it_says(http):
+async def test_every_link_of_the_landing_page_takes_what_it_says(store, http):
+    """As measured with SQLite; PostgreSQL writes the JSON of few rows in one statement, and counts in another."""
+    fewer = {"1", "2"} if store.engine.dialect.name == "postgresql" else set()
     page = (await http.get("/")).text
     shown = [unescape(path) for path in re.findall(r'<li><a href="([^"]*)">', page)]
     assert shown[: len(EVERY_LINK)] == [link.path for link in EVERY_LINK]
@@ -344,7 +348,7 @@ async def test_every_link_of_the_landing_page_takes_what_it_says(http):
     for path in shown:  # those that `make serve` adds too
         answer = await http.get(path, headers={"Accept": "*/*"})
         assert answer.status_code == statuses.get(path, 200), (path, answer.text)
-        assert answer.headers.get("X-Statements") == counted.get(path), path
+        assert answer.headers.get("X-Statements") in {counted.get(path), *fewer}, path
     assert all(escape(link.text) in page for link in EVERY_LINK)
     assert "//" not in page  # nothing comes from elsewhere
 

@@ -1,10 +1,12 @@
-"""Any view at all: `find_json` equals Pydantic's dump of what `find` gives, and both strategies agree."""
+"""Any view at all: `find_json` equals Pydantic's dump of what `find` gives, and all strategies agree."""
 
 from __future__ import annotations
 
 import datetime as dt
+import json
 import uuid
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from decimal import Decimal
 from typing import Annotated, Any, Optional
 
@@ -16,6 +18,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializ
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from batchrepo import Database, column, include
+from batchrepo.errors import StrategyRefused
 from tests.strategies.every_type import (
     Child,
     ChildRepository,
@@ -129,3 +132,6 @@ async def test_any_view_is_written_as_pydantic_writes_it(db: Database, view: typ
         expected = TypeAdapter(list[view]).dump_json(found, by_alias=by_alias)
         assert await parents.find_json(view, by_alias=by_alias) == expected
         assert await parents.find_json(view, by_alias=by_alias, strategy="eager") == expected
+        with suppress(StrategyRefused):
+            single = await parents.find_json(view, by_alias=by_alias, strategy="single")
+            assert repr(json.loads(single)) == repr(json.loads(expected))

@@ -138,6 +138,8 @@ WORK = [
 @pytest.mark.parametrize(("fields", "statements", "columns"), WORK, ids=[fields for fields, *_ in WORK])
 async def test_only_what_is_asked_for_is_read(db: Database, fields: str, statements: int, columns: set[str]):
     """Besides: the columns that rows are sorted by and found by. They are not in the answer."""
+    if db.engine.dialect.name == "postgresql":
+        statements = 1
     async with db.scope() as scope:
         albums = AlbumRepository(scope)
         whole = json.loads(await albums.find_json(AlbumView, limit=5))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from pydantic import TypeAdapter
 
@@ -28,15 +28,20 @@ def _database(dataset: Dataset) -> Database:
     return Database(dataset.url, repositories=[PostRepository, AuthorRepository], views=[PostView])
 
 
-@asynccontextmanager
-async def _json(dataset: Dataset) -> AsyncIterator[Request]:
-    async with _database(dataset) as db:
+def _json(strategy: str | None) -> Callable[[Dataset], AbstractAsyncContextManager[Request]]:
+    @asynccontextmanager
+    async def opened(dataset: Dataset) -> AsyncIterator[Request]:
+        async with _database(dataset) as db:
 
-        async def request() -> bytes:
-            async with db.scope() as scope:
-                return await PostRepository(scope).find_json(PostView, order_by=NEWEST, limit=50)
+            async def request() -> bytes:
+                async with db.scope() as scope:
+                    return await PostRepository(scope).find_json(
+                        PostView, order_by=NEWEST, limit=50, strategy=strategy
+                    )
 
-        yield request
+            yield request
+
+    return opened
 
 
 @asynccontextmanager
@@ -53,5 +58,6 @@ async def _views(dataset: Dataset) -> AsyncIterator[Request]:
         yield request
 
 
-JSON = Stack("batchrepo_json", "find_json in a fresh scope", _json)
+SINGLE = Stack("batchrepo_single", "find_json in a fresh scope: one statement, as AUTO chooses", _json(None))
+JSON = Stack("batchrepo_json", "find_json in a fresh scope, by the batched strategy", _json("batched"))
 VIEWS = Stack("batchrepo_views", "find of views in a fresh scope, dumped by Pydantic", _views)

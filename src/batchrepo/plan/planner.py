@@ -33,6 +33,10 @@ class Strategy(Protocol):
         """Why it cannot run this plan; None if it can."""
         ...
 
+    def avoids(self, plan: ReadPlan, output: Output, catalog: Catalog) -> str | None:
+        """Why AUTO should leave this plan, which it can run, to others; None where it need not."""
+        ...
+
     def prefers(self, plan: ReadPlan, output: Output, catalog: Catalog) -> str | None:
         """Why AUTO should take it for this plan; None where others are as good."""
         ...
@@ -87,6 +91,8 @@ class Planner:
         able: list[Strategy] = []
         for strategy in self.strategies.values():
             refusal = strategy.why_not(plan, output, self.catalog)
+            if refusal is None:
+                refusal = strategy.avoids(plan, output, self.catalog)
             if refusal is None:
                 able.append(strategy)
             else:

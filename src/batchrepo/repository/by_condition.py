@@ -104,7 +104,8 @@ class ReadsByCondition(RepositoryParts[E]):
     ) -> bytes:
         """As `find` with a view, but the JSON array of the views, as bytes.
 
-        Views whose values need no validation (plain fields of the columns' own types) are not made at all.
+        Views whose values need no validation (plain fields of the columns' own types) are not made at all. Of those,
+        PostgreSQL writes the JSON itself where there are relations or aggregates and a limit of at most 500 rows.
 
         Args:
             view: a Pydantic model.

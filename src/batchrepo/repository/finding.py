@@ -16,6 +16,7 @@ from batchrepo.strategies.batched import complete, holding
 from batchrepo.strategies.eager import complete_entities, joinable, related, trusts
 from batchrepo.strategies.entities import find_entities
 from batchrepo.strategies.root import find_rows
+from batchrepo.strategies.single import array_of, find_texts, pays
 from batchrepo.strategies.totals import count_rows
 
 if TYPE_CHECKING:
@@ -120,8 +121,36 @@ class Finder(Generic[E]):
         delivery, compiled, names = self.scope.reading.json(
             view, self.entity, self.info, fields=fields, by_alias=by_alias
         )
+        if self.scope.reading.choose_for_json(delivery, strategy).strategy == "single":
+            where = self.scope.reading.conditions(where)
+            if strategy is not None or pays(self.scope, where, limit):
+                texts = await self._texts(delivery.plan, where, order_by, limit, by_alias, offset)
+                if texts is not None:
+                    return array_of(texts)
+            strategy = "batched"
         dicts = await self.dicts(compiled, where, order_by, limit, strategy, names, offset)
         return delivery.json(dicts, by_alias=by_alias)
+
+    async def _texts(
+        self,
+        plan: ReadPlan,
+        where: Sequence[Any],
+        order_by: Any,
+        limit: int | None,
+        by_alias: bool,
+        offset: int | None,
+    ) -> list[str] | None:
+        _check_limit(limit)
+        return await find_texts(
+            plan,
+            self.scope,
+            by_alias=by_alias,
+            where=where,
+            order=self._order(order_by),
+            limit=limit,
+            offset=offset,
+            cause=self._cause,
+        )
 
     async def count(self, where: Sequence[Any]) -> int:
         """How many rows meet the conditions."""

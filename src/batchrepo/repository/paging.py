@@ -12,6 +12,7 @@ from batchrepo.plan.pages import JsonNumberedPage, JsonPage, NumberedPage, Page
 from batchrepo.strategies.batched import complete, holding, together
 from batchrepo.strategies.eager import joinable
 from batchrepo.strategies.paging import Found, Walk, page_of_entities, page_of_rows
+from batchrepo.strategies.single import array_of, page_of_texts, pays
 from batchrepo.strategies.totals import count_rows, count_total
 
 if TYPE_CHECKING:
@@ -105,15 +106,18 @@ class Pager(Generic[E]):
     ) -> JsonPage:
         """A page of views with all their fields or some, as bytes."""
         asked = self._asked(where, order, request)
-        delivery, compiled, names = self.scope.reading.json(
+        reading = self.scope.reading
+        delivery, compiled, names = reading.json(
             view, self.entity, self.finder.info, fields=fields, by_alias=by_alias
         )
-        (dicts, found), counted = await self._with_total(
-            asked, partial(self._dicts, compiled, asked, names, strategy)
-        )
+        if reading.choose_for_json(delivery, strategy).strategy == "single":
+            read = partial(self._texts, delivery, compiled, asked, names, by_alias, strategy)
+        else:
+            read = partial(self._bytes, delivery, compiled, asked, names, by_alias, strategy)
+        (body, found), counted = await self._with_total(asked, read)
         start, end = self._cursors(found, asked).ends
         return JsonPage(
-            delivery.json(dicts, by_alias=by_alias),
+            body,
             found.has_next,
             found.has_previous,
             start,
@@ -299,6 +303,41 @@ class Pager(Generic[E]):
                 cause=f"{asked.verb} {self.entity.name}",
             )
             return await complete(compiled, found.rows, self.scope), found
+
+    async def _bytes(
+        self,
+        delivery: Delivery[Any],
+        compiled: CompiledPlan,
+        asked: _Asked,
+        names: Names,
+        by_alias: bool,
+        strategy: str | None,
+    ) -> tuple[bytes, Found]:
+        dicts, found = await self._dicts(compiled, asked, names, strategy)
+        return delivery.json(dicts, by_alias=by_alias), found
+
+    async def _texts(
+        self,
+        delivery: Delivery[Any],
+        compiled: CompiledPlan,
+        asked: _Asked,
+        names: Names,
+        by_alias: bool,
+        strategy: str | None,
+    ) -> tuple[bytes, Found]:
+        where = self.scope.reading.conditions(asked.where)
+        if strategy is not None or pays(self.scope, where, asked.walk.size):
+            found = await page_of_texts(
+                delivery.plan,
+                self.scope,
+                asked.walk,
+                by_alias=by_alias,
+                where=asked.where,
+                cause=f"{asked.verb} {self.entity.name}",
+            )
+            if found is not None:
+                return array_of(found.rows), found
+        return await self._bytes(delivery, compiled, asked, names, by_alias, "batched")
 
     async def _eager_dicts(
         self, plan: ReadPlan, asked: _Asked, names: Names

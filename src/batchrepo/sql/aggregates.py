@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from batchrepo.declare.values import aggregated
 from batchrepo.sql.guarding import guard, guard_all
+from batchrepo.sql.keys import key_dialect
 from batchrepo.sql.rows import Keyed, Lookup, behind, source_of
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from batchrepo.declare.criteria import Guards
     from batchrepo.declare.values import AggregateFunction
     from batchrepo.mapping import EntityInfo
-    from batchrepo.sql.keys import KeyFilter
+    from batchrepo.sql.keys import KeyDialect, KeyFilter
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,14 +34,25 @@ class _Part:
 
 
 def keyed_aggregates(
-    lookup: Lookup, aggregates: Sequence[Aggregate[Any]], guards: Guards, dialect: Dialect
+    lookup: Lookup,
+    aggregates: Sequence[Aggregate[Any]],
+    guards: Guards,
+    dialect: Dialect,
+    keys: KeyDialect | None = None,
 ) -> Keyed:
     """One row for each key that has related rows: the aggregates, then the match columns.
 
     Different conditions become FILTER clauses, so that siblings share the statement; a condition that all
     of them share limits the rows instead, so that an index can serve it.
+
+    Args:
+        lookup: which rows.
+        aggregates: over them.
+        guards: the row criteria.
+        dialect: of the database.
+        keys: where the keys come from; by default a parameter.
     """
-    key_filter, fixed, in_relation = source_of(lookup, guards, dialect)
+    key_filter, fixed, in_relation = source_of(lookup, guards, keys or key_dialect(dialect))
     parts, reached = _guarded(aggregates, guards)
     entities = (lookup.entity, *in_relation, *reached)
     conditions = (*key_filter.conditions, *fixed, *guards.conditions(lookup.entity))

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from batchrepo.declare.criteria import Guards
     from batchrepo.mapping import ColumnInfo, EntityInfo, RelationInfo
-    from batchrepo.sql.keys import Key
+    from batchrepo.sql.keys import Key, KeyDialect
     from batchrepo.sql.statement import Statement
 
 
@@ -97,9 +97,14 @@ class Keyed:
 
 
 def source_of(
-    lookup: Lookup, guards: Guards, dialect: Dialect
+    lookup: Lookup, guards: Guards, keys: KeyDialect
 ) -> tuple[KeyFilter, tuple[ColumnElement[bool], ...], tuple[EntityInfo, ...]]:
     """How keys limit a lookup.
+
+    Args:
+        lookup: which rows.
+        guards: the row criteria.
+        keys: where the keys come from.
 
     Returns:
         The limit, the conditions that do not depend on the keys, and the entities whose criteria are in
@@ -109,7 +114,6 @@ def source_of(
         InvalidArgument: a relation without plain equality has key types that the database cannot take
             as a table.
     """
-    keys = key_dialect(dialect)
     relation = lookup.relation
     if relation is None:
         return keys.filter([column.attribute for column in lookup.columns]), (), ()
@@ -119,7 +123,7 @@ def source_of(
     table = keys.table([column.type for column in relation.local])
     if table is None:
         raise InvalidArgument(
-            f"{relation} has a join condition that is not a plain equality, and {dialect.name} cannot take its "
+            f"{relation} has a join condition that is not a plain equality, and {keys.dialect.name} cannot take its "
             f"key columns ({', '.join(c.name for c in relation.local)}) as a table."
         )
     condition, reached = on_key_table(relation, table, guards)
@@ -155,7 +159,13 @@ def on_columns(
     return visitors.replacement_traverse(clause, {}, place), reached
 
 
-def keyed_rows(lookup: Lookup, selected: Sequence[Any] | None, guards: Guards, dialect: Dialect) -> Keyed:
+def keyed_rows(
+    lookup: Lookup,
+    selected: Sequence[Any] | None,
+    guards: Guards,
+    dialect: Dialect,
+    keys: KeyDialect | None = None,
+) -> Keyed:
     """Read columns of the looked-up entity for a batch of keys.
 
     Args:
@@ -163,10 +173,12 @@ def keyed_rows(lookup: Lookup, selected: Sequence[Any] | None, guards: Guards, d
         selected: the columns, or None for whole entities (an ORM statement).
         guards: the row criteria.
         dialect: of the database.
+        keys: where the keys come from; by default a parameter.
 
     Each child of a link table is given once, also where a pair is linked twice.
     """
-    key_filter, fixed, in_relation = source_of(lookup, guards, dialect)
+    keys = keys or key_dialect(dialect)
+    key_filter, fixed, in_relation = source_of(lookup, guards, keys)
     where, in_where = guard_all(lookup.where, guards)
     conditions = (*where, *guards.conditions(lookup.entity))
     relation = lookup.relation
@@ -192,7 +204,7 @@ def keyed_rows(lookup: Lookup, selected: Sequence[Any] | None, guards: Guards, d
     for_one = plain.order_by(*(term.element for term in order)).limit(limit_of(lookup.first))
     single = Keyed(for_one, match, key_filter, entities)
     if dialect.name == "postgresql" and relation is not None and relation.indexed:
-        statement, key_filter = _lateral(lookup, relation, selected, conditions, guards, dialect)
+        statement, key_filter = _lateral(lookup, relation, selected, conditions, guards, keys)
     else:
         statement = _ranked(lookup, selected, key_filter, (*fixed, *conditions))
     return Keyed(statement, behind(len(whole), key_filter), key_filter, entities, single)
@@ -246,10 +258,10 @@ def _lateral(
     selected: Sequence[Any] | None,
     conditions: Sequence[Any],
     guards: Guards,
-    dialect: Dialect,
+    keys: KeyDialect,
 ) -> tuple[Statement, KeyFilter]:
     """The first rows of each key by a sub-select per key, which an index on the key columns serves."""
-    table = key_dialect(dialect).table([column.type for column in relation.local])
+    table = keys.table([column.type for column in relation.local])
     assert table is not None
     assert lookup.first is not None
     condition, _ = on_key_table(relation, table, guards)

@@ -55,8 +55,12 @@ class BatchedStrategy:
             return "it makes views, not entities"
         return None
 
+    def avoids(self, plan: ReadPlan, output: Output, catalog: Catalog) -> str | None:
+        """Nothing: it is the one to take where nothing else is preferred."""
+        return None
+
     def prefers(self, plan: ReadPlan, output: Output, catalog: Catalog) -> str | None:
-        """It is the one to take where nothing else is preferred."""
+        """Nothing."""
         return None
 
 

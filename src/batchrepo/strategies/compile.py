@@ -234,7 +234,7 @@ class _Compiler:
                 case Include():
                     self._include(use, f, name, depth + 1)
                 case FlatField(path=path):
-                    self._include(use, _nested(f), name, depth + 1)
+                    self._include(use, nested_include(f), name, depth + 1)
                     self.flattened.append(Flattened(use, name, len(path)))
                 case AggregateField(aggregate=aggregate):
                     self._aggregate(use, aggregate, name, depth + 1)
@@ -254,11 +254,11 @@ class _Compiler:
         level = self._level(depth)
         key, plain = _key_getter(parent, relation, relation.key_order)
         kind: Literal["many", "one"] = "many" if include.many else "one"
-        if self._key_answers(include):
+        if key_answers(include, self.guarded):
             child = _from_key(include, relation, self.name_of)
             level.answered.append(Attach(parent, name, key, plain, child, kind))
             return
-        lookup, by_key = _lookup(include)
+        lookup, by_key = include_lookup(include)
         fetch = next((f for f in level.fetches if f.lookup.same == lookup.same), None)
         if fetch is None:
             # Rows found by primary key are remembered through the whole read, so all of its levels
@@ -289,16 +289,6 @@ class _Compiler:
             total = PageTotal(name, f"{name} (total)")
             self._aggregate(parent, spec.total, total.counted, depth)
             self.totals.append((parent, total))
-
-    def _key_answers(self, include: Include) -> bool:
-        relation = include.relation
-        if not relation.enforced or include.where or self.guarded(relation.target):
-            return False
-        keys = set(relation.target.key_names)
-        return all(
-            isinstance(f, ColumnField) and f.column is not None and f.column.name in keys
-            for f in include.plan.fields
-        )
 
     def _aggregate(self, parent: Use, aggregate: Aggregate[Any], name: str, depth: int) -> None:
         relation = aggregate.relation
@@ -342,7 +332,20 @@ def _order_of(relation: RelationInfo) -> Any:
 _orders: WeakKeyDictionary[RelationInfo, Any] = WeakKeyDictionary()
 
 
-def _lookup(include: Include) -> tuple[Lookup, bool]:
+def key_answers(include: Include, guarded: Callable[[EntityInfo], bool]) -> bool:
+    """Whether the key of an include has all that is read of its row, which is surely there."""
+    relation = include.relation
+    if not relation.enforced or include.where or guarded(relation.target):
+        return False
+    keys = set(relation.target.key_names)
+    return all(
+        isinstance(f, ColumnField) and f.column is not None and f.column.name in keys
+        for f in include.plan.fields
+    )
+
+
+def include_lookup(include: Include) -> tuple[Lookup, bool]:
+    """How the rows of an include are looked up, and whether by primary key."""
     relation = include.relation
     if relation.key_order is not None and not include.where:
         return lookup_of(relation), True
@@ -356,7 +359,7 @@ def _key_getter(parent: Use, relation: RelationInfo, order: Sequence[int] | None
     return itemgetter(*places), len(places) == 1
 
 
-def _nested(flat: FlatField) -> Include:
+def nested_include(flat: FlatField) -> Include:
     """A flattened column as includes of one field each."""
     field: ColumnField | Include = ColumnField(flat.name, flat.column.attribute, flat.column)
     for relation in reversed(flat.path):

@@ -71,10 +71,10 @@ class Delivery(Generic[V]):
             dicts: keyed by output names where the plan is `plain`, else by field names.
             by_alias: whether fields have their (serialization) aliases as names.
         """
-        plain = self._plainness
-        if plain is not None:
+        how = self._how_plain
+        if self.plain and isinstance(how, Plain):
             text = to_json(dicts, inf_nan_mode="null")
-            if not (plain.decimals and (b'"NaN"' in text or b'Infinity"' in text)):
+            if not (how.decimals and (b'"NaN"' in text or b'Infinity"' in text)):
                 return text
         values = self._validator.validate_python(dicts, by_name=True, by_alias=False)
         text = self._serializer.to_json(values, by_alias=by_alias)
@@ -84,23 +84,23 @@ class Delivery(Generic[V]):
         return to_json(self.narrowed.pick(json.loads(text)), inf_nan_mode="constants")
 
     @property
-    def plain(self) -> bool:
-        """Whether the values need neither validation nor conversion to be the view's JSON."""
-        return self._plainness is not None
+    def why_not_plain(self) -> str | None:
+        """Why the values of the rows need validation or conversion to be the view's JSON; None if they are it."""
+        return None if isinstance(self._how_plain, Plain) else self._how_plain
 
     @cached_property
-    def _plainness(self) -> Plain | None:
+    def plain(self) -> bool:
+        """Whether dicts that are keyed by output names are the JSON."""
+        how = self._how_plain
+        if not isinstance(how, Plain):
+            return False
+        # Dicts that are keyed by aliases could not be validated after all.
+        return not how.decimals or all(
+            output_name(plan, field.name) == field.name for plan in self.plan.walk() for field in plan.fields
+        )
+
+    @cached_property
+    def _how_plain(self) -> Plain | str:
         if self.narrowed is not None and self.narrowed.whole:
-            return None
-        found = how_plain(self.plan, self.schema)
-        if (
-            found is not None
-            and found.decimals
-            and any(
-                output_name(plan, field.name) != field.name
-                for plan in self.plan.walk()
-                for field in plan.fields
-            )
-        ):
-            return None  # dicts that are keyed by aliases could not be validated after all
-        return found
+            return str(self.narrowed.whole[0])
+        return how_plain(self.plan, self.schema)

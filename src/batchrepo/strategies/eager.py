@@ -40,6 +40,10 @@ class EagerStrategy:
                     return f"it does not read {include.relation} by pages"
         return None
 
+    def avoids(self, plan: ReadPlan, output: Output, catalog: Catalog) -> str | None:
+        """Nothing: it is taken where it is preferred."""
+        return None
+
     def prefers(self, plan: ReadPlan, output: Output, catalog: Catalog) -> str | None:
         """For entities, and where a relation's policy asks for it."""
         if output == "entities":

@@ -9,10 +9,13 @@ import sqlalchemy as sa
 
 from batchrepo.declare.criteria import Guards
 from batchrepo.declare.orders import parse_order
+from batchrepo.plan.naming import output_name
 from batchrepo.plan.read import Include, ReadPlan
 from batchrepo.sql.aggregates import keyed_aggregates
 from batchrepo.sql.rows import keyed_rows
 from batchrepo.sql.select import select_rows
+from batchrepo.strategies.cascade import CascadeBuilder
+from batchrepo.strategies.single import SingleStrategy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -92,6 +95,10 @@ def explain_view(
         StrategyRefused: the strategy that was asked for cannot run it.
     """
     delivery, compiled = reading.views(view, info.entity, info, fields=fields)
+    if strategy == SingleStrategy.name:
+        choice = reading.choose_for_json(delivery, strategy)
+        single = _one_statement(reading, compiled.plan, info)
+        return Explanation(compiled.plan, choice, (single,), (), delivery.narrowed)
     choice = reading.planner.choose(compiled.plan, "views", strategy)
     statements = tuple(_statements(reading, compiled, info)) if choice.strategy == "batched" else ()
     answered = tuple(attach.name for level in compiled.levels for attach in level.answered)
@@ -122,6 +129,16 @@ def _statements(
             yield ExplainedStatement(
                 number, f"aggregates of {aggregate.lookup} for {names}", text(keyed.statement)
             )
+
+
+def _one_statement(reading: Reading, plan: ReadPlan, info: RepositoryInfo) -> ExplainedStatement:
+    dialect = reading.engine.dialect
+    guards = _ExplainedGuards(reading.catalog.criteria)
+    builder = CascadeBuilder(plan, guards, dialect, guarded=reading.guarded, name_of=output_name)
+    root, entities = select_rows(info.entity, builder.columns, guards, order=parse_order(info.default_order))
+    statement = builder.build(root, entities).statement
+    purpose = f"JSON of {info.entity.name}, with everything below"
+    return ExplainedStatement(0, purpose, str(statement.compile(dialect=dialect)))
 
 
 class _ExplainedGuards(Guards):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from sqlalchemy.exc import DBAPIError
 
@@ -133,8 +133,7 @@ async def page_of_rows(
         where: conditions of the caller.
         cause: for the report.
     """
-    paged, values = _statement(entity, columns, context, walk, where)
-    params = {**context.guards.values(paged.entities), **values, **walk.parameters}
+    paged, params = page_statement(entity, columns, context, walk, where)
     with refusing_values(walk):
         rows = await context.door.rows(paged.statement, params, cause=cause)
     return found_of(rows, walk, paged.places, paged.probes)
@@ -150,32 +149,61 @@ async def page_of_entities(
     cause: str,
 ) -> Found:
     """One page of entities, with to-one relations joined. One statement."""
-    paged, values = _statement(entity, None, context, walk, where)
+    paged, params = page_statement(entity, None, context, walk, where)
     statement = ready_entities(paged.statement, entity, joined, context)
-    params = {**context.guards.values(paged.entities), **values, **walk.parameters}
     with refusing_values(walk):
         rows = await context.door.entities(context.session, statement, params, cause=cause)
     found = found_of(rows, walk, paged.places, paged.probes)
     return Found([row[0] for row in found.rows], found.places, found.has_next, found.has_previous)
 
 
-def _statement(
+class AroundPage(Protocol):
+    """Builds another statement around that of a page."""
+
+    @property
+    def columns(self) -> Sequence[Any]:
+        """What the page has to select."""
+        ...
+
+    @property
+    def identity(self) -> tuple[Any, ...]:
+        """What decides about what is built, besides the page; objects in it are kept alive."""
+        ...
+
+    def of_page(self, page: Paged) -> Paged:
+        """The other statement, with a row for each of the page."""
+        ...
+
+
+def page_statement(
     entity: EntityInfo,
     columns: Sequence[Any] | None,
     context: ReadContext,
     walk: Walk,
     where: Sequence[Any],
+    around: AroundPage | None = None,
 ) -> tuple[Paged, Mapping[str, Any]]:
-    """The statement of a page, built once for conditions of one shape, and the values of the conditions."""
+    """The statement of a page, or what is built around it, once for conditions of one shape; and its parameters."""
     shape = walk.shape
 
     def build(conditions: Sequence[Any]) -> Paged:
         source = root_source(entity, conditions, context.guards)
-        return select_page(source, columns, walk.directed, shape, context.guards)
+        selected = columns if around is None else around.columns
+        page = select_page(source, selected, walk.directed, shape, context.guards)
+        return page if around is None else around.of_page(page)
 
-    selected = None if columns is None else tuple(map(id, columns))
-    identity = ("page", selected, id(walk.keyset), walk.backward, shape)
-    return kept(context, entity, identity, context.reading.conditions(where), build, walk.keyset, columns)
+    identity = (
+        "page",
+        None if around is None else around.identity,
+        None if columns is None else tuple(map(id, columns)),
+        id(walk.keyset),
+        walk.backward,
+        shape,
+    )
+    paged, values = kept(
+        context, entity, identity, context.reading.conditions(where), build, walk.keyset, columns
+    )
+    return paged, {**context.guards.values(paged.entities), **values, **walk.parameters}
 
 
 class refusing_values:  # noqa: N801 - used as a function: `with refusing_values(walk):`

@@ -95,24 +95,33 @@ class Plain:
     decimals: bool
 
 
-def how_plain(plan: ReadPlan, schema: Schema) -> Plain | None:
-    """Whether what a plan reads is the JSON of its views; None if it is not surely so.
+def how_plain(plan: ReadPlan, schema: Schema) -> Plain | str:
+    """Whether what a plan reads is the JSON of its views; if it is not surely so, why, naming view and field.
 
     Args:
         plan: what is read.
         schema: Pydantic's core schema for a list of the plan's view.
     """
     comparison = _Comparison(Definitions(schema))
-    is_plain = comparison.list_of(plan, comparison.definitions.inner)
-    return Plain(comparison.decimals) if is_plain else None
+    if comparison.list_of(plan, comparison.definitions.inner):
+        return Plain(comparison.decimals)
+    return (
+        comparison.refusal
+        or f"{_owner(plan)} has validators, serializers, computed fields or settings of its own"
+    )
+
+
+def _owner(plan: ReadPlan) -> str:
+    return plan.view.__name__ if plan.view is not None else plan.entity.name
 
 
 class _Comparison:
-    """Compares a plan with a schema, part by part; notes whether decimals are among the parts."""
+    """Compares a plan with a schema, part by part; notes whether decimals are among the parts, and what is not plain."""
 
     def __init__(self, definitions: Definitions) -> None:
         self.definitions = definitions
         self.decimals = False
+        self.refusal: str | None = None
 
     def list_of(self, plan: ReadPlan, schema: Schema) -> bool:
         schema = self.definitions.resolved(schema)
@@ -134,7 +143,12 @@ class _Comparison:
         names = [schema.get("serialization_alias", name) for name, schema in fields.items()]
         if [field.name for field in plan.fields] != list(fields) or len(set(names)) < len(names):
             return False
-        return all(self._field(field, fields[field.name]) for field in plan.fields)
+        for field in plan.fields:
+            if not self._field(field, fields[field.name]):
+                # The innermost one, which was seen first.
+                self.refusal = self.refusal or f"{_owner(plan)}.{field.name} {_why(field)}"
+                return False
+        return True
 
     def _field(self, field: Field, schema: Schema) -> bool:
         if not is_node(schema, "model-field", _MODEL_FIELD):
@@ -191,6 +205,19 @@ class _Comparison:
                 name = getattr(aggregate.column, "key", None)
                 column = aggregate.relation.target.columns.get(name) if isinstance(name, str) else None
                 return column is not None and self._column(column, schema, nullable=True)
+
+
+def _why(field: Field) -> str:
+    match field:
+        case ColumnField(column=column) if column is None or not column.is_table_column:
+            return "is an expression, whose type is not surely known"
+        case ColumnField(column=column) | FlatField(column=column) if column is not None:
+            return f"is not written as its column of type {column.type!r} is read"
+        case AggregateField(aggregate=aggregate):
+            return f"is not written as its {aggregate.function} is read"
+        case FetchedField():
+            return "has its values from a function"
+    return "has a view with validators, serializers, computed fields or settings of its own"
 
 
 def _is_leaf(schema: Schema, kind: str) -> bool:

@@ -13,6 +13,7 @@ from batchrepo.declare.computed import Aggregate
 from batchrepo.declare.criteria import STATEMENTS, Guards
 from batchrepo.declare.cursors import CursorCodec, Purpose, digest
 from batchrepo.declare.orders import unique_order
+from batchrepo.errors import StrategyRefused
 from batchrepo.plan.cache import PlanCache
 from batchrepo.plan.fieldsets import Fieldset, read_fields
 from batchrepo.plan.naming import field_name, output_name
@@ -31,6 +32,7 @@ from batchrepo.strategies.compile import CompiledPlan, compile_plan
 from batchrepo.strategies.deliver import Delivery
 from batchrepo.strategies.registered import strategies
 from batchrepo.strategies.related_pages import RelatedPages
+from batchrepo.strategies.single import SingleStrategy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from batchrepo.declare.repository_info import Catalog, RepositoryInfo
     from batchrepo.executing import DriverPath
     from batchrepo.mapping import EntityInfo, RelationInfo
+    from batchrepo.plan.planner import Choice
     from batchrepo.plan.read import ReadPlan
 
 V = TypeVar("V", bound=BaseModel)
@@ -121,7 +124,7 @@ class Reading:
         self.driver_path = driver_path
         self.on_commit: list[Callable[[Changes], object]] = []
         self.plans = PlanCache(catalog)
-        self.strategies = {strategy.name: strategy for strategy in strategies()}
+        self.strategies = {strategy.name: strategy for strategy in strategies(engine.dialect)}
         self.planner = Planner(tuple(self.strategies.values()), catalog)
         self._criteria = catalog.criteria
         self._prepared: dict[ReadPlan, _Prepared] = {}
@@ -176,7 +179,7 @@ class Reading:
         if compiled is None:
             compiled = prepared.compiled[names] = compile_plan(
                 prepared.delivery.plan,
-                guarded=self._guarded,
+                guarded=self.guarded,
                 name_of=output_name if names == "output" else field_name,
                 paged=self.paged,
                 cursors=names == "field",
@@ -188,11 +191,12 @@ class Reading:
         found = self._compiled.get(plan)
         if found is None:
             found = self._compiled[plan] = compile_plan(
-                plan, guarded=self._guarded, name_of=field_name, paged=self.paged, cursors=True
+                plan, guarded=self.guarded, name_of=field_name, paged=self.paged, cursors=True
             )
         return found
 
-    def _guarded(self, entity: EntityInfo) -> bool:
+    def guarded(self, entity: EntityInfo) -> bool:
+        """Whether an entity has row criteria, so that even a key must be looked up."""
         return any(ancestor in self._criteria for ancestor in entity.ancestors)
 
     def json(
@@ -212,6 +216,20 @@ class Reading:
         names: Names = "output" if by_alias else "plain"
         _, compiled = self.views(view, entity, repository, names, fields=fieldset, by_alias=by_alias)
         return delivery, compiled, names
+
+    def choose_for_json(self, delivery: Delivery[Any], asked: str | None = None) -> Choice:
+        """The strategy for the JSON of a view; one that makes JSON itself is only offered what is plain.
+
+        Raises:
+            InvalidArgument: there is no strategy with the name that is asked for.
+            StrategyRefused: the strategy that was asked for cannot run the plan.
+        """
+        why_not = delivery.why_not_plain
+        if why_not is None:
+            return self.planner.choose(delivery.plan, "json", asked)
+        if asked == SingleStrategy.name:
+            raise StrategyRefused(f"The strategy {asked!r} cannot run {delivery.plan!r}: {why_not}.")
+        return self.planner.choose(delivery.plan, "views", asked)
 
     def _narrowed_to(self, fieldset: Fieldset, delivery: Delivery[Any], by_alias: bool) -> _Prepared:
         key = (delivery.plan, fieldset, by_alias)

@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING
 
 from batchrepo.strategies.batched import BatchedStrategy
 from batchrepo.strategies.eager import EagerStrategy
+from batchrepo.strategies.single import SingleStrategy
 
 if TYPE_CHECKING:
+    from sqlalchemy.engine import Dialect
+
     from batchrepo.plan.planner import Strategy
 
 
-def strategies() -> tuple[Strategy, ...]:
-    """One of each."""
-    return (BatchedStrategy(), EagerStrategy())
+def strategies(dialect: Dialect) -> tuple[Strategy, ...]:
+    """One of each, for a database."""
+    return (BatchedStrategy(), EagerStrategy(), SingleStrategy(dialect))

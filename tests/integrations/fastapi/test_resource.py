@@ -14,6 +14,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from batchrepo import Database, Repository, capped, match
 from batchrepo.integrations.fastapi import Provide, install, related, resource
 from batchrepo.plan.pages import etag_of
+from batchrepo.strategies.single import MOST_ROWS
 from batchrepo.testing.counting import statement_counter
 from examples.chinook.models import Album, Employee, Playlist, Track
 from examples.chinook.repositories import (
@@ -66,13 +67,18 @@ async def counted(store: Database, http: Any, url: str, statements: int, status:
     return answer
 
 
+def page_of(store: Database, size: int) -> int:
+    """The statements of a page: PostgreSQL writes the JSON of few rows in one."""
+    return 1 if store.engine.dialect.name == "postgresql" and size <= MOST_ROWS else 3
+
+
 # --- the list -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("first", [1, 20, 1000])
 async def test_a_list(store, http, session, first):
     rows = (await session.scalars(select(Album.id).order_by(Album.title, Album.id).limit(first))).all()
-    answer = await counted(store, http, f"/albums?first={first}", 3)
+    answer = await counted(store, http, f"/albums?first={first}", page_of(store, first))
     assert [album["id"] for album in answer.json()["items"]] == rows
     assert answer.headers["content-type"] == "application/json"
 
@@ -109,7 +115,7 @@ async def test_links_lead_through_the_list_and_back(http, session):
 
 
 async def test_a_total_takes_one_more_statement(store, http):
-    answer = await counted(store, http, "/albums?first=1&total=exact", 4)
+    answer = await counted(store, http, "/albums?first=1&total=exact", page_of(store, 1) + 1)
     assert (answer.json()["total"], answer.json()["total_is"]) == (347, "exact")
     assert (await http.get("/albums?first=1")).json()["total"] is None
 
@@ -152,7 +158,7 @@ async def test_a_cursor_of_another_list_is_refused(http):
 async def test_numbered_pages(store, client, session):
     rows = (await session.scalars(select(Album.id).order_by(Album.title, Album.id))).all()
     async with client(application(store, resource(AlbumRepository, **ALBUMS, numbered=True))) as http:
-        answer = await counted(store, http, "/albums?page=2&size=100", 4)
+        answer = await counted(store, http, "/albums?page=2&size=100", page_of(store, 100) + 1)
         default = (await http.get("/albums")).json()
         last = await http.get(answer.links["last"]["url"])
         deep = await http.get("/albums?page=999999")

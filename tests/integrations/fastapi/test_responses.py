@@ -124,8 +124,9 @@ async def test_in_an_endpoint_written_by_hand(store, client):
             full = await http.get("/")
         known = await http.get("/", headers={"If-None-Match": full.headers["ETag"]})
     assert [set(album) for album in full.json()] == [set(AlbumItem.model_fields)] * 3
-    assert (seen.count, full.headers["X-Statements"]) == (3, "3")
-    assert (known.status_code, known.headers["X-Statements"]) == (304, "3")
+    statements = 1 if store.engine.dialect.name == "postgresql" else 3
+    assert (seen.count, full.headers["X-Statements"]) == (statements, str(statements))
+    assert (known.status_code, known.headers["X-Statements"]) == (304, str(statements))
     schema = app.openapi()["paths"]["/"]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
     assert schema["items"] == {"$ref": "#/components/schemas/AlbumItem"}
 

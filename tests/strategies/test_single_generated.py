@@ -1,0 +1,135 @@
+"""Any view of the contract's models, over any relation: one statement gives the same JSON as the batched strategy."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+import pytest
+import pytest_asyncio
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pydantic import BaseModel, Field, create_model
+from sqlalchemy.orm import Mapper
+
+from batchrepo import Database, column, include
+from batchrepo.declare.orders import total_order
+from batchrepo.mapping import EntityInfo, entity_info
+from batchrepo.sql.json.encoders import encoder_of
+from batchrepo.testing import assert_statements
+from batchrepo.testing.contract.data import FAMILIES, Family
+from batchrepo.testing.contract.models import Base
+from batchrepo.testing.contract.relations import repositories
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def db(module_database_url: str) -> AsyncIterator[Database]:
+    """The samples of all families."""
+    known = [repository for family in FAMILIES for repository in repositories(family)]
+    async with Database(module_database_url, repositories=known) as opened:
+        async with opened.engine.begin() as connection:
+            await connection.run_sync(Base.metadata.create_all)
+        for family in FAMILIES:
+            await family.replace_rows(opened.engine, family.sample)
+        yield opened
+
+
+def written(entity: EntityInfo, dialect: Any) -> list[str]:
+    """The columns that the database writes exactly."""
+    return [
+        name
+        for name, info in entity.columns.items()
+        if info.is_table_column
+        and info.python_type is not None
+        and encoder_of(info.type, dialect) is not None
+    ]
+
+
+def kind_of(entity: EntityInfo, name: str) -> Any:
+    info = entity.columns[name]
+    return info.python_type | None if info.nullable else info.python_type
+
+
+@st.composite
+def views(draw: st.DrawFn, mapper: Mapper[Any], dialect: Any, depth: int = 3) -> type[BaseModel]:
+    """Columns, relations whole and in part, and columns along them, in any order."""
+    entity = entity_info(mapper.class_)
+    names = written(entity, dialect)
+    columns = draw(st.lists(st.sampled_from(names), min_size=1, unique=True)) if names else []
+    fields: dict[str, Any] = {}
+    for name in columns:
+        alias = draw(st.sampled_from([..., ..., ..., Field(serialization_alias=f"the '{name}' \"%s:x")]))
+        fields[f"shown_{name}"] = (Annotated[kind_of(entity, name), column(getattr(entity.cls, name))], alias)
+    known = [relation for relation in entity.relations.values() if relation.refused is None]
+    chosen = draw(st.lists(st.sampled_from(known), unique=True, max_size=2)) if depth and known else []
+    for relation in chosen:
+        below = draw(views(relation.prop.mapper, dialect, depth - 1))
+        attribute, key = relation.attribute, relation.target.key
+        if relation.many:
+            first = draw(st.sampled_from([None, None, 1, 2]))
+            where = draw(st.sampled_from([None, key[0].attribute.is_not(None)]))
+            order = draw(st.sampled_from([None, tuple(info.attribute.desc() for info in key)]))
+            part = include(attribute, first=first, where=where, order_by=order)
+            fields[f"many_{relation.name}"] = (Annotated[list[below], part], ...)
+        else:
+            fields[f"one_{relation.name}"] = (Annotated[below | None, include(attribute)], ...)
+            flat = written(relation.target, dialect)
+            if flat and draw(st.booleans()):
+                name = draw(st.sampled_from(flat))
+                along = column(attribute, getattr(relation.target.cls, name))
+                kind = relation.target.columns[name].python_type
+                fields[f"along_{relation.name}"] = (Annotated[kind | None, along], ...)
+    order = draw(st.permutations(list(fields.items())))
+    made: type[BaseModel] = create_model(f"{entity.name}Shown", **dict(order))
+    return made
+
+
+def in_any_order(value: Any) -> Any:
+    """Lists that a relation does not order, or not to the last, are compared as sets."""
+    if isinstance(value, list):
+        return sorted(map(in_any_order, value), key=repr)
+    if isinstance(value, dict):
+        return {name: in_any_order(one) for name, one in value.items()}
+    return value
+
+
+def ordered(family: Family, mapper: Mapper[Any]) -> tuple[Any, tuple[Any, ...]]:
+    (repository,) = (one for one in repositories(family) if one.entity_class is mapper.class_)
+    return repository, tuple(term.element for term in total_order((), entity_info(mapper.class_)))
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+@settings(
+    max_examples=max(8, settings().max_examples // 10),
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(data=st.data())
+async def test_one_statement_gives_what_the_batched_strategy_gives(db: Database, family: Family, data: Any):
+    mapper = data.draw(st.sampled_from(family.mappers))
+    view = data.draw(views(mapper, db.engine.dialect))
+    repository, order = ordered(family, mapper)
+    by_alias = data.draw(st.booleans())
+    async with db.scope() as scope:
+        rows = repository(scope)
+        expected = await rows.find_json(view, order_by=order, by_alias=by_alias, strategy="batched")
+        with assert_statements(1, db):
+            found = await rows.find_json(view, order_by=order, by_alias=by_alias, strategy="single")
+        assert repr(in_any_order(json.loads(found))) == repr(in_any_order(json.loads(expected)))
+        size = data.draw(st.integers(1, 4))
+        after = None
+        for _ in range(3):
+            page, wanted = [
+                await rows.page_json(
+                    view, order_by=order, first=size, after=after, by_alias=by_alias, strategy=strategy
+                )
+                for strategy in ("single", "batched")
+            ]
+            assert in_any_order(json.loads(page.items)) == in_any_order(json.loads(wanted.items))
+            assert (page.has_next, page.has_previous) == (wanted.has_next, wanted.has_previous)
+            assert (page.start_cursor, page.end_cursor) == (wanted.start_cursor, wanted.end_cursor)
+            after = page.end_cursor
+            if after is None:
+                break
