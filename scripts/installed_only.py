@@ -1,6 +1,6 @@
 """A pytest plugin that stops the run unless batchrepo comes from the installed wheel.
 
-Of each test function it runs the first few cases on each database. A wheel may lack a module, a file or a dependency, which
+Of each test function it runs the first case on each database. A wheel may lack a module, a file or a dependency, which
 shows in the first case; all cases ran against the same source by `make test`. `WHEEL_CASES=all make wheel-test` runs
 them all again.
 """
@@ -16,7 +16,7 @@ import pytest
 import batchrepo
 from tests.support.cases import numbered
 
-WHEEL_CASES = os.environ.get("WHEEL_CASES", "2")
+WHEEL_CASES = os.environ.get("WHEEL_CASES", "1")
 """How many cases of a test function run on each database: a number, or `all`."""
 
 

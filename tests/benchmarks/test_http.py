@@ -148,8 +148,9 @@ async def test_instructions_of_a_server_do_not_depend_on_how_many_requests_are_c
 ) -> None:
     if missing := valgrind_missing():
         service_missing("valgrind", missing)
-    # Under valgrind a child takes fifty times as long: it is not measured for coverage too.
+    # Under valgrind a child takes fifty times as long: it is not measured for coverage too, and warms up less.
     monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
+    monkeypatch.setattr("benchmarks.http.instructions.WARM_UP", 12)
     item = http_workload("list_http")
     few, many = [
         await asyncio.to_thread(

@@ -306,8 +306,9 @@ def test_a_target_is_met_up_to_its_bound(at_most, at_least, value, met) -> None:
 
 @pytest.fixture
 def _children_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Under valgrind a child takes fifty times as long: it is not measured for coverage too."""
+    """Under valgrind a child takes fifty times as long: it is not measured for coverage too, and warms up less."""
     monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
+    monkeypatch.setattr("benchmarks.instructions.WARM_UP", 12)
 
 
 @pytest.mark.usefixtures("_children_alone")
