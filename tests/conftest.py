@@ -32,6 +32,7 @@ pytest_plugins = ["tests.support.tracing", "tests.support.pgbouncer"]
 
 # A machine that others use too is slow at times: a deadline would report the machine, not the code.
 hypothesis.settings.register_profile("default", deadline=None)
+hypothesis.settings.register_profile("brief", deadline=None, max_examples=10)
 hypothesis.settings.register_profile("thorough", deadline=None, max_examples=1000, print_blob=True)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
