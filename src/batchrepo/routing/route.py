@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from batchrepo.errors import InvalidArgument, PrimaryUnavailable
+from batchrepo.errors import DatabaseUnavailable, InvalidArgument, PrimaryUnavailable
 from batchrepo.events import RouteEvent
 from batchrepo.executing.border import reason as reason_of
 from batchrepo.routing.failures import AWAY, NEVER_RAN, failure_of
 from batchrepo.routing.pools import pool_use
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
-    from batchrepo.errors import DatabaseUnavailable
     from batchrepo.events import EventLog
     from batchrepo.executing import Isolation
     from batchrepo.routing.consistency import Consistency
@@ -23,6 +22,8 @@ if TYPE_CHECKING:
     from batchrepo.routing.failures import Failure
     from batchrepo.routing.policies import RoutingPolicy
     from batchrepo.routing.router import Router
+
+T = TypeVar("T")
 
 
 class Route:
@@ -83,17 +84,40 @@ class Route:
             self._tell(primary, reason)
         return primary
 
-    async def for_transaction(self, isolation: Isolation | None, read_only: bool) -> Endpoint:
-        """Where a transaction runs.
+    async def begin(
+        self, open_on: Callable[[Endpoint], Awaitable[T]], isolation: Isolation | None, read_only: bool
+    ) -> T:
+        """Begin a transaction where it may run, or where another endpoint gives a connection.
+
+        Args:
+            open_on: begins it on an endpoint; as long as it has no connection, nothing was run.
+            isolation: of the transaction.
+            read_only: whether it writes nothing.
 
         Raises:
             PrimaryUnavailable: it needs the primary, which is away.
+            DatabaseUnavailable: no endpoint that may be used has a connection, or the error is not about the endpoint.
         """
-        if not read_only:
-            return await self.for_primary("a transaction that may write")
-        if isolation == "SERIALIZABLE":
-            return await self.for_primary("SERIALIZABLE, which a standby does not have")
-        return await self.for_reading()
+        movable = read_only and isolation != "SERIALIZABLE"
+        if movable:
+            endpoint = await self.for_reading()
+        else:
+            endpoint = await self.for_primary(
+                "SERIALIZABLE, which a standby does not have" if read_only else "a transaction that may write"
+            )
+        left = len(self._router.endpoints)
+        while True:
+            try:
+                return await open_on(endpoint)
+            except DatabaseUnavailable as error:
+                left -= 1
+                failure = self.failed(endpoint, error)
+                if failure is not None and movable and left > 0:
+                    endpoint = await self.elsewhere(endpoint, failure)
+                    continue
+                if endpoint.role == "primary":
+                    self.refuse_primary(error, failure)
+                raise
 
     def served(self, endpoint: Endpoint) -> None:
         """An endpoint has answered a read: from now on the scope knows how far it was."""
@@ -128,27 +152,6 @@ class Route:
             f"The primary is away: {reason_of(error)}. {done}; try again later.",
             retry_after=self._router.checks.interval,
         )
-
-    async def transaction_elsewhere(
-        self, endpoint: Endpoint, error: DatabaseUnavailable, *, movable: bool
-    ) -> Endpoint:
-        """Where a transaction begins that one endpoint gave no connection for.
-
-        Args:
-            endpoint: which one.
-            error: what it said.
-            movable: whether another one would do.
-
-        Raises:
-            PrimaryUnavailable: it needs the primary.
-            DatabaseUnavailable: the error is not about the endpoint.
-        """
-        failure = self.failed(endpoint, error)
-        if not movable and endpoint.role == "primary":
-            self.refuse_primary(error, failure)
-        if failure is None or not movable:
-            raise error
-        return await self.elsewhere(endpoint, failure)
 
     async def elsewhere(self, endpoint: Endpoint, failure: Failure) -> Endpoint:
         """Where a read goes that an endpoint did not answer.

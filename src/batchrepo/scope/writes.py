@@ -222,17 +222,9 @@ class ScopeWrites(ABC):
         connection = self._reading.connection
         if connection is not None or not self._route.router.replicas:
             return await self._open(connection or self._reading.engine, isolation, read_only)
-        route = self._route
-        endpoint = await route.for_transaction(isolation, read_only)
-        movable = read_only and isolation != "SERIALIZABLE"
-        left = len(route.router.endpoints)
-        while True:
-            try:
-                return await self._open(endpoint, isolation, read_only)
-            except DatabaseUnavailable as error:
-                # Nothing was run in it yet.
-                left -= 1
-                endpoint = await route.transaction_elsewhere(endpoint, error, movable=movable and left > 0)
+        return await self._route.begin(
+            lambda endpoint: self._open(endpoint, isolation, read_only), isolation, read_only
+        )
 
     async def _open(
         self,
@@ -277,7 +269,8 @@ class ScopeWrites(ABC):
             try:
                 await transaction.end(commit=commit)
             except (DBAPIError, DatabaseUnavailable) as error:
-                if commit and not (isinstance(error, DBAPIError) and not error.connection_invalidated):
+                lost = not isinstance(error, DBAPIError) or error.connection_invalidated
+                if commit and lost and not transaction.read_only:
                     # The connection went, perhaps behind the commit: only the primary knows.
                     self.committed()
                 raise
