@@ -19,6 +19,7 @@ from batchrepo.testing import statement_counter
 from batchrepo.testing.contract.data import FAMILIES, Family
 from batchrepo.testing.contract.models import Base
 from batchrepo.testing.contract.relations import repositories
+from tests.strategies.comparing import in_any_order
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -81,15 +82,6 @@ async def db(module_database_url):
         for family in FAMILIES:
             await family.replace_rows(opened.engine, family.sample)
         yield opened
-
-
-def in_any_order(value: Any) -> Any:
-    """Lists that a relation does not order, or not to the last, are compared as sets."""
-    if isinstance(value, list):
-        return sorted(map(in_any_order, value), key=repr)
-    if isinstance(value, dict):
-        return {name: in_any_order(one) for name, one in value.items()}
-    return value
 
 
 async def expected(db: Database, shape: Shape) -> list[Any]:

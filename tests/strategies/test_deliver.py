@@ -6,12 +6,11 @@ import datetime as dt
 import re
 import uuid
 import warnings
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Annotated, Any, Generic, Literal, NewType, Optional, TypeVar
 
 import pytest
-import pytest_asyncio
 from pydantic import (
     AfterValidator,
     AliasChoices,
@@ -35,38 +34,21 @@ from pydantic import (
     model_serializer,
     model_validator,
 )
-from sqlalchemy.ext.asyncio import create_async_engine
 from typing_extensions import TypeAliasType
 
 from batchrepo import Database, column, include, unmapped
 from tests.strategies.every_type import (
     Child,
-    ChildRepository,
     Color,
     Parent,
     ParentRepository,
     Ratio,
     Size,
     Word,
-    fill,
 )
 from tests.support.databases import EVERY_DRIVER
 
 T = TypeVar("T")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def filled_url(module_database_url: str) -> str:
-    making = create_async_engine(module_database_url)
-    await fill(making)
-    await making.dispose()
-    return module_database_url
-
-
-@pytest_asyncio.fixture
-async def db(filled_url: str) -> AsyncIterator[Database]:
-    async with Database(filled_url, repositories=[ParentRepository, ChildRepository]) as made:
-        yield made
 
 
 pytestmark = pytest.mark.parametrize("module_database_url", EVERY_DRIVER, indirect=True)

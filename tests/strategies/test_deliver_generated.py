@@ -5,46 +5,26 @@ from __future__ import annotations
 import datetime as dt
 import json
 import uuid
-from collections.abc import AsyncIterator
 from contextlib import suppress
 from decimal import Decimal
 from typing import Annotated, Any, Optional
 
 import pytest
-import pytest_asyncio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, TypeAdapter, create_model
-from sqlalchemy.ext.asyncio import create_async_engine
 
 from batchrepo import Database, column, include
 from batchrepo.errors import StrategyRefused
 from tests.strategies.every_type import (
     Child,
-    ChildRepository,
     Color,
     Parent,
     ParentRepository,
     Size,
     Word,
-    fill,
 )
 from tests.support.databases import EVERY_DATABASE
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def filled_url(module_database_url: str) -> str:
-    making = create_async_engine(module_database_url)
-    await fill(making)
-    await making.dispose()
-    return module_database_url
-
-
-@pytest_asyncio.fixture
-async def db(filled_url: str) -> AsyncIterator[Database]:
-    async with Database(filled_url, repositories=[ParentRepository, ChildRepository]) as made:
-        yield made
-
 
 PARENT_COLUMNS = {
     "id": int, "big": int, "title": str, "code": str, "note": str | None, "price": Decimal, "share": Decimal,

@@ -3,36 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-import pytest_asyncio
 from hypothesis import HealthCheck, assume, event, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 from pydantic_core import to_json
-from sqlalchemy.ext.asyncio import create_async_engine
 
 from batchrepo import Database
 from batchrepo.strategies.deliver import Delivery
 from tests.strategies.any_view import as_text, asked, has_pages, names_in_json, picked, views
-from tests.strategies.every_type import ChildRepository, ParentRepository, fill
+from tests.strategies.every_type import ParentRepository
 from tests.support.databases import EVERY_DATABASE
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def filled_url(module_database_url: str) -> str:
-    making = create_async_engine(module_database_url)
-    await fill(making)
-    await making.dispose()
-    return module_database_url
-
-
-@pytest_asyncio.fixture
-async def db(filled_url: str) -> AsyncIterator[Database]:
-    async with Database(filled_url, repositories=[ParentRepository, ChildRepository]) as made:
-        yield made
 
 
 def delivered(db: Database, view: type[BaseModel], fields: str, *, by_alias: bool) -> Delivery[Any]:

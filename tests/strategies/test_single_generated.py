@@ -21,6 +21,7 @@ from batchrepo.testing import assert_statements
 from batchrepo.testing.contract.data import FAMILIES, Family
 from batchrepo.testing.contract.models import Base
 from batchrepo.testing.contract.relations import repositories
+from tests.strategies.comparing import in_any_order
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -85,15 +86,6 @@ def views(draw: st.DrawFn, mapper: Mapper[Any], dialect: Any, depth: int = 3) ->
     order = draw(st.permutations(list(fields.items())))
     made: type[BaseModel] = create_model(f"{entity.name}Shown", **dict(order))
     return made
-
-
-def in_any_order(value: Any) -> Any:
-    """Lists that a relation does not order, or not to the last, are compared as sets."""
-    if isinstance(value, list):
-        return sorted(map(in_any_order, value), key=repr)
-    if isinstance(value, dict):
-        return {name: in_any_order(one) for name, one in value.items()}
-    return value
 
 
 def ordered(family: Family, mapper: Mapper[Any]) -> tuple[Any, tuple[Any, ...]]:

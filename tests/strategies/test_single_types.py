@@ -10,7 +10,6 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-import pytest_asyncio
 import sqlalchemy as sa
 from pydantic import create_model
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -20,29 +19,13 @@ from batchrepo import Database, Repository
 from batchrepo.errors import StrategyRefused
 from batchrepo.testing import assert_statements
 from tests.strategies.every_type import (
-    ChildRepository,
     Color,
     ParentRepository,
     Ratio,
     Size,
     Word,
-    fill,
 )
 from tests.support.databases import EVERY_DRIVER
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def filled_url(module_database_url: str) -> str:
-    making = create_async_engine(module_database_url)
-    await fill(making)
-    await making.dispose()
-    return module_database_url
-
-
-@pytest_asyncio.fixture
-async def db(filled_url: str) -> AsyncIterator[Database]:
-    async with Database(filled_url, repositories=[ParentRepository, ChildRepository]) as made:
-        yield made
 
 
 def driver_of(db: Database) -> str:
