@@ -9,13 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import sqlalchemy as sa
 import strawberry
-from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from strawberry.dataloader import DataLoader
 
-from benchmarks import models
 from benchmarks.data import Dataset
 from benchmarks.engines import reading_engine
 from benchmarks.workload import Request, Stack
@@ -25,15 +22,6 @@ from benchmarks.workloads.nested_list import core, orm
 
 PARENT = core.COMMENTS.selected_columns[0].label("parent_id")
 COMMENTS = core.COMMENTS.with_only_columns(PARENT, *list(core.COMMENTS.selected_columns)[1:])
-
-_ids = sa.bindparam("ids", type_=ARRAY(sa.Integer))
-ENTITY_AUTHORS = sa.select(models.Author).where(models.Author.id == sa.func.any(_ids))
-ENTITY_TAGS = (
-    sa.select(models.post_tag.c.post_id, models.Tag)
-    .join_from(models.post_tag, models.Tag)
-    .where(models.post_tag.c.post_id == sa.func.any(_ids))
-    .order_by(models.Tag.id)
-)
 
 Groups = dict[int, list[Any]]
 
@@ -140,13 +128,13 @@ def _orm_loaders(sessions: async_sessionmaker[AsyncSession]) -> Loaders:
 
     async def authors(keys: list[int]) -> list[Any]:
         async with sessions() as session:
-            found = {author.id: author for author in await session.scalars(ENTITY_AUTHORS, {"ids": keys})}
+            found = {author.id: author for author in await session.scalars(orm.AUTHORS, {"ids": keys})}
         return [found[key] for key in keys]
 
     async def tags(keys: list[int]) -> list[list[Any]]:
         groups: Groups = defaultdict(list)
         async with sessions() as session:
-            for post_id, tag in await session.execute(ENTITY_TAGS, {"ids": keys}):
+            for post_id, tag in await session.execute(orm.TAGS, {"ids": keys}):
                 groups[post_id].append(tag)
         return _grouped(keys, groups)
 
