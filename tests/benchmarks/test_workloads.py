@@ -45,6 +45,7 @@ STATEMENTS = {
         "batchrepo_visited": 5,
         "floor": 0,
         "loaders_core": 5,
+        "aiodataloader_core": 5,
         "loaders_orm": 5,
         "strawchemy": 1,
         "strawberry_chemist": 5,
@@ -88,23 +89,25 @@ STATEMENTS = {
         "orm_session_execute": 1,
         "orm_add_all": 1,
         "orm_add_all_keys": 1,
+        "advanced_alchemy": 1,
+        "advanced_alchemy_keys": 1,
     },
     "bulk_update": {"batchrepo": 1, "core_executemany": 1, "orm_session_execute": 1, "orm_flush": 2},
-    "bulk_upsert": {"batchrepo": 1, "core_executemany": 1},
+    "bulk_upsert": {"batchrepo": 1, "core_executemany": 1, "advanced_alchemy": 1},
     # Past SQLAlchemy, too: straight to the driver.
     "bulk_sqlite": {"batchrepo": 0, "core_executemany": 1},
 }
 
 UNCOUNTED = {
-    # asyncpg without SQLAlchemy, here and below; peers that are not installed everywhere
+    # asyncpg without SQLAlchemy, here and below
     "nested_list": {
         *(NAIVE.name, "statement_by_hand", "statement_texts", "statement_arrays"),
         *("raw_asyncpg", "raw_asyncpg_fewest"),
     },
     "thousand_keys": {"raw_asyncpg"},
-    "bulk_insert": {"copy", "copy_keys", "advanced_alchemy", "advanced_alchemy_keys"},
+    "bulk_insert": {"copy", "copy_keys"},
     "bulk_update": {"copy_update"},
-    "bulk_upsert": {"copy_upsert", "advanced_alchemy"},
+    "bulk_upsert": {"copy_upsert"},
 }
 
 ROWS = {

@@ -10,7 +10,7 @@ from typing import Any
 
 from aiodataloader import DataLoader
 from pydantic import BaseModel, Field, TypeAdapter
-from pydantic_resolve import Loader, Resolver
+from pydantic_resolve import Loader, Resolver  # type: ignore[import-untyped]
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from benchmarks.data import Dataset

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
@@ -17,7 +17,7 @@ from benchmarks.workload import Request, Stack
 from benchmarks.workloads.thousand_keys.core import BY_KEYS
 from benchmarks.workloads.thousand_keys.views import PostLine, keys
 
-Batch = Callable[[list[int]], Awaitable[list[PostLine]]]
+Batch = Callable[[list[int]], Coroutine[Any, Any, list[PostLine]]]
 
 
 def _gathered(loader: Callable[[Batch], Any]) -> Callable[[Dataset], AbstractAsyncContextManager[Request]]:
@@ -39,7 +39,8 @@ def _gathered(loader: Callable[[Batch], Any]) -> Callable[[Dataset], AbstractAsy
         async def request() -> list[PostLine]:
             # Their `load` gives a future: gathered as it is, without a task for each key.
             posts = loader(batch)
-            return await asyncio.gather(*(posts.load(key) for key in wanted))
+            found: list[PostLine] = await asyncio.gather(*(posts.load(key) for key in wanted))
+            return found
 
         try:
             yield request
