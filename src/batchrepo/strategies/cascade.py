@@ -19,7 +19,6 @@ import sqlalchemy as sa
 from batchrepo.plan.read import AggregateField, ColumnField, FetchedField, FlatField, Include
 from batchrepo.sql.aggregates import keyed_aggregates
 from batchrepo.sql.guarding import guard_all
-from batchrepo.sql.json.encoders import encoder_of
 from batchrepo.sql.json.texts import (
     as_object,
     concatenated,
@@ -46,6 +45,7 @@ if TYPE_CHECKING:
     from batchrepo.plan.read import Field, ReadPlan
     from batchrepo.sql.rows import Keyed
     from batchrepo.sql.statement import Statement
+    from batchrepo.strategies.form import Form
 
 NUMBER = "batchrepo_number"
 """The column that numbers the rows of a part, in their order."""
@@ -129,7 +129,7 @@ class CascadeBuilder:
         guards: the row criteria.
         dialect: of the database.
         guarded: whether an entity has row criteria, so that even a key must be looked up.
-        name_of: the name of a field in the JSON.
+        form: how the JSON looks.
     """
 
     def __init__(
@@ -139,14 +139,14 @@ class CascadeBuilder:
         dialect: Dialect,
         *,
         guarded: Callable[[EntityInfo], bool],
-        name_of: Callable[[ReadPlan, str], str],
+        form: Form,
     ) -> None:
         self.plan = plan
         self.source = selected_of(plan)
         self._guards = guards
         self._dialect = dialect
         self._guarded = guarded
-        self._name_of = name_of
+        self._form = form
         self._entities: dict[EntityInfo, None] = {}
         self._parts = 0
         self._inexact = inexact(dialect)
@@ -223,16 +223,15 @@ class CascadeBuilder:
                 else self._field(rows, field, {})
             )
         found = self._aggregates(rows)
-        texts = [self._field(rows, field, found) for field in rows.plan.fields]
-        names = [self._name_of(rows.plan, field.name) for field in rows.plan.fields]
-        return as_object(zip(names, texts, strict=True))
+        texts = {field.name: self._field(rows, field, found) for field in rows.plan.fields}
+        return as_object(self._form.items(rows.plan, texts))
 
     def _field(
         self, rows: _Rows, field: Field, aggregates: dict[str, ColumnElement[str]]
     ) -> ColumnElement[str]:
         match field:
             case ColumnField(expression=expression, column=column) if column is not None:
-                return self._value(rows.column(expression, column), column.type)
+                return self._value(rows.plan, field, rows.column(expression, column), column.type)
             case Include(page=None, many=True):
                 return self._list(rows, field)
             case Include(page=None):
@@ -244,8 +243,10 @@ class CascadeBuilder:
             case _:
                 raise AssertionError(f"`why_not` lets no {field!r} pass")
 
-    def _value(self, value: Any, kind: Any, default: str = "null") -> ColumnElement[str]:
-        encode = encoder_of(kind, self._dialect)
+    def _value(
+        self, plan: ReadPlan, field: Field, value: Any, kind: Any, default: str = "null"
+    ) -> ColumnElement[str]:
+        encode = self._form.encoder(plan, field, kind, self._dialect)
         assert encode is not None, f"`why_not` lets no {kind!r} pass"
         return where_null(value, written(default), encode(value))
 
@@ -292,13 +293,12 @@ class CascadeBuilder:
         relation = include.relation
         key = parents.key(relation, relation.key_order)
         values = dict(zip(relation.target.key_names, key, strict=True))
-        texts = [
-            self._value(values[field.column.name], field.column.type)
+        texts = {
+            field.name: self._value(include.plan, field, values[field.column.name], field.column.type)
             for field in include.plan.columns
             if field.column is not None
-        ]
-        names = [self._name_of(include.plan, field.name) for field in include.plan.columns]
-        text = texts[0] if flat else as_object(zip(names, texts, strict=True))
+        }
+        (text, *_) = texts.values() if flat else [as_object(self._form.items(include.plan, texts))]
         return sa.case((sa.or_(*(part.is_(None) for part in key)), written("null")), else_=text)
 
     def _joins_by_key(self, entity: EntityInfo) -> bool:
@@ -337,7 +337,9 @@ class CascadeBuilder:
             rows.joins.append((table, _belongs(table, keyed, rows, relation)))
             for i, field in enumerate(fields):
                 default = json.dumps(field.aggregate.empty)
-                texts[field.name] = self._value(table.c[f"a{i}"], kind_of(field.aggregate), default)
+                texts[field.name] = self._value(
+                    rows.plan, field, table.c[f"a{i}"], kind_of(field.aggregate), default
+                )
         return texts
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from batchrepo.plan.naming import field_name, output_name
 from batchrepo.plan.read import AggregateField, ColumnField, FetchedField, FlatField, Include
-from batchrepo.sql.json.encoders import DATABASES, encoder_of
+from batchrepo.sql.json.encoders import DATABASES
 from batchrepo.sql.json.texts import INEXACT
 from batchrepo.strategies.cascade import CascadeBuilder, kind_of, labelled, selected_of
+from batchrepo.strategies.form import ViewForm
 from batchrepo.strategies.paging import Found, found_of, page_statement, refusing_values
 from batchrepo.strategies.root import Rooted, root_statement
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from batchrepo.sql.parameters import Conditions
     from batchrepo.sql.statement import Statement
     from batchrepo.strategies.context import ReadContext
+    from batchrepo.strategies.form import Form
     from batchrepo.strategies.paging import Walk
 
 
@@ -49,12 +50,7 @@ class SingleStrategy:
             return f"it makes JSON, not {output}"
         if self.dialect.name not in DATABASES:
             return f"it does not know how {self.dialect.name} writes JSON"
-        for part in plan.walk():
-            for field in part.fields:
-                refusal = self._refusal(field)
-                if refusal is not None:
-                    return f"{_shown(part, field)}: {refusal}"
-        return None
+        return refusal_of(plan, ViewForm(), self.dialect)
 
     def avoids(self, plan: ReadPlan, output: Output, catalog: Catalog) -> str | None:
         """It leaves what it was measured to be slower for to others, and relations that are declared to be batched."""
@@ -74,24 +70,33 @@ class SingleStrategy:
         """Whatever it does not avoid."""
         return "one statement, whose JSON goes out as it comes"
 
-    def _refusal(self, field: Field) -> str | None:
-        kind: TypeEngine[Any] | None = None
-        match field:
-            case Include(page=page):
-                return (
-                    None if page is None else "the cursors of pages inside of rows are not made by a database"
-                )
-            case FetchedField():
-                return "its values come from a function"
-            case ColumnField(column=column) | FlatField(column=column):
-                kind = None if column is None else column.type
-            case AggregateField(aggregate=aggregate):
-                kind = kind_of(aggregate)
-        if kind is None:
-            return "the type of what it reads is not surely known"
-        if encoder_of(kind, self.dialect) is None:
-            return f"{self.dialect.name} has no exact JSON for values of type {kind!r}"
-        return None
+
+def refusal_of(plan: ReadPlan, form: Form, dialect: Dialect) -> str | None:
+    """Why a database cannot write the rows of a plan in a form, naming the field; None if it can."""
+    for part in plan.walk():
+        for field in part.fields:
+            refusal = _refusal(part, field, form, dialect)
+            if refusal is not None:
+                return f"{_shown(part, field)}: {refusal}"
+    return None
+
+
+def _refusal(plan: ReadPlan, field: Field, form: Form, dialect: Dialect) -> str | None:
+    kind: TypeEngine[Any] | None = None
+    match field:
+        case Include(page=page):
+            return None if page is None else "the cursors of pages inside of rows are not made by a database"
+        case FetchedField():
+            return "its values come from a function"
+        case ColumnField(column=column) | FlatField(column=column):
+            kind = None if column is None else column.type
+        case AggregateField(aggregate=aggregate):
+            kind = kind_of(aggregate)
+    if kind is None:
+        return "the type of what it reads is not surely known"
+    if form.encoder(plan, field, kind, dialect) is None:
+        return f"{dialect.name} has no exact JSON for values of type {kind!r}"
+    return None
 
 
 def _below(plan: ReadPlan) -> Iterator[RelationInfo]:
@@ -120,7 +125,7 @@ class _Texts:
 
     plan: ReadPlan
     context: ReadContext
-    by_alias: bool
+    form: Form
 
     @property
     def columns(self) -> list[Any]:
@@ -128,7 +133,7 @@ class _Texts:
 
     @property
     def identity(self) -> tuple[Any, ...]:
-        return "single", self.plan, self.by_alias
+        return "single", self.plan, self.form
 
     def __call__(self, root: Statement, entities: tuple[EntityInfo, ...]) -> Rooted:
         return self._builder().build(root, entities)
@@ -153,7 +158,7 @@ class _Texts:
             context.guards,
             context.door.dialect,
             guarded=context.reading.guarded,
-            name_of=output_name if self.by_alias else field_name,
+            form=self.form,
         )
 
 
@@ -161,7 +166,7 @@ async def find_texts(
     plan: ReadPlan,
     context: ReadContext,
     *,
-    by_alias: bool,
+    form: Form,
     where: Sequence[Any],
     order: Sequence[OrderTerm],
     limit: int | None,
@@ -173,7 +178,7 @@ async def find_texts(
     Args:
         plan: what is read.
         context: the scope.
-        by_alias: whether fields have their aliases as names.
+        form: how the JSON looks.
         where: conditions of the caller.
         order: of the rows.
         limit: at most so many, or None.
@@ -184,7 +189,7 @@ async def find_texts(
         The texts, or None if there is a value that the database cannot write exactly, or no row where one must be: what
         the batched strategy gives, or raises, is right then.
     """
-    texts = _Texts(plan, context, by_alias)
+    texts = _Texts(plan, context, form)
     built, params = root_statement(
         plan.entity,
         (),
@@ -204,7 +209,7 @@ async def page_of_texts(
     context: ReadContext,
     walk: Walk,
     *,
-    by_alias: bool,
+    form: Form,
     where: Sequence[Any],
     cause: str,
 ) -> Found | None:
@@ -213,7 +218,7 @@ async def page_of_texts(
     Returns:
         The page, or None as `find_texts`.
     """
-    texts = _Texts(plan, context, by_alias)
+    texts = _Texts(plan, context, form)
     paged, params = page_statement(plan.entity, (), context, walk, where, texts)
     with refusing_values(walk):
         rows = await context.door.rows(paged.statement, params, cause=cause)
