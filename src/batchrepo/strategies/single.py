@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from batchrepo.plan.read import AggregateField, ColumnField, FetchedField, FlatField, Include
 from batchrepo.sql.json.encoders import DATABASES
 from batchrepo.sql.json.texts import INEXACT
+from batchrepo.sql.rows import Lookup, keyed_rows
+from batchrepo.strategies.batched import run_keyed
 from batchrepo.strategies.cascade import CascadeBuilder, kind_of, labelled, selected_of
 from batchrepo.strategies.form import ViewForm
 from batchrepo.strategies.paging import Found, found_of, page_statement, refusing_values
@@ -24,8 +26,10 @@ if TYPE_CHECKING:
     from batchrepo.mapping import EntityInfo, RelationInfo
     from batchrepo.plan.planner import Output
     from batchrepo.plan.read import Field, ReadPlan
+    from batchrepo.sql.keys import Key
     from batchrepo.sql.pages import Paged
     from batchrepo.sql.parameters import Conditions
+    from batchrepo.sql.rows import Keyed
     from batchrepo.sql.statement import Statement
     from batchrepo.strategies.context import ReadContext
     from batchrepo.strategies.form import Form
@@ -151,6 +155,16 @@ class _Texts:
             probes=1 + len(places),
         )
 
+    def of_keys(self) -> Keyed:
+        """The statement for a batch of primary keys: a text for each that has a row, then the match columns."""
+        entity, context = self.plan.entity, self.context
+        builder = self._builder()
+        lookup = Lookup(entity, columns=entity.key)
+        keyed = keyed_rows(lookup, builder.columns, context.guards, context.door.dialect)
+        made = builder.build(keyed.statement, keyed.entities, keyed.match)
+        places = tuple(range(1, 1 + len(keyed.match)))
+        return replace(keyed, statement=made.statement, entities=made.entities, match=places)
+
     def _builder(self) -> CascadeBuilder:
         context = self.context
         return CascadeBuilder(
@@ -201,7 +215,7 @@ async def find_texts(
         around=texts,
     )
     rows = await context.door.rows(built.statement, params, cause=cause)
-    return _exact([row[0] for row in rows])
+    return exact_of([row[0] for row in rows])
 
 
 async def page_of_texts(
@@ -223,17 +237,45 @@ async def page_of_texts(
     with refusing_values(walk):
         rows = await context.door.rows(paged.statement, params, cause=cause)
     found = found_of(rows, walk, paged.places, paged.probes)
-    exact = _exact([row[0] for row in found.rows])
+    exact = exact_of([row[0] for row in found.rows])
     return None if exact is None else replace(found, rows=exact)
 
 
-def _exact(texts: list[str]) -> list[str] | None:
+async def texts_by_keys(
+    plan: ReadPlan, context: ReadContext, keys: Sequence[Key], *, form: Form
+) -> dict[Key, str]:
+    """The JSON of the rows of a plan's entity that have these primary keys, by key. One statement.
+
+    Args:
+        plan: what is read.
+        context: the scope.
+        keys: each once.
+        form: how the JSON looks.
+
+    Returns:
+        The texts of those that have a row (that this scope may see), for `exact_of` to look at.
+    """
+    texts = _Texts(plan, context, form)
+    cache_key = (*texts.identity, "by key")
+    keyed = context.guards.statements.get(cache_key)
+    if keyed is None:
+        keyed = context.guards.statements[cache_key] = texts.of_keys()
+    rows, matched = await run_keyed(keyed, keys, f"{plan.entity.name} by key", context)
+    return {key: row[0] for key, row in zip(matched, rows, strict=True)}
+
+
+def exact_of(texts: list[str]) -> list[str] | None:
+    """Texts, or None if one of them has what the database cannot write exactly: what the batched strategy gives is right."""
     return None if any(INEXACT in text for text in texts) else texts
 
 
 MOST_ROWS = 500
 """Up to so many rows of the root AUTO takes one statement. Where there may be more, PostgreSQL is soon better off with
 keys that it is given: it does not know how many rows a part of a statement will have, and reads whole tables instead."""
+
+
+MOST_KEYS = 1_000
+"""Up to so many keys AUTO takes one statement: that many it was measured for. PostgreSQL knows how many keys it is given."""
 
 
 def pays(context: ReadContext, where: Conditions, rows: int | None) -> bool:
@@ -246,6 +288,11 @@ def pays(context: ReadContext, where: Conditions, rows: int | None) -> bool:
     """
     few = rows is not None and rows <= MOST_ROWS
     return few and not context.guards.per_scope and where.placed is not None
+
+
+def pays_by_keys(context: ReadContext, keys: int) -> bool:
+    """The same for rows that so many primary keys are given of."""
+    return keys <= MOST_KEYS and not context.guards.per_scope
 
 
 def array_of(texts: Sequence[str]) -> bytes:
