@@ -14,7 +14,6 @@ from pydantic import BaseModel, computed_field, create_model, field_serializer
 from batchrepo import (
     Database,
     MissingRelated,
-    Page,
     Repository,
     column,
     include,
@@ -144,11 +143,6 @@ class WithBoxes(BaseModel):
     boxes: list[BoxView]
 
 
-class WithPages(BaseModel):
-    name: str
-    books: Annotated[Page[Titled], include(Shelf.books)]
-
-
 class WithFetched(BaseModel):
     name: str
     asked: str
@@ -177,7 +171,6 @@ class WithShouted(BaseModel):
 
 
 REFUSED = [
-    (WithPages, "WithPages.books: the cursors of pages inside of rows are not made by a database"),
     (WithFetched, "WithFetched.asked has its values from a function"),
     (WithComputed, "WithComputed has validators, serializers, computed fields"),
     (WithShouted, "Shouted.title is not written as its column of type String"),

@@ -14,10 +14,13 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, Field, create_model
 from sqlalchemy.orm import Mapper
 
-from batchrepo import Database, column, include
-from batchrepo.declare.orders import total_order
-from batchrepo.mapping import EntityInfo, entity_info
+from batchrepo import Database, Page, column, include
+from batchrepo.declare.orders import parse_order, total_order, unique_order
+from batchrepo.errors import InvalidArgument
+from batchrepo.mapping import EntityInfo, RelationInfo, entity_info
 from batchrepo.sql.json.encoders import encoder_of
+from batchrepo.sql.json.order_texts import order_text_of
+from batchrepo.sql.keyset import make_keyset
 from batchrepo.testing import assert_statements
 from batchrepo.testing.contract.data import FAMILIES, Family
 from batchrepo.testing.contract.models import Base
@@ -55,6 +58,16 @@ def kind_of(entity: EntityInfo, name: str) -> Any:
     return info.python_type | None if info.nullable else info.python_type
 
 
+def paged(relation: RelationInfo, order: Any, dialect: Any) -> bool:
+    """Whether there are exact cursors for an order of what a relation leads to."""
+    terms = parse_order(order if order is not None else relation.order_by)
+    try:
+        keyset = make_keyset(unique_order(terms, relation.target), dialect)
+    except InvalidArgument:
+        return False
+    return all(order_text_of(term, dialect) is not None for term in keyset.terms)
+
+
 @st.composite
 def views(draw: st.DrawFn, mapper: Mapper[Any], dialect: Any, depth: int = 3) -> type[BaseModel]:
     """Columns, relations whole and in part, and columns along them, in any order."""
@@ -75,7 +88,13 @@ def views(draw: st.DrawFn, mapper: Mapper[Any], dialect: Any, depth: int = 3) ->
             where = draw(st.sampled_from([None, key[0].attribute.is_not(None)]))
             order = draw(st.sampled_from([None, tuple(info.attribute.desc() for info in key)]))
             part = include(attribute, first=first, where=where, order_by=order)
-            fields[f"many_{relation.name}"] = (Annotated[list[below], part], ...)
+            kinds: list[Any] = [list[below], part]
+            if draw(st.booleans()) and paged(relation, order, dialect):
+                end = draw(st.sampled_from(["first", "last"]))
+                total = draw(st.sampled_from([None, "exact"]))
+                size = {end: draw(st.integers(1, 3))}
+                kinds = [Page[below], include(attribute, where=where, order_by=order, total=total, **size)]
+            fields[f"many_{relation.name}"] = (Annotated[tuple(kinds)], ...)
         else:
             fields[f"one_{relation.name}"] = (Annotated[below | None, include(attribute)], ...)
             flat = written(relation.target, dialect)

@@ -134,7 +134,9 @@ def _statements(
 def _one_statement(reading: Reading, plan: ReadPlan, info: RepositoryInfo) -> ExplainedStatement:
     dialect = reading.engine.dialect
     guards = _ExplainedGuards(reading.catalog.criteria)
-    builder = CascadeBuilder(plan, guards, dialect, guarded=reading.guarded, form=ViewForm())
+    builder = CascadeBuilder(
+        plan, guards, dialect, guarded=reading.guarded, paged=reading.paged, form=ViewForm()
+    )
     root, entities = select_rows(info.entity, builder.columns, guards, order=parse_order(info.default_order))
     statement = builder.build(root, entities).statement
     purpose = f"JSON of {info.entity.name}, with everything below"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from batchrepo.plan.naming import field_name, output_name
 from batchrepo.sql.json.encoders import encoder_of
+from batchrepo.sql.json.texts import as_object, written
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -15,8 +16,29 @@ if TYPE_CHECKING:
     from sqlalchemy.sql.elements import ColumnElement
     from sqlalchemy.types import TypeEngine
 
-    from batchrepo.plan.read import Field, ReadPlan
+    from batchrepo.plan.read import Field, Include, ReadPlan
     from batchrepo.sql.json.encoders import Encoder
+
+
+@dataclass(frozen=True)
+class PageTexts:
+    """The texts that a page is made of.
+
+    Attributes:
+        items: the list of its rows.
+        has_next: a truth.
+        has_previous: a truth.
+        start_cursor: of the first row, or null.
+        end_cursor: of the last row, or null.
+        total: how many rows there are on all pages, or None where that is not asked.
+    """
+
+    items: ColumnElement[str]
+    has_next: ColumnElement[str]
+    has_previous: ColumnElement[str]
+    start_cursor: ColumnElement[str]
+    end_cursor: ColumnElement[str]
+    total: ColumnElement[str] | None
 
 
 class Form(Protocol):
@@ -46,6 +68,10 @@ class Form(Protocol):
         """
         ...
 
+    def page(self, include: Include, page: PageTexts) -> ColumnElement[str]:
+        """The text of a page."""
+        ...
+
 
 @dataclass(frozen=True)
 class ViewForm:
@@ -70,3 +96,18 @@ class ViewForm:
     ) -> Encoder | None:
         """As Pydantic writes them."""
         return encoder_of(kind, dialect)
+
+    def page(self, include: Include, page: PageTexts) -> ColumnElement[str]:
+        """What `Page` has."""
+        null = written("null")
+        return as_object(
+            {
+                "items": page.items,
+                "has_next": page.has_next,
+                "has_previous": page.has_previous,
+                "start_cursor": page.start_cursor,
+                "end_cursor": page.end_cursor,
+                "total": null if page.total is None else page.total,
+                "total_is": null if page.total is None else written('"exact"'),
+            }.items()
+        )

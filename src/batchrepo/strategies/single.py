@@ -5,15 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from batchrepo.plan.read import AggregateField, ColumnField, FetchedField, FlatField, Include
+from batchrepo.declare.orders import unique_order
+from batchrepo.plan.read import AggregateField, ColumnField, FetchedField, FlatField, Include, PageSpec
 from batchrepo.sql.json.encoders import DATABASES
+from batchrepo.sql.json.order_texts import order_text_of
 from batchrepo.sql.json.texts import INEXACT
+from batchrepo.sql.keyset import make_keyset
 from batchrepo.sql.rows import Lookup, keyed_rows
 from batchrepo.strategies.batched import run_keyed
-from batchrepo.strategies.cascade import CascadeBuilder, kind_of, labelled, selected_of
+from batchrepo.strategies.cascade import CascadeBuilder
+from batchrepo.strategies.cascaded import kind_of, labelled, selected_of
 from batchrepo.strategies.form import ViewForm
 from batchrepo.strategies.paging import Found, found_of, page_statement, refusing_values
 from batchrepo.strategies.root import Rooted, root_statement
+from batchrepo.strategies.spliced import spliced
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -88,8 +93,10 @@ def refusal_of(plan: ReadPlan, form: Form, dialect: Dialect) -> str | None:
 def _refusal(plan: ReadPlan, field: Field, form: Form, dialect: Dialect) -> str | None:
     kind: TypeEngine[Any] | None = None
     match field:
-        case Include(page=page):
-            return None if page is None else "the cursors of pages inside of rows are not made by a database"
+        case Include(page=PageSpec() as spec):
+            return _page_refusal(field, spec, dialect)
+        case Include():
+            return None
         case FetchedField():
             return "its values come from a function"
         case ColumnField(column=column) | FlatField(column=column):
@@ -100,6 +107,19 @@ def _refusal(plan: ReadPlan, field: Field, form: Form, dialect: Dialect) -> str 
         return "the type of what it reads is not surely known"
     if form.encoder(plan, field, kind, dialect) is None:
         return f"{dialect.name} has no exact JSON for values of type {kind!r}"
+    return None
+
+
+def _page_refusal(include: Include, spec: PageSpec, dialect: Dialect) -> str | None:
+    if spec.size < 1:
+        return "a page without a place for any row has no cursors"
+    target = include.relation.target
+    for term in make_keyset(unique_order(include.order, target), dialect).terms:
+        if order_text_of(term, dialect) is None:
+            return (
+                f"{dialect.name} has no exact JSON for the cursors of an order by {term.expression}, whose type is "
+                f"{term.expression.type!r}"
+            )
     return None
 
 
@@ -172,6 +192,7 @@ class _Texts:
             context.guards,
             context.door.dialect,
             guarded=context.reading.guarded,
+            paged=context.reading.paged,
             form=self.form,
         )
 
@@ -215,7 +236,8 @@ async def find_texts(
         around=texts,
     )
     rows = await context.door.rows(built.statement, params, cause=cause)
-    return exact_of([row[0] for row in rows])
+    exact = exact_of([row[0] for row in rows])
+    return None if exact is None else spliced(exact, plan, context)
 
 
 async def page_of_texts(
@@ -238,7 +260,7 @@ async def page_of_texts(
         rows = await context.door.rows(paged.statement, params, cause=cause)
     found = found_of(rows, walk, paged.places, paged.probes)
     exact = exact_of([row[0] for row in found.rows])
-    return None if exact is None else replace(found, rows=exact)
+    return None if exact is None else replace(found, rows=spliced(exact, plan, context))
 
 
 async def texts_by_keys(
@@ -255,13 +277,14 @@ async def texts_by_keys(
     Returns:
         The texts of those that have a row (that this scope may see), for `exact_of` to look at.
     """
-    texts = _Texts(plan, context, form)
-    cache_key = (*texts.identity, "by key")
+    around = _Texts(plan, context, form)
+    cache_key = (*around.identity, "by key")
     keyed = context.guards.statements.get(cache_key)
     if keyed is None:
-        keyed = context.guards.statements[cache_key] = texts.of_keys()
+        keyed = context.guards.statements[cache_key] = around.of_keys()
     rows, matched = await run_keyed(keyed, keys, f"{plan.entity.name} by key", context)
-    return {key: row[0] for key, row in zip(matched, rows, strict=True)}
+    texts = spliced([row[0] for row in rows], plan, context)
+    return dict(zip(matched, texts, strict=True))
 
 
 def exact_of(texts: list[str]) -> list[str] | None:
