@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+import sqlalchemy as sa
+
 from batchrepo.plan.naming import field_name, output_name
-from batchrepo.sql.json.encoders import encoder_of
+from batchrepo.sql.json.encoders import declared_type, encoder_of, finite
 from batchrepo.sql.json.texts import as_object, written
 
 if TYPE_CHECKING:
@@ -111,3 +113,20 @@ class ViewForm:
                 "total_is": null if page.total is None else written('"exact"'),
             }.items()
         )
+
+
+@dataclass(frozen=True)
+class DecodedForm(ViewForm):
+    """What Pydantic makes the same views of as of the rows: JSON by the names of the fields."""
+
+    by_alias: bool = False
+
+    def encoder(
+        self, plan: ReadPlan, field: Field, kind: TypeEngine[Any], dialect: Dialect
+    ) -> Encoder | None:
+        """Not times with a zone: what is decoded has an object for UTC that is not the driver's."""
+        declared = declared_type(kind, dialect)
+        if isinstance(declared, sa.DateTime) and declared.timezone:
+            return None
+        encode = encoder_of(kind, dialect)
+        return finite(encode, dialect) if encode is not None and isinstance(declared, sa.Float) else encode

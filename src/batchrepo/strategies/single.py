@@ -15,7 +15,7 @@ from batchrepo.sql.rows import Lookup, keyed_rows
 from batchrepo.strategies.batched import run_keyed
 from batchrepo.strategies.cascade import CascadeBuilder
 from batchrepo.strategies.cascaded import kind_of, labelled, selected_of
-from batchrepo.strategies.form import ViewForm
+from batchrepo.strategies.form import DecodedForm, ViewForm
 from batchrepo.strategies.paging import Found, found_of, page_statement, refusing_values
 from batchrepo.strategies.root import Rooted, root_statement
 from batchrepo.strategies.spliced import spliced
@@ -54,30 +54,49 @@ class SingleStrategy:
         self.dialect = dialect
 
     def why_not(self, plan: ReadPlan, output: Output, catalog: Catalog) -> str | None:
-        """It refuses all but JSON, databases and types that it does not know, pages inside of rows, and functions."""
-        if output != "json":
-            return f"it makes JSON, not {output}"
+        """It refuses databases, types and functions that it does not know, and views that JSON does not tell all of."""
+        if output in ("entities", "views"):
+            return f"it makes JSON, and {output} have more than that"
         if self.dialect.name not in DATABASES:
             return f"it does not know how {self.dialect.name} writes JSON"
-        return refusal_of(plan, ViewForm(), self.dialect)
+        if output == "json":
+            return refusal_of(plan, ViewForm(), self.dialect)
+        if plan.pages:
+            return f"{plan.pages[0].relation} is read by pages, which have more cursors than JSON shows"
+        return refusal_of(plan, DecodedForm(), self.dialect)
 
     def avoids(self, plan: ReadPlan, output: Output, catalog: Catalog) -> str | None:
-        """It leaves what it was measured to be slower for to others, and relations that are declared to be batched."""
+        """It leaves what it was measured to be slower for to others, unless a policy asks for it."""
+        below = list(_below(plan))
+        batched = next((relation for relation in below if catalog.policy(relation) == "batch"), None)
+        if batched is not None:
+            return f"{batched} has the policy 'batch'"
+        if declared_single(plan, catalog) is not None:
+            return None
         if self.dialect.name == "sqlite":
             return "SQLite runs in this process, where making texts costs more than reading rows"
-        below = list(_below(plan))
+        if output != "json":
+            return "views are made of rows, unless JSON is asked for or a policy says 'single'"
         if not below:
             return "there is nothing below the rows, and reading them is one statement anyway"
         for relation in below:
-            if catalog.policy(relation) == "batch":
-                return f"{relation} has the policy 'batch'"
             if relation.key_order is None and not relation.indexed:
                 return f"no index of the schema starts with the columns by which {relation} is looked up"
         return None
 
     def prefers(self, plan: ReadPlan, output: Output, catalog: Catalog) -> str | None:
         """Whatever it does not avoid."""
-        return "one statement, whose JSON goes out as it comes"
+        relation = declared_single(plan, catalog)
+        if relation is not None:
+            return f"{relation} has the policy 'single'"
+        return (
+            f"one statement, whose JSON goes out as it comes, of up to {MOST_ROWS} rows or {MOST_KEYS} keys"
+        )
+
+
+def declared_single(plan: ReadPlan, catalog: Catalog) -> RelationInfo | None:
+    """The first relation of a plan, at any depth, whose policy is to be read by one statement."""
+    return next((relation for relation in _below(plan) if catalog.policy(relation) == "single"), None)
 
 
 def refusal_of(plan: ReadPlan, form: Form, dialect: Dialect) -> str | None:
@@ -301,21 +320,26 @@ MOST_KEYS = 1_000
 """Up to so many keys AUTO takes one statement: that many it was measured for. PostgreSQL knows how many keys it is given."""
 
 
-def pays(context: ReadContext, where: Conditions, rows: int | None) -> bool:
+def pays(plan: ReadPlan, context: ReadContext, where: Conditions, rows: int | None) -> bool:
     """Whether AUTO should go through with it, as far as only the call tells.
 
     Args:
+        plan: what is read.
         context: the scope.
         where: conditions of the caller. Those that leave no statement to be kept make building one cost more than it saves.
         rows: at most so many are read, or None.
     """
-    few = rows is not None and rows <= MOST_ROWS
-    return few and not context.guards.per_scope and where.placed is not None
+    few = rows is not None and rows <= MOST_ROWS and not context.guards.per_scope
+    return (few and where.placed is not None) or _is_declared(plan, context)
 
 
-def pays_by_keys(context: ReadContext, keys: int) -> bool:
+def pays_by_keys(plan: ReadPlan, context: ReadContext, keys: int) -> bool:
     """The same for rows that so many primary keys are given of."""
-    return keys <= MOST_KEYS and not context.guards.per_scope
+    return (keys <= MOST_KEYS and not context.guards.per_scope) or _is_declared(plan, context)
+
+
+def _is_declared(plan: ReadPlan, context: ReadContext) -> bool:
+    return declared_single(plan, context.reading.catalog) is not None
 
 
 def array_of(texts: Sequence[str]) -> bytes:

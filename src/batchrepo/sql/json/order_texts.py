@@ -12,8 +12,8 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from batchrepo.sql.json.encoders import encoder_of
-from batchrepo.sql.json.texts import inexact, written
+from batchrepo.sql.json.encoders import encoder_of, finite
+from batchrepo.sql.json.texts import written
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,11 +47,12 @@ def order_text_of(term: KeysetTerm, dialect: Dialect) -> OrderText | None:
     kind: TypeEngine[Any] = term.values.type
     if isinstance(kind, sa.Enum):
         return _of_members(kind)
-    if isinstance(kind, sa.Double):
-        return OrderText(_finite(kind, dialect), float)
     read = next((found for base, found in _READ if isinstance(kind, base)), None)
     encode = encoder_of(kind, dialect)
-    return None if read is None or encode is None else OrderText(encode, read(kind))
+    if read is None or encode is None:
+        return None
+    # Of what is not finite there is no JSON, and NULL would be another value.
+    return OrderText(finite(encode, dialect) if isinstance(kind, sa.Double) else encode, read(kind))
 
 
 _STORED_PLAINLY = (sa.Integer, sa.String, sa.Boolean, sa.Date, sa.DateTime, sa.Time, sa.Uuid)
@@ -79,20 +80,9 @@ def _of_members(kind: sa.Enum) -> OrderText | None:
     )
 
 
-def _finite(kind: TypeEngine[Any], dialect: Dialect) -> Encoder:
-    """What is not finite has no JSON, and NULL would be another value."""
-    encode = encoder_of(kind, dialect)
-    assert encode is not None
-
-    def encoded(value: Any) -> ColumnElement[str]:
-        text = encode(value)
-        return sa.case((text == written("null"), inexact(dialect)), else_=text)
-
-    return encoded
-
-
 _READ: tuple[tuple[type[TypeEngine[Any]], Callable[[Any], Callable[[Any], Any]]], ...] = (
     (sa.Boolean, lambda _: _same),
+    (sa.Double, lambda _: float),
     (sa.Integer, lambda _: _same),
     (sa.String, lambda _: _same),
     (sa.DateTime, lambda _: dt.datetime.fromisoformat),
