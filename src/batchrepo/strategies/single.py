@@ -10,6 +10,7 @@ from batchrepo.plan.read import AggregateField, ColumnField, FetchedField, FlatF
 from batchrepo.sql.json.encoders import DATABASES
 from batchrepo.sql.json.order_texts import order_text_of
 from batchrepo.sql.json.texts import INEXACT
+from batchrepo.sql.keys import OneKey, equals_as_python, key_dialect
 from batchrepo.sql.keyset import make_keyset
 from batchrepo.sql.rows import Lookup, keyed_rows
 from batchrepo.strategies.batched import run_keyed
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from batchrepo.mapping import EntityInfo, RelationInfo
     from batchrepo.plan.planner import Output
     from batchrepo.plan.read import Field, ReadPlan
-    from batchrepo.sql.keys import Key
+    from batchrepo.sql.keys import Key, KeyDialect
     from batchrepo.sql.pages import Paged
     from batchrepo.sql.parameters import Conditions
     from batchrepo.sql.rows import Keyed
@@ -196,10 +197,16 @@ class _Texts:
 
     def of_keys(self) -> Keyed:
         """The statement for a batch of primary keys: a text for each that has a row, then the match columns."""
-        entity, context = self.plan.entity, self.context
-        builder = self._builder()
+        dialect = self.context.door.dialect
+        exact = all(equals_as_python(column.type) for column in self.plan.entity.key)
+        # An array of one key is worth a plan of its own to PostgreSQL, again and again: that costs more than running it.
+        one = self._of_keys(OneKey(dialect)) if exact and dialect.name == "postgresql" else None
+        return replace(self._of_keys(key_dialect(dialect)), single=one)
+
+    def _of_keys(self, keys: KeyDialect) -> Keyed:
+        entity, builder = self.plan.entity, self._builder()
         lookup = Lookup(entity, columns=entity.key)
-        keyed = keyed_rows(lookup, builder.columns, context.guards, context.door.dialect)
+        keyed = keyed_rows(lookup, builder.columns, self.context.guards, keys.dialect, keys)
         made = builder.build(keyed.statement, keyed.entities, keyed.match)
         places = tuple(range(1, 1 + len(keyed.match)))
         return replace(keyed, statement=made.statement, entities=made.entities, match=places)
