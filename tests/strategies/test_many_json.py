@@ -15,7 +15,6 @@ from batchrepo.testing import assert_statements
 from examples.chinook.repositories import REPOSITORIES, AlbumRepository
 from examples.chinook.views import AlbumView
 
-
 BATCHED = "batched"
 
 
