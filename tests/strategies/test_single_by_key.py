@@ -53,7 +53,7 @@ async def test_callers_of_a_round_share_one_statement(db: Database):
     async with db.scope() as scope:
         shelves = ShelfRepository(scope)
         with assert_statements(1, db):
-            one, many, refused, missing, again = await asyncio.gather(
+            answers: list[Any] = await asyncio.gather(
                 shelves.get_json(2, ShelfView, **SINGLE),
                 shelves.get_many_json([3, 1, 3], ShelfView, **SINGLE),
                 shelves.get_many_json([1, 77, 4], ShelfView, **SINGLE),
@@ -61,6 +61,7 @@ async def test_callers_of_a_round_share_one_statement(db: Database):
                 shelves.get_json(2, ShelfView, **SINGLE),
                 return_exceptions=True,
             )
+        one, many, refused, missing, again = answers
         with assert_statements(0, db):
             assert await shelves.get_json(2, ShelfView, **SINGLE) == one == again
         assert isinstance(refused, NotFound)
@@ -108,11 +109,12 @@ async def test_what_only_one_caller_cannot_have_is_said_to_nobody_else(guarded: 
     """A required row is missing: a text of the statement is not exact, and the batched strategy raises."""
     async with guarded.scope(1) as scope:
         books = BookRepository(scope)
-        whole, broken = await asyncio.gather(
+        answers: list[Any] = await asyncio.gather(
             books.get_json(1, Needing, **SINGLE),
             books.get_many_json([1, 5], Needing, **SINGLE),
             return_exceptions=True,
         )
+        whole, broken = answers
         with pytest.raises(MissingRelated, match=r"Needing\.kept_on does not allow None") as said:
             await books.get_many_json([1, 5], Needing, strategy="batched")
     assert isinstance(broken, MissingRelated)
