@@ -124,22 +124,23 @@ class Finder(Generic[E]):
         if self.scope.reading.choose_for_json(delivery, strategy).strategy == "single":
             where = self.scope.reading.conditions(where)
             if strategy is not None or pays(self.scope, where, limit):
-                texts = await self._texts(delivery.plan, where, order_by, limit, by_alias, offset)
+                texts = await self.texts(delivery.plan, where, order_by, limit, by_alias, offset)
                 if texts is not None:
                     return array_of(texts)
             strategy = "batched"
         dicts = await self.dicts(compiled, where, order_by, limit, strategy, names, offset)
         return delivery.json(dicts, by_alias=by_alias)
 
-    async def _texts(
+    async def texts(
         self,
         plan: ReadPlan,
         where: Sequence[Any],
         order_by: Any,
         limit: int | None,
-        by_alias: bool,
-        offset: int | None,
+        by_alias: bool = False,
+        offset: int | None = None,
     ) -> list[str] | None:
+        """The JSON of each row, by one statement; None as `find_texts`."""
         _check_limit(limit)
         return await find_texts(
             plan,

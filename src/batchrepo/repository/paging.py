@@ -136,6 +136,18 @@ class Pager(Generic[E]):
         dicts, found = read
         return found.page(dicts, self._cursors(found, asked), counted.total, counted.kind)
 
+    async def texts(
+        self, plan: ReadPlan, where: Sequence[Any], order: Order, request: PageRequest
+    ) -> dict[str, Any] | None:
+        """As `dicts`, whose items are the JSON of the rows, by one statement; None as `page_of_texts`."""
+        asked = self._asked(where, order, request)
+        read = partial(self._page_of_texts, plan, asked, False)
+        found: Found | None
+        found, counted = await self._with_total(asked, read)
+        if found is None:
+            return None
+        return found.page(found.rows, self._cursors(found, asked), counted.total, counted.kind)
+
     async def total(self, where: Sequence[Any], order: Order, request: PageRequest) -> int:
         """How many rows there are on all pages, where no page is read; its cursors are checked all the same."""
         return await count_rows(self.entity, self._asked(where, order, request).where, self.scope)
@@ -327,17 +339,20 @@ class Pager(Generic[E]):
     ) -> tuple[bytes, Found]:
         where = self.scope.reading.conditions(asked.where)
         if strategy is not None or pays(self.scope, where, asked.walk.size):
-            found = await page_of_texts(
-                delivery.plan,
-                self.scope,
-                asked.walk,
-                by_alias=by_alias,
-                where=asked.where,
-                cause=f"{asked.verb} {self.entity.name}",
-            )
+            found = await self._page_of_texts(delivery.plan, asked, by_alias)
             if found is not None:
                 return array_of(found.rows), found
         return await self._bytes(delivery, compiled, asked, names, by_alias, "batched")
+
+    async def _page_of_texts(self, plan: ReadPlan, asked: _Asked, by_alias: bool) -> Found | None:
+        return await page_of_texts(
+            plan,
+            self.scope,
+            asked.walk,
+            by_alias=by_alias,
+            where=asked.where,
+            cause=f"{asked.verb} {self.entity.name}",
+        )
 
     async def _eager_dicts(
         self, plan: ReadPlan, asked: _Asked, names: Names

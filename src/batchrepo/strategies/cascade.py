@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from batchrepo.plan.forms import Form
 from batchrepo.plan.read import AggregateField, ColumnField, FetchedField, FlatField, Include
 from batchrepo.sql.aggregates import keyed_aggregates
 from batchrepo.sql.guarding import guard_all
@@ -213,15 +214,14 @@ class CascadeBuilder:
 
     # --- texts --------------------------------------------------------------------------------------
 
-    def _text(self, rows: _Rows, *, flat: bool = False) -> ColumnElement[str]:
-        """The JSON of a row; `flat` gives the value of its one field instead of an object."""
+    def _text(self, rows: _Rows, *, flat: Form | bool = False) -> ColumnElement[str]:
+        """The JSON of a row; `flat` gives the value of its one field instead of an object, maybe in a form."""
         if flat:
             (field,) = rows.plan.fields
-            return (
-                self._one(rows, field, flat=True)
-                if isinstance(field, Include)
-                else self._field(rows, field, {})
-            )
+            if isinstance(field, Include):
+                return self._one(rows, field, flat=flat)
+            assert isinstance(field, ColumnField)
+            return self._column(rows, field, None if flat is True else flat)
         found = self._aggregates(rows)
         texts = [self._field(rows, field, found) for field in rows.plan.fields]
         names = [self._name_of(rows.plan, field.name) for field in rows.plan.fields]
@@ -231,8 +231,8 @@ class CascadeBuilder:
         self, rows: _Rows, field: Field, aggregates: dict[str, ColumnElement[str]]
     ) -> ColumnElement[str]:
         match field:
-            case ColumnField(expression=expression, column=column) if column is not None:
-                return self._value(rows.column(expression, column), column.type)
+            case ColumnField():
+                return self._column(rows, field, rows.plan.form_of(field))
             case Include(page=None, many=True):
                 return self._list(rows, field)
             case Include(page=None):
@@ -244,10 +244,19 @@ class CascadeBuilder:
             case _:
                 raise AssertionError(f"`why_not` lets no {field!r} pass")
 
-    def _value(self, value: Any, kind: Any, default: str = "null") -> ColumnElement[str]:
-        encode = encoder_of(kind, self._dialect)
+    def _column(self, rows: _Rows, field: ColumnField, form: Form | None) -> ColumnElement[str]:
+        assert field.column is not None, f"`why_not` lets no {field!r} pass"
+        return self._value(rows.column(field.expression, field.column), field.column.type, form)
+
+    def _value(
+        self, value: Any, kind: Any, form: Form | None, default: str = "null"
+    ) -> ColumnElement[str]:
+        encode = encoder_of(kind, self._dialect, form)
         assert encode is not None, f"`why_not` lets no {kind!r} pass"
-        return where_null(value, written(default), encode(value))
+        if form is not None and form.kind == "Constant":
+            return encode(value)
+        missing = form is not None and form.required and default == "null"
+        return where_null(value, self._inexact if missing else written(default), encode(value))
 
     def _list(self, parents: _Rows, include: Include) -> ColumnElement[str]:
         lookup, _ = include_lookup(include)
@@ -264,9 +273,10 @@ class CascadeBuilder:
         return lists.cte(self._name("lists"))
 
     def _flat(self, rows: _Rows, field: FlatField) -> ColumnElement[str]:
-        return self._one(rows, nested_include(field), flat=True)
+        form = rows.plan.form_of(field)
+        return self._one(rows, nested_include(field, required=form is not None and form.required), flat=form or True)
 
-    def _one(self, parents: _Rows, include: Include, *, flat: bool = False) -> ColumnElement[str]:
+    def _one(self, parents: _Rows, include: Include, *, flat: Form | bool = False) -> ColumnElement[str]:
         relation = include.relation
         if key_answers(include, self._guarded):
             return self._of_key(parents, include, flat=flat)
@@ -285,21 +295,28 @@ class CascadeBuilder:
             on = _belongs(rows.table, keyed, parents, relation, order)
         text = self._text(rows, flat=flat)
         parents.joins += [(rows.table, on), *rows.joins]
-        return where_null(match[0], self._inexact if include.required else written("null"), text)
+        return where_null(match[0], self._missing(include), text)
 
-    def _of_key(self, parents: _Rows, include: Include, *, flat: bool) -> ColumnElement[str]:
+    def _missing(self, include: Include) -> ColumnElement[str]:
+        return self._inexact if include.required else written("null")
+
+    def _of_key(self, parents: _Rows, include: Include, *, flat: Form | bool) -> ColumnElement[str]:
         """What the key itself has."""
         relation = include.relation
         key = parents.key(relation, relation.key_order)
         values = dict(zip(relation.target.key_names, key, strict=True))
         texts = [
-            self._value(values[field.column.name], field.column.type)
+            self._value(
+                values[field.column.name],
+                field.column.type,
+                flat if isinstance(flat, Form) else include.plan.form_of(field),
+            )
             for field in include.plan.columns
             if field.column is not None
         ]
         names = [self._name_of(include.plan, field.name) for field in include.plan.columns]
         text = texts[0] if flat else as_object(zip(names, texts, strict=True))
-        return sa.case((sa.or_(*(part.is_(None) for part in key)), written("null")), else_=text)
+        return sa.case((sa.or_(*(part.is_(None) for part in key)), self._missing(include)), else_=text)
 
     def _joins_by_key(self, entity: EntityInfo) -> bool:
         """Whether the database looks up joined rows; SQLite would first read all rows of what is a join itself."""
@@ -337,7 +354,8 @@ class CascadeBuilder:
             rows.joins.append((table, _belongs(table, keyed, rows, relation)))
             for i, field in enumerate(fields):
                 default = json.dumps(field.aggregate.empty)
-                texts[field.name] = self._value(table.c[f"a{i}"], kind_of(field.aggregate), default)
+                form = rows.plan.form_of(field)
+                texts[field.name] = self._value(table.c[f"a{i}"], kind_of(field.aggregate), form, default)
         return texts
 
 

@@ -359,11 +359,11 @@ def _key_getter(parent: Use, relation: RelationInfo, order: Sequence[int] | None
     return itemgetter(*places), len(places) == 1
 
 
-def nested_include(flat: FlatField) -> Include:
-    """A flattened column as includes of one field each."""
+def nested_include(flat: FlatField, *, required: bool = False) -> Include:
+    """A flattened column as includes of one field each; `required` says that all of their rows must be there."""
     field: ColumnField | Include = ColumnField(flat.name, flat.column.attribute, flat.column)
     for relation in reversed(flat.path):
-        field = Include(flat.name, relation, ReadPlan(relation.target, (field,)))
+        field = Include(flat.name, relation, ReadPlan(relation.target, (field,)), required=required)
     assert isinstance(field, Include)
     return field
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from batchrepo.declare.orders import OrderTerm
     from batchrepo.declare.repository_info import Catalog
     from batchrepo.mapping import EntityInfo, RelationInfo
+    from batchrepo.plan.forms import Form
     from batchrepo.plan.planner import Output
     from batchrepo.plan.read import Field, ReadPlan
     from batchrepo.sql.pages import Paged
@@ -51,7 +52,7 @@ class SingleStrategy:
             return f"it does not know how {self.dialect.name} writes JSON"
         for part in plan.walk():
             for field in part.fields:
-                refusal = self._refusal(field)
+                refusal = self._refusal(field, part.form_of(field))
                 if refusal is not None:
                     return f"{_shown(part, field)}: {refusal}"
         return None
@@ -74,7 +75,7 @@ class SingleStrategy:
         """Whatever it does not avoid."""
         return "one statement, whose JSON goes out as it comes"
 
-    def _refusal(self, field: Field) -> str | None:
+    def _refusal(self, field: Field, form: Form | None) -> str | None:
         kind: TypeEngine[Any] | None = None
         match field:
             case Include(page=page):
@@ -89,8 +90,9 @@ class SingleStrategy:
                 kind = kind_of(aggregate)
         if kind is None:
             return "the type of what it reads is not surely known"
-        if encoder_of(kind, self.dialect) is None:
-            return f"{self.dialect.name} has no exact JSON for values of type {kind!r}"
+        if encoder_of(kind, self.dialect, form) is None:
+            shown = "" if form is None else f" as {form.kind}"
+            return f"{self.dialect.name} has no exact JSON for values of type {kind!r}{shown}"
         return None
 
 

@@ -14,6 +14,7 @@ class Notes:
     def __init__(self) -> None:
         self._why_not: dict[str, dict[str, str]] = {}
         self._misfits: dict[str, int] = {}
+        self._whole: dict[str, str | None] = {}
         self._refusal: str | None = None
 
     def refused(self, reason: str) -> None:
@@ -23,6 +24,10 @@ class Notes:
     def place(self, path: str, why_not: dict[str, str]) -> None:
         """What is known before anything is completed: reasons by the fields below, none where objects pass."""
         self._why_not.setdefault(path, why_not)
+
+    def whole(self, path: str, why_not: str | None) -> None:
+        """Whether a root field is answered by one statement."""
+        self._whole[path] = why_not
 
     def misfit(self, path: str) -> None:
         """An object, or a list of them, had what cannot pass: a value of another type, or something to be loaded."""
