@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from batchrepo.declare.computed import Aggregate, Fetched
     from batchrepo.declare.orders import OrderTerm
     from batchrepo.mapping import ColumnInfo, EntityInfo, RelationInfo
-    from batchrepo.plan.forms import Form
+    from batchrepo.plan.leaf_types import LeafType
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,17 +131,17 @@ class ReadPlan:
         entity: whose rows.
         fields: in the order of the output.
         view: the Pydantic model it came from, or None.
-        forms: how values are written in JSON, by the names of their fields; None where Pydantic decides.
+        leaves: how values are written in JSON, by the names of their fields; None where Pydantic decides.
     """
 
     entity: EntityInfo
     fields: tuple[Field, ...]
     view: type[BaseModel] | None = None
-    forms: Mapping[str, Form] | None = None
+    leaves: Mapping[str, LeafType] | None = None
 
-    def form_of(self, field: Field) -> Form | None:
+    def leaf_of(self, field: Field) -> LeafType | None:
         """How the value of a field is written; None as Pydantic writes it."""
-        return None if self.forms is None else self.forms.get(field.name)
+        return None if self.leaves is None else self.leaves.get(field.name)
 
     @property
     def columns(self) -> tuple[ColumnField, ...]:

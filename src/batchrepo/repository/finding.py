@@ -15,6 +15,7 @@ from batchrepo.sql.select import select_rows
 from batchrepo.strategies.batched import complete, holding
 from batchrepo.strategies.eager import complete_entities, joinable, related, trusts
 from batchrepo.strategies.entities import find_entities
+from batchrepo.strategies.form import ViewForm
 from batchrepo.strategies.root import find_rows
 from batchrepo.strategies.single import array_of, find_texts, pays
 from batchrepo.strategies.totals import count_rows
@@ -145,7 +146,7 @@ class Finder(Generic[E]):
         return await find_texts(
             plan,
             self.scope,
-            by_alias=by_alias,
+            form=ViewForm(by_alias),
             where=where,
             order=self._order(order_by),
             limit=limit,

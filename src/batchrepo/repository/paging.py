@@ -11,6 +11,7 @@ from batchrepo.declare.orders import unique_order
 from batchrepo.plan.pages import JsonNumberedPage, JsonPage, NumberedPage, Page
 from batchrepo.strategies.batched import complete, holding, together
 from batchrepo.strategies.eager import joinable
+from batchrepo.strategies.form import ViewForm
 from batchrepo.strategies.paging import Found, Walk, page_of_entities, page_of_rows
 from batchrepo.strategies.single import array_of, page_of_texts, pays
 from batchrepo.strategies.totals import count_rows, count_total
@@ -349,7 +350,7 @@ class Pager(Generic[E]):
             plan,
             self.scope,
             asked.walk,
-            by_alias=by_alias,
+            form=ViewForm(by_alias),
             where=asked.where,
             cause=f"{asked.verb} {self.entity.name}",
         )

@@ -15,6 +15,8 @@ from batchrepo.sql.filter_values import FilterValues
 from batchrepo.sql.key_checks import check_keys
 from batchrepo.sql.rows import Lookup
 from batchrepo.strategies.compile import lookup_of
+from batchrepo.strategies.form import ViewForm
+from batchrepo.strategies.single import exact_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from batchrepo.plan.read import ReadPlan
     from batchrepo.scope import Scope
     from batchrepo.scope.related_pages import PageArguments
+
+_FORM = ViewForm(by_alias=False)
 
 Dicts = list[dict[str, Any]]
 """Rows, keyed by the names of the plan's fields."""
@@ -114,6 +118,13 @@ class Planned:
         if page is not None:
             page["items"] = _decoded(page["items"])
         return page
+
+    async def decoded_by_key(self, plan: ReadPlan, key: Any) -> Any | None:
+        """As `by_key`, as an item of `decoded`; None also where there is no row."""
+        entity = self.info.entity
+        (checked,) = check_keys(entity.name, entity.key, [key], self.scope.reading.engine.dialect)
+        (text,) = await self.scope.loaders.texts_of_all(plan, _FORM).load((checked,))
+        return None if text is None or exact_of([text]) is None else _decoded([text])[0]
 
     async def total(
         self, where: Sequence[Any], order: tuple[OrderTerm, ...] | None, request: PageRequest

@@ -16,11 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from batchrepo.plan.forms import Form
 from batchrepo.plan.read import AggregateField, ColumnField, FetchedField, FlatField, Include
 from batchrepo.sql.aggregates import keyed_aggregates
 from batchrepo.sql.guarding import guard_all
-from batchrepo.sql.json.encoders import encoder_of
 from batchrepo.sql.json.texts import (
     as_object,
     concatenated,
@@ -47,6 +45,7 @@ if TYPE_CHECKING:
     from batchrepo.plan.read import Field, ReadPlan
     from batchrepo.sql.rows import Keyed
     from batchrepo.sql.statement import Statement
+    from batchrepo.strategies.form import Form
 
 NUMBER = "batchrepo_number"
 """The column that numbers the rows of a part, in their order."""
@@ -130,7 +129,7 @@ class CascadeBuilder:
         guards: the row criteria.
         dialect: of the database.
         guarded: whether an entity has row criteria, so that even a key must be looked up.
-        name_of: the name of a field in the JSON.
+        form: how the JSON looks.
     """
 
     def __init__(
@@ -140,14 +139,14 @@ class CascadeBuilder:
         dialect: Dialect,
         *,
         guarded: Callable[[EntityInfo], bool],
-        name_of: Callable[[ReadPlan, str], str],
+        form: Form,
     ) -> None:
         self.plan = plan
         self.source = selected_of(plan)
         self._guards = guards
         self._dialect = dialect
         self._guarded = guarded
-        self._name_of = name_of
+        self._form = form
         self._entities: dict[EntityInfo, None] = {}
         self._parts = 0
         self._inexact = inexact(dialect)
@@ -214,25 +213,25 @@ class CascadeBuilder:
 
     # --- texts --------------------------------------------------------------------------------------
 
-    def _text(self, rows: _Rows, *, flat: Form | bool = False) -> ColumnElement[str]:
-        """The JSON of a row; `flat` gives the value of its one field instead of an object, maybe in a form."""
+    def _text(self, rows: _Rows, *, flat: bool = False) -> ColumnElement[str]:
+        """The JSON of a row; `flat` gives the value of its one field instead of an object."""
         if flat:
             (field,) = rows.plan.fields
-            if isinstance(field, Include):
-                return self._one(rows, field, flat=flat)
-            assert isinstance(field, ColumnField)
-            return self._column(rows, field, None if flat is True else flat)
+            return (
+                self._one(rows, field, flat=True)
+                if isinstance(field, Include)
+                else self._field(rows, field, {})
+            )
         found = self._aggregates(rows)
-        texts = [self._field(rows, field, found) for field in rows.plan.fields]
-        names = [self._name_of(rows.plan, field.name) for field in rows.plan.fields]
-        return as_object(zip(names, texts, strict=True))
+        texts = {field.name: self._field(rows, field, found) for field in rows.plan.fields}
+        return as_object(self._form.items(rows.plan, texts))
 
     def _field(
         self, rows: _Rows, field: Field, aggregates: dict[str, ColumnElement[str]]
     ) -> ColumnElement[str]:
         match field:
-            case ColumnField():
-                return self._column(rows, field, rows.plan.form_of(field))
+            case ColumnField(expression=expression, column=column) if column is not None:
+                return self._value(rows.plan, field, rows.column(expression, column), column.type)
             case Include(page=None, many=True):
                 return self._list(rows, field)
             case Include(page=None):
@@ -244,18 +243,15 @@ class CascadeBuilder:
             case _:
                 raise AssertionError(f"`why_not` lets no {field!r} pass")
 
-    def _column(self, rows: _Rows, field: ColumnField, form: Form | None) -> ColumnElement[str]:
-        assert field.column is not None, f"`why_not` lets no {field!r} pass"
-        return self._value(rows.column(field.expression, field.column), field.column.type, form)
-
     def _value(
-        self, value: Any, kind: Any, form: Form | None, default: str = "null"
+        self, plan: ReadPlan, field: Field, value: Any, kind: Any, default: str = "null"
     ) -> ColumnElement[str]:
-        encode = encoder_of(kind, self._dialect, form)
+        encode = self._form.encoder(plan, field, kind, self._dialect)
         assert encode is not None, f"`why_not` lets no {kind!r} pass"
-        if form is not None and form.kind == "Constant":
+        leaf = plan.leaf_of(field)
+        if leaf is not None and leaf.kind == "Constant":
             return encode(value)
-        missing = form is not None and form.required and default == "null"
+        missing = leaf is not None and leaf.required and default == "null"
         return where_null(value, self._inexact if missing else written(default), encode(value))
 
     def _list(self, parents: _Rows, include: Include) -> ColumnElement[str]:
@@ -273,10 +269,9 @@ class CascadeBuilder:
         return lists.cte(self._name("lists"))
 
     def _flat(self, rows: _Rows, field: FlatField) -> ColumnElement[str]:
-        form = rows.plan.form_of(field)
-        return self._one(rows, nested_include(field, required=form is not None and form.required), flat=form or True)
+        return self._one(rows, nested_include(field, rows.plan.leaf_of(field)), flat=True)
 
-    def _one(self, parents: _Rows, include: Include, *, flat: Form | bool = False) -> ColumnElement[str]:
+    def _one(self, parents: _Rows, include: Include, *, flat: bool = False) -> ColumnElement[str]:
         relation = include.relation
         if key_answers(include, self._guarded):
             return self._of_key(parents, include, flat=flat)
@@ -300,22 +295,17 @@ class CascadeBuilder:
     def _missing(self, include: Include) -> ColumnElement[str]:
         return self._inexact if include.required else written("null")
 
-    def _of_key(self, parents: _Rows, include: Include, *, flat: Form | bool) -> ColumnElement[str]:
+    def _of_key(self, parents: _Rows, include: Include, *, flat: bool) -> ColumnElement[str]:
         """What the key itself has."""
         relation = include.relation
         key = parents.key(relation, relation.key_order)
         values = dict(zip(relation.target.key_names, key, strict=True))
-        texts = [
-            self._value(
-                values[field.column.name],
-                field.column.type,
-                flat if isinstance(flat, Form) else include.plan.form_of(field),
-            )
+        texts = {
+            field.name: self._value(include.plan, field, values[field.column.name], field.column.type)
             for field in include.plan.columns
             if field.column is not None
-        ]
-        names = [self._name_of(include.plan, field.name) for field in include.plan.columns]
-        text = texts[0] if flat else as_object(zip(names, texts, strict=True))
+        }
+        (text, *_) = texts.values() if flat else [as_object(self._form.items(include.plan, texts))]
         return sa.case((sa.or_(*(part.is_(None) for part in key)), self._missing(include)), else_=text)
 
     def _joins_by_key(self, entity: EntityInfo) -> bool:
@@ -354,8 +344,9 @@ class CascadeBuilder:
             rows.joins.append((table, _belongs(table, keyed, rows, relation)))
             for i, field in enumerate(fields):
                 default = json.dumps(field.aggregate.empty)
-                form = rows.plan.form_of(field)
-                texts[field.name] = self._value(table.c[f"a{i}"], kind_of(field.aggregate), form, default)
+                texts[field.name] = self._value(
+                    rows.plan, field, table.c[f"a{i}"], kind_of(field.aggregate), default
+                )
         return texts
 
 

@@ -9,12 +9,12 @@ import sqlalchemy as sa
 
 from batchrepo.declare.criteria import Guards
 from batchrepo.declare.orders import parse_order
-from batchrepo.plan.naming import output_name
 from batchrepo.plan.read import Include, ReadPlan
 from batchrepo.sql.aggregates import keyed_aggregates
 from batchrepo.sql.rows import keyed_rows
 from batchrepo.sql.select import select_rows
 from batchrepo.strategies.cascade import CascadeBuilder
+from batchrepo.strategies.form import ViewForm
 from batchrepo.strategies.single import SingleStrategy
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ def _statements(
 def _one_statement(reading: Reading, plan: ReadPlan, info: RepositoryInfo) -> ExplainedStatement:
     dialect = reading.engine.dialect
     guards = _ExplainedGuards(reading.catalog.criteria)
-    builder = CascadeBuilder(plan, guards, dialect, guarded=reading.guarded, name_of=output_name)
+    builder = CascadeBuilder(plan, guards, dialect, guarded=reading.guarded, form=ViewForm())
     root, entities = select_rows(info.entity, builder.columns, guards, order=parse_order(info.default_order))
     statement = builder.build(root, entities).statement
     purpose = f"JSON of {info.entity.name}, with everything below"

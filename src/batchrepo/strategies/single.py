@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from batchrepo.plan.naming import field_name, output_name
 from batchrepo.plan.read import AggregateField, ColumnField, FetchedField, FlatField, Include
-from batchrepo.sql.json.encoders import DATABASES, encoder_of
+from batchrepo.sql.json.encoders import DATABASES
 from batchrepo.sql.json.texts import INEXACT
+from batchrepo.sql.rows import Lookup, keyed_rows
+from batchrepo.strategies.batched import run_keyed
 from batchrepo.strategies.cascade import CascadeBuilder, kind_of, labelled, selected_of
+from batchrepo.strategies.form import ViewForm
 from batchrepo.strategies.paging import Found, found_of, page_statement, refusing_values
 from batchrepo.strategies.root import Rooted, root_statement
 
@@ -22,13 +24,15 @@ if TYPE_CHECKING:
     from batchrepo.declare.orders import OrderTerm
     from batchrepo.declare.repository_info import Catalog
     from batchrepo.mapping import EntityInfo, RelationInfo
-    from batchrepo.plan.forms import Form
     from batchrepo.plan.planner import Output
     from batchrepo.plan.read import Field, ReadPlan
+    from batchrepo.sql.keys import Key
     from batchrepo.sql.pages import Paged
     from batchrepo.sql.parameters import Conditions
+    from batchrepo.sql.rows import Keyed
     from batchrepo.sql.statement import Statement
     from batchrepo.strategies.context import ReadContext
+    from batchrepo.strategies.form import Form
     from batchrepo.strategies.paging import Walk
 
 
@@ -50,12 +54,7 @@ class SingleStrategy:
             return f"it makes JSON, not {output}"
         if self.dialect.name not in DATABASES:
             return f"it does not know how {self.dialect.name} writes JSON"
-        for part in plan.walk():
-            for field in part.fields:
-                refusal = self._refusal(field, part.form_of(field))
-                if refusal is not None:
-                    return f"{_shown(part, field)}: {refusal}"
-        return None
+        return refusal_of(plan, ViewForm(), self.dialect)
 
     def avoids(self, plan: ReadPlan, output: Output, catalog: Catalog) -> str | None:
         """It leaves what it was measured to be slower for to others, and relations that are declared to be batched."""
@@ -75,25 +74,35 @@ class SingleStrategy:
         """Whatever it does not avoid."""
         return "one statement, whose JSON goes out as it comes"
 
-    def _refusal(self, field: Field, form: Form | None) -> str | None:
-        kind: TypeEngine[Any] | None = None
-        match field:
-            case Include(page=page):
-                return (
-                    None if page is None else "the cursors of pages inside of rows are not made by a database"
-                )
-            case FetchedField():
-                return "its values come from a function"
-            case ColumnField(column=column) | FlatField(column=column):
-                kind = None if column is None else column.type
-            case AggregateField(aggregate=aggregate):
-                kind = kind_of(aggregate)
-        if kind is None:
-            return "the type of what it reads is not surely known"
-        if encoder_of(kind, self.dialect, form) is None:
-            shown = "" if form is None else f" as {form.kind}"
-            return f"{self.dialect.name} has no exact JSON for values of type {kind!r}{shown}"
-        return None
+
+def refusal_of(plan: ReadPlan, form: Form, dialect: Dialect) -> str | None:
+    """Why a database cannot write the rows of a plan in a form, naming the field; None if it can."""
+    for part in plan.walk():
+        for field in part.fields:
+            refusal = _refusal(part, field, form, dialect)
+            if refusal is not None:
+                return f"{_shown(part, field)}: {refusal}"
+    return None
+
+
+def _refusal(plan: ReadPlan, field: Field, form: Form, dialect: Dialect) -> str | None:
+    kind: TypeEngine[Any] | None = None
+    match field:
+        case Include(page=page):
+            return None if page is None else "the cursors of pages inside of rows are not made by a database"
+        case FetchedField():
+            return "its values come from a function"
+        case ColumnField(column=column) | FlatField(column=column):
+            kind = None if column is None else column.type
+        case AggregateField(aggregate=aggregate):
+            kind = kind_of(aggregate)
+    if kind is None:
+        return "the type of what it reads is not surely known"
+    if form.encoder(plan, field, kind, dialect) is None:
+        leaf = plan.leaf_of(field)
+        shown = "" if leaf is None else f" as {leaf.kind}"
+        return f"{dialect.name} has no exact JSON for values of type {kind!r}{shown}"
+    return None
 
 
 def _below(plan: ReadPlan) -> Iterator[RelationInfo]:
@@ -122,7 +131,7 @@ class _Texts:
 
     plan: ReadPlan
     context: ReadContext
-    by_alias: bool
+    form: Form
 
     @property
     def columns(self) -> list[Any]:
@@ -130,7 +139,7 @@ class _Texts:
 
     @property
     def identity(self) -> tuple[Any, ...]:
-        return "single", self.plan, self.by_alias
+        return "single", self.plan, self.form
 
     def __call__(self, root: Statement, entities: tuple[EntityInfo, ...]) -> Rooted:
         return self._builder().build(root, entities)
@@ -148,6 +157,16 @@ class _Texts:
             probes=1 + len(places),
         )
 
+    def of_keys(self) -> Keyed:
+        """The statement for a batch of primary keys: a text for each that has a row, then the match columns."""
+        entity, context = self.plan.entity, self.context
+        builder = self._builder()
+        lookup = Lookup(entity, columns=entity.key)
+        keyed = keyed_rows(lookup, builder.columns, context.guards, context.door.dialect)
+        made = builder.build(keyed.statement, keyed.entities, keyed.match)
+        places = tuple(range(1, 1 + len(keyed.match)))
+        return replace(keyed, statement=made.statement, entities=made.entities, match=places)
+
     def _builder(self) -> CascadeBuilder:
         context = self.context
         return CascadeBuilder(
@@ -155,7 +174,7 @@ class _Texts:
             context.guards,
             context.door.dialect,
             guarded=context.reading.guarded,
-            name_of=output_name if self.by_alias else field_name,
+            form=self.form,
         )
 
 
@@ -163,7 +182,7 @@ async def find_texts(
     plan: ReadPlan,
     context: ReadContext,
     *,
-    by_alias: bool,
+    form: Form,
     where: Sequence[Any],
     order: Sequence[OrderTerm],
     limit: int | None,
@@ -175,7 +194,7 @@ async def find_texts(
     Args:
         plan: what is read.
         context: the scope.
-        by_alias: whether fields have their aliases as names.
+        form: how the JSON looks.
         where: conditions of the caller.
         order: of the rows.
         limit: at most so many, or None.
@@ -186,7 +205,7 @@ async def find_texts(
         The texts, or None if there is a value that the database cannot write exactly, or no row where one must be: what
         the batched strategy gives, or raises, is right then.
     """
-    texts = _Texts(plan, context, by_alias)
+    texts = _Texts(plan, context, form)
     built, params = root_statement(
         plan.entity,
         (),
@@ -198,7 +217,7 @@ async def find_texts(
         around=texts,
     )
     rows = await context.door.rows(built.statement, params, cause=cause)
-    return _exact([row[0] for row in rows])
+    return exact_of([row[0] for row in rows])
 
 
 async def page_of_texts(
@@ -206,7 +225,7 @@ async def page_of_texts(
     context: ReadContext,
     walk: Walk,
     *,
-    by_alias: bool,
+    form: Form,
     where: Sequence[Any],
     cause: str,
 ) -> Found | None:
@@ -215,22 +234,50 @@ async def page_of_texts(
     Returns:
         The page, or None as `find_texts`.
     """
-    texts = _Texts(plan, context, by_alias)
+    texts = _Texts(plan, context, form)
     paged, params = page_statement(plan.entity, (), context, walk, where, texts)
     with refusing_values(walk):
         rows = await context.door.rows(paged.statement, params, cause=cause)
     found = found_of(rows, walk, paged.places, paged.probes)
-    exact = _exact([row[0] for row in found.rows])
+    exact = exact_of([row[0] for row in found.rows])
     return None if exact is None else replace(found, rows=exact)
 
 
-def _exact(texts: list[str]) -> list[str] | None:
+async def texts_by_keys(
+    plan: ReadPlan, context: ReadContext, keys: Sequence[Key], *, form: Form
+) -> dict[Key, str]:
+    """The JSON of the rows of a plan's entity that have these primary keys, by key. One statement.
+
+    Args:
+        plan: what is read.
+        context: the scope.
+        keys: each once.
+        form: how the JSON looks.
+
+    Returns:
+        The texts of those that have a row (that this scope may see), for `exact_of` to look at.
+    """
+    texts = _Texts(plan, context, form)
+    cache_key = (*texts.identity, "by key")
+    keyed = context.guards.statements.get(cache_key)
+    if keyed is None:
+        keyed = context.guards.statements[cache_key] = texts.of_keys()
+    rows, matched = await run_keyed(keyed, keys, f"{plan.entity.name} by key", context)
+    return {key: row[0] for key, row in zip(matched, rows, strict=True)}
+
+
+def exact_of(texts: list[str]) -> list[str] | None:
+    """Texts, or None if one of them has what the database cannot write exactly: what the batched strategy gives is right."""
     return None if any(INEXACT in text for text in texts) else texts
 
 
 MOST_ROWS = 500
 """Up to so many rows of the root AUTO takes one statement. Where there may be more, PostgreSQL is soon better off with
 keys that it is given: it does not know how many rows a part of a statement will have, and reads whole tables instead."""
+
+
+MOST_KEYS = 1_000
+"""Up to so many keys AUTO takes one statement: that many it was measured for. PostgreSQL knows how many keys it is given."""
 
 
 def pays(context: ReadContext, where: Conditions, rows: int | None) -> bool:
@@ -243,6 +290,11 @@ def pays(context: ReadContext, where: Conditions, rows: int | None) -> bool:
     """
     few = rows is not None and rows <= MOST_ROWS
     return few and not context.guards.per_scope and where.placed is not None
+
+
+def pays_by_keys(context: ReadContext, keys: int) -> bool:
+    """The same for rows that so many primary keys are given of."""
+    return keys <= MOST_KEYS and not context.guards.per_scope
 
 
 def array_of(texts: Sequence[str]) -> bytes:

@@ -129,4 +129,6 @@ async def open_sites(database: Database) -> Sites:
                 stands_for = order, key if len(key) > 1 else key[0]
                 assert meaning.setdefault(edge["cursor"], stands_for) == stands_for
             texts[site][kind] = sorted({edge["cursor"] for _, edge in edges})
-    return Sites(database, ahead, whole, visited, stepwise, passing, texts, Naive(ahead.as_str(), Cursors(meaning)))
+    return Sites(
+        database, ahead, whole, visited, stepwise, passing, texts, Naive(ahead.as_str(), Cursors(meaning))
+    )

@@ -1,9 +1,8 @@
-"""How values of a type are written as JSON by a database: exactly as Pydantic, or a type of GraphQL, writes what SQLAlchemy
-reads of them.
+"""How values of a type are written as JSON by a database: exactly as Pydantic writes what SQLAlchemy reads of them.
 
 A positive list, for each database. An encoder makes a text of an expression that is not NULL; where single values have
 no exact text (PostgreSQL's infinite dates, what somebody else put into SQLite's texts), the text is `INEXACT`, and who
-reads it has to read the rows in another way.
+reads it has to read the rows in another way. Where a leaf type of GraphQL decides, values are as that one writes them.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from sqlalchemy.sql.elements import ColumnElement
     from sqlalchemy.types import TypeEngine
 
-    from batchrepo.plan.forms import Form
+    from batchrepo.plan.leaf_types import LeafType
 
 Encoder: TypeAlias = "Callable[[Any], ColumnElement[str]]"
 """From an expression that is not NULL to the text of its JSON."""
@@ -33,13 +32,13 @@ DATABASES = {"postgresql": postgresql_encoder, "sqlite": sqlite_encoder}
 """By dialect, what finds the encoder of a type."""
 
 
-def encoder_of(kind: TypeEngine[Any], dialect: Dialect, form: Form | None = None) -> Encoder | None:
+def encoder_of(kind: TypeEngine[Any], dialect: Dialect, leaf: LeafType | None = None) -> Encoder | None:
     """How values of a SQLAlchemy type are written, or None where nobody knows an exact way.
 
     Args:
         kind: the type of the column.
         dialect: of the database.
-        form: what the answer promises; None for what Pydantic writes.
+        leaf: what the answer promises; None for what Pydantic writes.
     """
     declared = kind._variant_mapping.get(dialect.name, kind)
     if not type(declared).__module__.startswith("sqlalchemy."):
@@ -47,8 +46,8 @@ def encoder_of(kind: TypeEngine[Any], dialect: Dialect, form: Form | None = None
     find = DATABASES.get(dialect.name)
     if find is None:
         return None
-    if form is not None:
-        return graphql_encoder(declared, form, dialect, find)
+    if leaf is not None:
+        return graphql_encoder(declared, leaf, dialect, find)
     return _of_members(declared, dialect) if isinstance(declared, sa.Enum) else find(declared, dialect)
 
 

@@ -7,7 +7,7 @@ say so.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -15,121 +15,151 @@ from batchrepo.sql.json.postgresql import moment_encoder
 from batchrepo.sql.json.texts import concatenated, inexact, members_encoder, written
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from sqlalchemy.engine import Dialect
     from sqlalchemy.sql.elements import ColumnElement
 
-    from batchrepo.plan.forms import Form
+    from batchrepo.plan.leaf_types import Kind, LeafType
 
     Encoder = Callable[[Any], ColumnElement[str]]
-
-_AS_THEY_ARE: dict[str, type[Any]] = {
-    "Boolean": sa.Boolean,
-    "Decimal": sa.Numeric,
-    "String": sa.String,
-    "ID": sa.String,
-    "Date": sa.Date,
-    "DateTime": sa.DateTime,
-    "Time": sa.Time,
-    "UUID": sa.Uuid,
-}
-"""Types of GraphQL that write values of a SQL type as Pydantic does."""
+    Find = Callable[[Any, Dialect], Encoder | None]
 
 
-def graphql_encoder(
-    kind: Any, form: Form, dialect: Dialect, find: Callable[[Any, Dialect], Encoder | None]
-) -> Encoder | None:
+class _Asked(NamedTuple):
+    """Values of a type of SQLAlchemy's own under a leaf type, in a database; `find` gives what Pydantic writes of them."""
+
+    kind: Any
+    leaf: LeafType
+    dialect: Dialect
+    find: Find
+
+
+def graphql_encoder(kind: Any, leaf: LeafType, dialect: Dialect, find: Find) -> Encoder | None:
     """The encoder for values of a type of SQLAlchemy's own under a type of GraphQL, or None.
 
     Args:
         kind: the type of the column.
-        form: the type of GraphQL.
+        leaf: the type of GraphQL.
         dialect: of the database.
         find: gives the encoder for what Pydantic writes.
     """
-    match form.kind, kind:
-        case "Constant", _:
-            text = written(json.dumps(form.text, ensure_ascii=False))
-            return lambda _: text
-        case "Enum", sa.Enum():
-            return members_encoder(form.members, dialect)
-        case _, sa.Enum():
-            return None
-        case "Int", sa.Integer():
-            return _whole(dialect, _INT)
-        case "BigInt", sa.Integer():
-            return _big(dialect)
-        case "ID", sa.Integer():
-            return _quoted(dialect)
-        case ("GlobalID", sa.CHAR()) | ("Decimal", sa.Float()):
-            return None
-        case "GlobalID", sa.Integer() | sa.String():
-            return _global_id(form.text) if dialect.name == "postgresql" else None
-        case "Float", sa.Float():
-            return _finite(find(kind, dialect))
-        case "DateTime", sa.DateTime(timezone=True) if dialect.name == "postgresql":
-            # Other drivers give the session's time zone.
-            return moment_encoder(dialect, "+00:00") if dialect.driver == "asyncpg" else None
-    expected = _AS_THEY_ARE.get(form.kind)
-    return find(kind, dialect) if expected is not None and isinstance(kind, expected) else None
-
-
-_INT = (-(2**31), 2**31 - 1)
-_EXACT = (-(2**53) + 1, 2**53 - 1)
+    for expected, make in _ENCODERS[leaf.kind]:
+        if isinstance(kind, expected):
+            return make(_Asked(kind, leaf, dialect, find))
+    return None
 
 
 def _text(value: Any) -> ColumnElement[str]:
     return sa.cast(value, sa.Text())
 
 
+def _refused(_: _Asked) -> None:
+    return None
+
+
+def _as_it_is(asked: _Asked) -> Encoder | None:
+    return asked.find(asked.kind, asked.dialect)
+
+
+def _constant(asked: _Asked) -> Encoder:
+    text = written(json.dumps(asked.leaf.text, ensure_ascii=False))
+    return lambda _: text
+
+
+def _member(asked: _Asked) -> Encoder:
+    return members_encoder(asked.leaf.members, asked.dialect)
+
+
+_INT = (-(2**31), 2**31 - 1)
+_EXACT = (-(2**53) + 1, 2**53 - 1)
+
+
 def _within(value: Any, bounds: tuple[int, int], dialect: Dialect) -> ColumnElement[bool]:
-    low, high = (sa.literal_column(str(bound)) for bound in bounds)
-    within = sa.and_(value >= low, value <= high)
+    within = sa.and_(*(_compared(value, bound) for bound in bounds))
     # SQLite stores anything in any column.
     return within if dialect.name != "sqlite" else sa.and_(_is_integer(value), within)
+
+
+def _compared(value: Any, bound: int) -> ColumnElement[bool]:
+    number: Any = sa.literal_column(str(bound))
+    found: ColumnElement[bool] = value >= number if bound < 0 else value <= number
+    return found
 
 
 def _is_integer(value: Any) -> ColumnElement[bool]:
     return sa.func.typeof(value, type_=sa.Text()) == written("integer")
 
 
-def _whole(dialect: Dialect, bounds: tuple[int, int]) -> Encoder:
-    return lambda value: sa.case((_within(value, bounds, dialect), _text(value)), else_=inexact(dialect))
+def _int(asked: _Asked) -> Encoder:
+    dialect = asked.dialect
+    return lambda value: sa.case((_within(value, _INT, dialect), _text(value)), else_=inexact(dialect))
 
 
-def _big(dialect: Dialect) -> Encoder:
-    """As text, where JavaScript does not read the number exactly."""
-    quoted = _quoted(dialect)
+def _big_int(asked: _Asked) -> Encoder:
+    """As a text where JavaScript does not read the number exactly."""
+    dialect, quoted = asked.dialect, _quoted(asked)
     return lambda value: sa.case((_within(value, _EXACT, dialect), _text(value)), else_=quoted(value))
 
 
-def _quoted(dialect: Dialect) -> Encoder:
+def _quoted(asked: _Asked) -> Encoder:
     def encode(value: Any) -> ColumnElement[str]:
         quoted = concatenated(['"', _text(value), '"'])
-        return (
-            quoted if dialect.name != "sqlite" else sa.case((_is_integer(value), quoted), else_=inexact(dialect))
-        )
+        if asked.dialect.name != "sqlite":
+            return quoted
+        return sa.case((_is_integer(value), quoted), else_=inexact(asked.dialect))
 
     return encode
 
 
-def _finite(plain: Encoder | None) -> Encoder | None:
+def _finite(asked: _Asked) -> Encoder | None:
     """A number that is none has no text."""
+    plain, missing = _as_it_is(asked), inexact(asked.dialect)
+    largest: Any = sa.literal_column("1.7976931348623157e308::float8")
     if plain is None:
         return None
-    largest = sa.literal_column("1.7976931348623157e308::float8")
-    missing: Any = sa.func.chr(sa.literal_column("1"), type_=sa.Text())
-    return lambda value: sa.case((sa.func.abs(sa.cast(value, sa.Double())) > largest, missing), else_=plain(value))
+    return lambda value: sa.case(
+        (sa.func.abs(sa.cast(value, sa.Double())) > largest, missing), else_=plain(value)
+    )
 
 
-def _global_id(type_name: str) -> Encoder:
+def _moment(asked: _Asked) -> Encoder | None:
+    if not asked.kind.timezone or asked.dialect.name != "postgresql":
+        return _as_it_is(asked)
+    # Other drivers give the session's time zone.
+    return moment_encoder(asked.dialect, "+00:00") if asked.dialect.driver == "asyncpg" else None
+
+
+def _global_id(asked: _Asked) -> Encoder | None:
     """Of the name of the type and the key, in base64, which PostgreSQL breaks into lines."""
+    if asked.dialect.name != "postgresql":
+        return None
 
     def encode(value: Any) -> ColumnElement[str]:
-        named = sa.func.convert_to(concatenated([f"{type_name}:", _text(value)]), written("UTF8"))
-        lines = sa.func.encode(named, written("base64"))
-        line = sa.func.chr(sa.literal_column("10"))
+        named = sa.func.convert_to(concatenated([f"{asked.leaf.text}:", _text(value)]), written("UTF8"))
+        lines, line = sa.func.encode(named, written("base64")), sa.func.chr(sa.literal_column("10"))
         return concatenated(['"', sa.func.translate(lines, line, written(""), type_=sa.Text()), '"'])
 
     return encode
+
+
+_NO_ENUM = (sa.Enum, _refused)
+
+_ENCODERS: dict[Kind, Sequence[tuple[Any, Callable[[_Asked], Encoder | None]]]] = {
+    "Constant": [(object, _constant)],
+    "Enum": [(sa.Enum, _member)],
+    "Boolean": [(sa.Boolean, _as_it_is)],
+    "Int": [(sa.Integer, _int)],
+    "BigInt": [(sa.Integer, _big_int)],
+    "Float": [(sa.Float, _finite)],
+    "Decimal": [(sa.Float, _refused), (sa.Numeric, _as_it_is)],
+    "String": [_NO_ENUM, (sa.String, _as_it_is)],
+    "ID": [_NO_ENUM, (sa.String, _as_it_is), (sa.Integer, _quoted)],
+    # A cast of CHAR to a text drops the blanks at its end.
+    "GlobalID": [_NO_ENUM, (sa.CHAR, _refused), (sa.Integer | sa.String, _global_id)],
+    "Date": [(sa.Date, _as_it_is)],
+    "DateTime": [(sa.DateTime, _moment)],
+    "Time": [(sa.Time, _as_it_is)],
+    "UUID": [(sa.Uuid, _as_it_is)],
+}
+"""What makes the encoder, by the type of GraphQL and the type of the column; the first that fits."""

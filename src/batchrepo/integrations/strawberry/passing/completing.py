@@ -147,10 +147,9 @@ def _expression(part: Part, names: dict[str, Any]) -> str:
     match part:
         case Constant(text=text):
             return repr(text)
-        case Leaf(name=name, kind=kind, read=None):
-            return _leaf(f"r[{_named(names, name)}]", kind, names)
-        case Leaf(kind=kind, read=read):
-            return _leaf(f"{_named(names, read)}(r)", kind, names)
+        case Leaf(name=name, kind=kind, read=read):
+            value = f"r[{_named(names, name)}]" if read is None else f"{_named(names, read)}(r)"
+            return _leaf(value, kind, names)
         case Cursor(kind=kind):
             return _leaf("c[i]", kind, names)
         case Itself():

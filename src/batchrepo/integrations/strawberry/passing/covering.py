@@ -293,4 +293,5 @@ class GlobalIdOf:
         self._text = field.texts.text
 
     def __call__(self, row: dict[str, Any]) -> str:
+        """The id."""
         return relay.to_base64(self.type_name, self._text([row[name] for name in self.names]))

@@ -48,7 +48,10 @@ STEPS = (
 def passing(schema: Schema) -> type[Any]:
     """The class that executes operations of a schema: its own, with objects that pass."""
     own: Any = schema.execution_context_class
-    known = {"refusal": why_not_schema(schema), "in_parts": schema.config.enable_experimental_incremental_execution}
+    known = {
+        "refusal": why_not_schema(schema),
+        "in_parts": schema.config.enable_experimental_incremental_execution,
+    }
     return type(f"Passing{own.__name__}", (Passing, own), known)
 
 
@@ -186,7 +189,13 @@ class Passing:
         return own.execute_operation(*given, **named)
 
     def complete_object_value(
-        self, return_type: Any, field_details_list: Any, info: Any, path: Any, result: Any, position_context: Any
+        self,
+        return_type: Any,
+        field_details_list: Any,
+        info: Any,
+        path: Any,
+        result: Any,
+        position_context: Any,
     ) -> Any:
         """An object, which may be completed already."""
         if type(result) is Completed:

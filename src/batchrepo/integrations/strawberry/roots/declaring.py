@@ -132,10 +132,9 @@ class ManyField(SeveralField):
         assert target is not None
         most = largest if limit is None else limit
         answer = answer_of(self, info, target)
-        if answer is not None and answer.pays(reads.scope, where, most):
-            found = await answer.rows(reads, where, order, most)
-            if found is not None:
-                return found
+        found = await answer.rows(reads, where, order, most) if answer is not None else None
+        if found is not None:
+            return found
         plan = lookahead_of(reads.scope.reading).of_objects(info, target, info.field_nodes)
         return self.kind.objects(await reads.rows(plan, where, order, most))
 
@@ -172,10 +171,9 @@ class ConnectionField(SeveralField):
         answer = answer_of(self, info, target)
         if answer is not None:
             request = asked.request("exact" if answer.total else None, sizes)
-            if answer.pays(reads.scope, where, request.size):
-                found = await answer.page(reads, where, order, request)
-                if found is not None:
-                    return found
+            found = await answer.page(reads, where, order, request)
+            if found is not None:
+                return found
         plan, selected = lookahead_of(reads.scope.reading).of_connection(info, target, info.field_nodes)
         request = asked.request("exact" if selected.total else None, sizes)
         if selected.total and not selected.rows:

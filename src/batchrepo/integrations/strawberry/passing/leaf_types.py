@@ -1,4 +1,4 @@
-"""The forms that types of GraphQL give to values of columns, as far as a database can write them."""
+"""The leaf types of GraphQL that a database can write values of columns under."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from strawberry.schema.types.scalar import DEFAULT_SCALAR_REGISTRY
 
 from batchrepo.integrations.strawberry.query.selections import DEFINITION
 from batchrepo.integrations.strawberry.types.scalars import BigInt
-from batchrepo.plan.forms import Form
+from batchrepo.plan.leaf_types import LeafType
 from batchrepo.plan.read import AggregateField, ColumnField, FlatField
 
 if TYPE_CHECKING:
     from graphql import GraphQLOutputType
 
-    from batchrepo.plan.forms import Kind
+    from batchrepo.plan.leaf_types import Kind
     from batchrepo.plan.read import Field
 
 _BUILT_IN: dict[Any, Kind] = {
@@ -49,7 +49,7 @@ _SCALARS: tuple[tuple[Any, Kind], ...] = (
 """By the definitions themselves: a schema may have another one with the same name."""
 
 
-def form_of(kind: GraphQLOutputType, field: Field) -> Form | None:
+def leaf_type_of(kind: GraphQLOutputType, field: Field) -> LeafType | None:
     """How a field of a plan is written under a type.
 
     Returns:
@@ -59,14 +59,14 @@ def form_of(kind: GraphQLOutputType, field: Field) -> Form | None:
     inner: Any = kind.of_type if required else kind  # type: ignore[union-attr]
     if isinstance(inner, GraphQLEnumType):
         members = _members(inner, field)
-        return None if members is None else Form("Enum", required, members=members)
+        return None if members is None else LeafType("Enum", required, members=members)
     found = _BUILT_IN.get(inner)
     if found is None:
         definition = (getattr(inner, "extensions", None) or {}).get(DEFINITION)
         found = next((name for known, name in _SCALARS if known is definition), None)
     if found is None or (found == "ID" and isinstance(field, AggregateField)):
         return None
-    return Form(found, required)
+    return LeafType(found, required)
 
 
 def _members(kind: GraphQLEnumType, field: Field) -> tuple[tuple[str, str], ...] | None:

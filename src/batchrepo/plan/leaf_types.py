@@ -25,7 +25,7 @@ Kind: TypeAlias = Literal[
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class LeafType:
     """How the values of one field are written.
 
     Attributes:
