@@ -39,12 +39,12 @@ class Notes:
     def to_dict(self) -> dict[str, Any]:
         """As plain values."""
         if self._refusal is not None:
-            return {"why_not": self._refusal, "places": [], "statements": []}
+            return {"why_not": self._refusal, "places": [], "whole": []}
         return {
             "why_not": None,
             "places": [
                 {"path": path, "why_not": why_not, "misfits": self._misfits.get(path, 0)}
                 for path, why_not in self._why_not.items()
             ],
-            "statements": [{"path": path, "why_not": why_not} for path, why_not in self._written.items()],
+            "whole": [{"path": path, "why_not": why_not} for path, why_not in self._written.items()],
         }

@@ -6,6 +6,7 @@ What it cannot write exactly is read as rows, and the types say what they have t
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from weakref import WeakKeyDictionary
@@ -70,17 +71,23 @@ class Answer:
     asked: bool = False
 
     async def rows(
-        self, reads: Planned, where: Sequence[Any], order: tuple[OrderTerm, ...] | None, limit: int
+        self,
+        info: ResolveInfo,
+        reads: Planned,
+        where: Sequence[Any],
+        order: tuple[OrderTerm, ...] | None,
+        limit: int,
     ) -> Completed | None:
         """The list of the answer; the arguments are those of `Planned.rows`."""
         where = reads.scope.reading.conditions(where)
         if not self.asked and not pays(reads.scope, where, limit):
-            return None
+            return _told(info, COSTS)
         found = await reads.decoded(self.plan, where, order, limit)
-        return None if found is None else Completed(found)
+        return _told(info, UNFIT) if found is None else Completed(found)
 
     async def page(
         self,
+        info: ResolveInfo,
         reads: Planned,
         where: Sequence[Any],
         order: tuple[OrderTerm, ...] | None,
@@ -90,21 +97,30 @@ class Answer:
         assert self.complete is not None
         where = reads.scope.reading.conditions(where)
         if not self.asked and not pays(reads.scope, where, request.size):
-            return None
+            return _told(info, COSTS)
         found = await reads.decoded_page(self.plan, where, order, request)
-        if found is None:
-            return None
-        try:
-            return Completed(self.complete(found))
-        except Exception:  # noqa: BLE001  the executor meets it again, in its place
-            return None
+        if found is not None:
+            with suppress(Exception):  # whatever it is: the executor meets it again, in its place
+                return Completed(self.complete(found))
+        return _told(info, UNFIT)
 
-    async def by_key(self, reads: Planned, key: Any) -> Completed | None:
+    async def by_key(self, info: ResolveInfo, reads: Planned, key: Any) -> Completed | None:
         """The object of the answer, if there is a row with a primary key."""
         if not self.asked and not pays_by_keys(reads.scope, 1):
-            return None
+            return _told(info, COSTS)
         found = await reads.decoded_by_key(self.plan, key)
-        return None if found is None else Completed(found)
+        return _told(info, UNFIT) if found is None else Completed(found)
+
+
+COSTS = "There may be many rows, or its conditions hold in one scope: rows are read sooner."
+UNFIT = "A value has no exact JSON, or a row is not there."
+
+
+def _told(info: ResolveInfo, why_not: str) -> None:
+    """Say in the report why rows are read after all."""
+    operation = running(info.field_name)
+    if operation.passed is not None:
+        operation.passed.whole(info.path, why_not)
 
 
 def answer_of(root: RootField, info: ResolveInfo, target: GraphQLObjectType) -> Answer | None:

@@ -112,7 +112,7 @@ class OneField(RootField):
         # Several aliases are read together.
         if columns == kind.entity.key and len(siblings) == 1:
             answer = answer_of(self, info, target)
-            completed = await answer.by_key(reads, key) if answer is not None else None
+            completed = await answer.by_key(info, reads, key) if answer is not None else None
             if completed is not None:
                 return completed
         plan = lookahead_of(scope.reading).of_several(info, target, siblings)

@@ -132,7 +132,7 @@ class ManyField(SeveralField):
         assert target is not None
         most = largest if limit is None else limit
         answer = answer_of(self, info, target)
-        found = await answer.rows(reads, where, order, most) if answer is not None else None
+        found = await answer.rows(info, reads, where, order, most) if answer is not None else None
         if found is not None:
             return found
         plan = lookahead_of(reads.scope.reading).of_objects(info, target, info.field_nodes)
@@ -171,7 +171,7 @@ class ConnectionField(SeveralField):
         answer = answer_of(self, info, target)
         if answer is not None:
             request = asked.request("exact" if answer.total else None, sizes)
-            found = await answer.page(reads, where, order, request)
+            found = await answer.page(info, reads, where, order, request)
             if found is not None:
                 return found
         plan, selected = lookahead_of(reads.scope.reading).of_connection(info, target, info.field_nodes)
