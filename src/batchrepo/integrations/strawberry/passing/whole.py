@@ -81,9 +81,13 @@ class Answer:
         """The list of the answer; the arguments are those of `Planned.rows`."""
         where = reads.scope.reading.conditions(where)
         if not self.asked and not pays(reads.scope, where, limit):
-            return _told(info, COSTS)
+            _tell(info, COSTS)
+            return None
         found = await reads.decoded(self.plan, where, order, limit)
-        return _told(info, UNFIT) if found is None else Completed(found)
+        if found is None:
+            _tell(info, UNFIT)
+            return None
+        return Completed(found)
 
     async def page(
         self,
@@ -97,26 +101,32 @@ class Answer:
         assert self.complete is not None
         where = reads.scope.reading.conditions(where)
         if not self.asked and not pays(reads.scope, where, request.size):
-            return _told(info, COSTS)
+            _tell(info, COSTS)
+            return None
         found = await reads.decoded_page(self.plan, where, order, request)
         if found is not None:
             with suppress(Exception):  # whatever it is: the executor meets it again, in its place
                 return Completed(self.complete(found))
-        return _told(info, UNFIT)
+        _tell(info, UNFIT)
+        return None
 
     async def by_key(self, info: ResolveInfo, reads: Planned, key: Any) -> Completed | None:
         """The object of the answer, if there is a row with a primary key."""
         if not self.asked and not pays_by_keys(reads.scope, 1):
-            return _told(info, COSTS)
+            _tell(info, COSTS)
+            return None
         found = await reads.decoded_by_key(self.plan, key)
-        return _told(info, UNFIT) if found is None else Completed(found)
+        if found is None:
+            _tell(info, UNFIT)
+            return None
+        return Completed(found)
 
 
 COSTS = "There may be many rows, or its conditions hold in one scope: rows are read sooner."
 UNFIT = "A value has no exact JSON, or a row is not there."
 
 
-def _told(info: ResolveInfo, why_not: str) -> None:
+def _tell(info: ResolveInfo, why_not: str) -> None:
     """Say in the report why rows are read after all."""
     operation = running(info.field_name)
     if operation.passed is not None:
