@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Annotated
 
 import sqlalchemy as sa
-from pydantic import BaseModel
+from pydantic import BaseModel, computed_field
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from batchrepo import Database, Repository, column, count, fetched, latest, match, top
@@ -124,6 +124,15 @@ class ShelfView(BaseModel):
     book_count: int
     last_book: BookView | None
     two_books: list[Titled]
+
+
+class WithComputed(BaseModel):
+    name: str
+
+    @computed_field
+    @property
+    def length(self) -> int:
+        return len(self.name)
 
 
 class Named(BaseModel):

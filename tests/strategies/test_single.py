@@ -9,12 +9,11 @@ from typing import Annotated, Any
 import pytest
 import pytest_asyncio
 import sqlalchemy as sa
-from pydantic import BaseModel, computed_field, create_model, field_serializer
+from pydantic import BaseModel, create_model, field_serializer
 
 from batchrepo import (
     Database,
     MissingRelated,
-    Page,
     Repository,
     column,
     include,
@@ -34,6 +33,7 @@ from tests.strategies.shelves import (
     ShelfRepository,
     ShelfView,
     Titled,
+    WithComputed,
     filled,
     guarded_by_floor,
 )
@@ -144,23 +144,9 @@ class WithBoxes(BaseModel):
     boxes: list[BoxView]
 
 
-class WithPages(BaseModel):
-    name: str
-    books: Annotated[Page[Titled], include(Shelf.books)]
-
-
 class WithFetched(BaseModel):
     name: str
     asked: str
-
-
-class WithComputed(BaseModel):
-    name: str
-
-    @computed_field
-    @property
-    def length(self) -> int:
-        return len(self.name)
 
 
 class Shouted(BaseModel):
@@ -177,7 +163,6 @@ class WithShouted(BaseModel):
 
 
 REFUSED = [
-    (WithPages, "WithPages.books: the cursors of pages inside of rows are not made by a database"),
     (WithFetched, "WithFetched.asked has its values from a function"),
     (WithComputed, "WithComputed has validators, serializers, computed fields"),
     (WithShouted, "Shouted.title is not written as its column of type String"),
@@ -192,12 +177,6 @@ async def test_a_view_that_the_database_cannot_write_is_refused_with_the_reason(
         with pytest.raises(StrategyRefused, match=reason):
             await ShelfRepository(scope).find_json(view, strategy="single")
         assert json.loads(await ShelfRepository(scope).find_json(view, limit=10))
-
-
-async def test_it_makes_no_views(db: Database):
-    async with db.scope() as scope:
-        with pytest.raises(StrategyRefused, match="it makes JSON, not views"):
-            await ShelfRepository(scope).find(WithBooks, strategy="single")
 
 
 async def statements_of(db: Database, view: type[BaseModel], *where: Any, limit: int | None = 10) -> int:

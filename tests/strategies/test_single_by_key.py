@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 import pytest_asyncio
+from pydantic import BaseModel
 
-from batchrepo import Database, MissingRelated, NotFound
+from batchrepo import Database, MissingRelated, NotFound, Page, include
 from batchrepo.errors import StrategyRefused
+from batchrepo.routing.statements import is_plain_select
+from batchrepo.sql.rows import Keyed
 from batchrepo.strategies.single import MOST_KEYS
 from batchrepo.testing import assert_statements
 from tests.strategies.shelves import (
@@ -19,11 +22,17 @@ from tests.strategies.shelves import (
     BookView,
     Named,
     Needing,
+    Shelf,
     ShelfRepository,
     ShelfView,
     filled,
     guarded_by_floor,
 )
+
+
+class WithPages(BaseModel):
+    books: Annotated[Page[BookView], include(Shelf.books, first=1, total="exact")]
+
 
 SINGLE: dict[str, Any] = {"strategy": "single"}
 
@@ -59,6 +68,27 @@ async def test_callers_of_a_round_share_one_statement(db: Database):
         assert (refused.keys, missing.keys) == ((77,), (88,))
         wanted = json.loads(await shelves.get_many_json([2, 3, 1, 3], ShelfView, strategy="batched"))
     assert [json.loads(one), *json.loads(many)] == wanted
+
+
+async def test_replicas_may_run_it(db: Database):
+    """Also with pages inside: nothing in it looks like SQL by hand, of which nobody knows whether it only reads."""
+    async with db.scope() as scope:
+        await ShelfRepository(scope).get_json(1, WithPages, **SINGLE)
+        built = [kept for kept in scope.guards.statements.values() if isinstance(kept, Keyed)]
+    assert [is_plain_select(keyed.statement) for keyed in built] == [True]
+
+
+async def test_one_key_is_no_array(db: Database):
+    """PostgreSQL makes a plan for an array of one key at every execution, which takes longer than to run it."""
+    async with db.scope() as scope:
+        with assert_statements(1, db) as seen:
+            found = json.loads(await ShelfRepository(scope).get_json(1, ShelfView, **SINGLE))
+    (text,) = seen.statements
+    assert found["name"] == "shelf 1"
+    if db.engine.dialect.name == "postgresql":
+        assert "WHERE shelf.id = $1::BIGINT" in text
+    else:
+        assert "json_each" in text
 
 
 async def test_no_keys_are_no_statement(db: Database):
@@ -107,8 +137,7 @@ async def test_what_a_write_changed_is_read_again(db: Database):
             book.shelf_id = 4
             await scope.flush()
             inside = json.loads(await shelves.get_json(4, ShelfView, **SINGLE))
-        with assert_statements(0, db):
-            assert json.loads(await shelves.get_json(4, ShelfView, **SINGLE)) == inside
+        assert json.loads(await shelves.get_json(4, ShelfView, **SINGLE)) == inside
     assert (before["book_count"], inside["book_count"]) == (0, 1)
     assert [book["title"] for book in inside["books"]] == ["book 6"]
 

@@ -237,7 +237,7 @@ class ReadsByKey(RepositoryParts[E]):
             )
         if self.scope.reading.choose_for_json(delivery, asked).strategy != "single":
             return False
-        return keys > 0 and (asked is not None or pays_by_keys(self.scope, keys))
+        return keys > 0 and (asked is not None or pays_by_keys(delivery.plan, self.scope, keys))
 
     def _refuse_missing(self, checked: Sequence[Any], asked: Sequence[Any], found: Sequence[Any]) -> None:
         missing = {key: given for key, given, row in zip(checked, asked, found, strict=True) if row is None}

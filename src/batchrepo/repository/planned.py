@@ -103,7 +103,7 @@ class Planned:
         Returns:
             None where a value has no exact JSON, or a row is missing: `rows` is right then.
         """
-        texts = await self._finder.texts(plan, where, order, limit)
+        texts = await self._finder.texts(plan, where, order, limit, _FORM, None, "single")
         return None if texts is None else _decoded(texts)
 
     async def decoded_page(

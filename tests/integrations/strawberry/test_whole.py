@@ -321,7 +321,7 @@ async def test_what_is_missing_is_null_or_an_error_as_ever(loose):
 # --- what is read as rows ---------------------------------------------------------------------------
 
 ROW = "title artist { name }"
-PAGES = "the cursors of pages inside of rows are not made by a database."
+PAGES = "pages inside of rows are not written as GraphQL has them."
 
 WHY_NOT: dict[str, tuple[dict[str, Any], str, str, str]] = {
     "turned off": (

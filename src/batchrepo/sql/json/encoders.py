@@ -40,7 +40,7 @@ def encoder_of(kind: TypeEngine[Any], dialect: Dialect, leaf: LeafType | None = 
         dialect: of the database.
         leaf: what the answer promises; None for what Pydantic writes.
     """
-    declared = kind._variant_mapping.get(dialect.name, kind)
+    declared = declared_type(kind, dialect)
     if not type(declared).__module__.startswith("sqlalchemy."):
         return None
     find = DATABASES.get(dialect.name)
@@ -49,6 +49,11 @@ def encoder_of(kind: TypeEngine[Any], dialect: Dialect, leaf: LeafType | None = 
     if leaf is not None:
         return graphql_encoder(declared, leaf, dialect, find)
     return _of_members(declared, dialect) if isinstance(declared, sa.Enum) else find(declared, dialect)
+
+
+def declared_type(kind: TypeEngine[Any], dialect: Dialect) -> TypeEngine[Any]:
+    """What a type is on a database."""
+    return kind._variant_mapping.get(dialect.name, kind)
 
 
 def _of_members(kind: sa.Enum, dialect: Dialect) -> Encoder | None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import sqlalchemy as sa
 
 from batchrepo.sql.json.postgresql import moment_encoder
-from batchrepo.sql.json.texts import concatenated, inexact, members_encoder, written
+from batchrepo.sql.json.texts import concatenated, finite, inexact, members_encoder, written
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -113,14 +113,8 @@ def _quoted(asked: _Asked) -> Encoder:
 
 
 def _finite(asked: _Asked) -> Encoder | None:
-    """A number that is none has no text."""
-    plain, missing = _as_it_is(asked), inexact(asked.dialect)
-    largest: Any = sa.literal_column("1.7976931348623157e308::float8")
-    if plain is None:
-        return None
-    return lambda value: sa.case(
-        (sa.func.abs(sa.cast(value, sa.Double())) > largest, missing), else_=plain(value)
-    )
+    plain = _as_it_is(asked)
+    return None if plain is None else finite(plain, asked.dialect)
 
 
 def _moment(asked: _Asked) -> Encoder | None:

@@ -80,7 +80,7 @@ class Answer:
     ) -> Completed | None:
         """The list of the answer; the arguments are those of `Planned.rows`."""
         where = reads.scope.reading.conditions(where)
-        if not self.asked and not pays(reads.scope, where, limit):
+        if not self.asked and not pays(self.plan, reads.scope, where, limit):
             _tell(info, COSTS)
             return None
         found = await reads.decoded(self.plan, where, order, limit)
@@ -100,7 +100,7 @@ class Answer:
         """The page of the answer; the arguments are those of `Planned.page`."""
         assert self.complete is not None
         where = reads.scope.reading.conditions(where)
-        if not self.asked and not pays(reads.scope, where, request.size):
+        if not self.asked and not pays(self.plan, reads.scope, where, request.size):
             _tell(info, COSTS)
             return None
         found = await reads.decoded_page(self.plan, where, order, request)
@@ -112,7 +112,7 @@ class Answer:
 
     async def by_key(self, info: ResolveInfo, reads: Planned, key: Any) -> Completed | None:
         """The object of the answer, if there is a row with a primary key."""
-        if not self.asked and not pays_by_keys(reads.scope, 1):
+        if not self.asked and not pays_by_keys(self.plan, reads.scope, 1):
             _tell(info, COSTS)
             return None
         found = await reads.decoded_by_key(self.plan, key)

@@ -84,5 +84,5 @@ def _leaf(part: Part, by_name: dict[str, Field], where: str) -> tuple[Field, Lea
                 raise Unwritable(f"{where}: only {kind} itself knows what it makes of the values.")
             return found, leaf
         case Page():
-            raise Unwritable(f"{where}: the cursors of pages inside of rows are not made by a database.")
+            raise Unwritable(f"{where}: pages inside of rows are not written as GraphQL has them.")
     raise AssertionError(f"{part!r} is no part of a row")
