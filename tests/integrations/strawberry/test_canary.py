@@ -308,7 +308,7 @@ RELIED_ON = {
         == ["self", "return_type", "field_details_list", "info", "path", "result", "position_context"]
     ),
     "an operation is run by Executor.execute_operation, of an event by an executor of its own": lambda s: (
-        "execute_operation(" in inspect.getsource(graphql.execution.execute)
+        "executor.execute_operation(" in inspect.getsource(inspect.getmodule(graphql.execute))
     ),
     "scalars of a schema have the definitions of DEFAULT_SCALAR_REGISTRY": lambda s: (
         MOMENTS._schema.query_type.fields["moment"].type.of_type.extensions["strawberry-definition"]
