@@ -60,7 +60,7 @@ def leaf_type_of(kind: GraphQLOutputType, field: Field) -> LeafType | None:
     if isinstance(inner, GraphQLEnumType):
         members = _members(inner, field)
         return None if members is None else LeafType("Enum", required, members=members)
-    found = _BUILT_IN.get(inner)
+    found: Kind | None = _BUILT_IN.get(inner)
     if found is None:
         definition = (getattr(inner, "extensions", None) or {}).get(DEFINITION)
         found = next((name for known, name in _SCALARS if known is definition), None)
