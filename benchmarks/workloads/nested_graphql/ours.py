@@ -92,5 +92,14 @@ def _opened(**options: Any) -> Callable[[Dataset], AbstractAsyncContextManager[R
     return open_
 
 
-OURS = Stack("batchrepo", "repository types, look-ahead, pass-through, a scope for each request", _opened())
+OURS = Stack(
+    "batchrepo",
+    "repository types, a scope for each request, an answer that one statement writes (AUTO)",
+    _opened(),
+)
+ROWS = Stack(
+    "batchrepo_rows",
+    "the same with the batched strategy: look-ahead, and rows that pass through",
+    _opened(strategy="batched"),
+)
 VISITED = Stack("batchrepo_visited", "the same without the pass-through", _opened(pass_through=False))

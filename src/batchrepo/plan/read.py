@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from pydantic import BaseModel
     from sqlalchemy.sql.elements import ColumnElement
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from batchrepo.declare.computed import Aggregate, Fetched
     from batchrepo.declare.orders import OrderTerm
     from batchrepo.mapping import ColumnInfo, EntityInfo, RelationInfo
+    from batchrepo.plan.leaf_types import LeafType
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,11 +131,17 @@ class ReadPlan:
         entity: whose rows.
         fields: in the order of the output.
         view: the Pydantic model it came from, or None.
+        leaves: how values are written in JSON, by the names of their fields; None where Pydantic decides.
     """
 
     entity: EntityInfo
     fields: tuple[Field, ...]
     view: type[BaseModel] | None = None
+    leaves: Mapping[str, LeafType] | None = None
+
+    def leaf_of(self, field: Field) -> LeafType | None:
+        """How the value of a field is written; None as Pydantic writes it."""
+        return None if self.leaves is None else self.leaves.get(field.name)
 
     @property
     def columns(self) -> tuple[ColumnField, ...]:

@@ -105,7 +105,7 @@ class Finder(Generic[E]):
         """Views, by the strategy that the planner chooses."""
         delivery, compiled = self.scope.reading.views(view, self.entity, self.info)
         if self.scope.reading.choose_for_views(delivery, strategy).strategy == "single":
-            texts = await self._texts(delivery.plan, where, order_by, limit, DecodedForm(), offset, strategy)
+            texts = await self.texts(delivery.plan, where, order_by, limit, DecodedForm(), offset, strategy)
             if texts is not None:
                 return delivery.decoded(array_of(texts))
             strategy = "batched"
@@ -129,14 +129,14 @@ class Finder(Generic[E]):
         )
         if self.scope.reading.choose_for_json(delivery, strategy).strategy == "single":
             form = ViewForm(by_alias)
-            texts = await self._texts(delivery.plan, where, order_by, limit, form, offset, strategy)
+            texts = await self.texts(delivery.plan, where, order_by, limit, form, offset, strategy)
             if texts is not None:
                 return array_of(texts)
             strategy = "batched"
         dicts = await self.dicts(compiled, where, order_by, limit, strategy, names, offset)
         return delivery.json(dicts, by_alias=by_alias)
 
-    async def _texts(
+    async def texts(
         self,
         plan: ReadPlan,
         where: Sequence[Any],

@@ -134,6 +134,18 @@ class Pager(Generic[E]):
         dicts, found = read
         return found.page(dicts, self._cursors(found, asked), counted.total, counted.kind)
 
+    async def texts(
+        self, plan: ReadPlan, where: Sequence[Any], order: Order, request: PageRequest
+    ) -> dict[str, Any] | None:
+        """As `dicts`, whose items are the JSON of the rows, by one statement; None as `page_of_texts`."""
+        asked = self._asked(where, order, request)
+        read = partial(self._page_of_texts, plan, asked, ViewForm(by_alias=False))
+        found: Found | None
+        found, counted = await self._with_total(asked, read)
+        if found is None:
+            return None
+        return found.page(found.rows, self._cursors(found, asked), counted.total, counted.kind)
+
     async def total(self, where: Sequence[Any], order: Order, request: PageRequest) -> int:
         """How many rows there are on all pages, where no page is read; its cursors are checked all the same."""
         return await count_rows(self.entity, self._asked(where, order, request).where, self.scope)
@@ -336,15 +348,18 @@ class Pager(Generic[E]):
         """A page whose rows are texts; None where the batched strategy has to read it."""
         where = self.scope.reading.conditions(asked.where)
         if strategy is not None or pays(delivery.plan, self.scope, where, asked.walk.size):
-            return await page_of_texts(
-                delivery.plan,
-                self.scope,
-                asked.walk,
-                form=form,
-                where=asked.where,
-                cause=f"{asked.verb} {self.entity.name}",
-            )
+            return await self._page_of_texts(delivery.plan, asked, form)
         return None
+
+    async def _page_of_texts(self, plan: ReadPlan, asked: _Asked, form: ViewForm) -> Found | None:
+        return await page_of_texts(
+            plan,
+            self.scope,
+            asked.walk,
+            form=form,
+            where=asked.where,
+            cause=f"{asked.verb} {self.entity.name}",
+        )
 
     async def _eager_dicts(
         self, plan: ReadPlan, asked: _Asked, names: Names

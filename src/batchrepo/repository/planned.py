@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pydantic_core import from_json
+
 from batchrepo.declare.filter_groups import condition_of
 from batchrepo.errors import DeclarationError
 from batchrepo.repository.finding import Finder
@@ -13,6 +15,8 @@ from batchrepo.sql.filter_values import FilterValues
 from batchrepo.sql.key_checks import check_keys
 from batchrepo.sql.rows import Lookup
 from batchrepo.strategies.compile import lookup_of
+from batchrepo.strategies.form import ViewForm
+from batchrepo.strategies.single import exact_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -26,6 +30,8 @@ if TYPE_CHECKING:
     from batchrepo.plan.read import ReadPlan
     from batchrepo.scope import Scope
     from batchrepo.scope.related_pages import PageArguments
+
+_FORM = ViewForm(by_alias=False)
 
 Dicts = list[dict[str, Any]]
 """Rows, keyed by the names of the plan's fields."""
@@ -82,6 +88,43 @@ class Planned:
     ) -> dict[str, Any]:
         """A page of them, as a dict of what `Page` has."""
         return await self._pager.dicts(self.scope.reading.compiled(plan), where, order, request)
+
+    async def decoded(
+        self, plan: ReadPlan, where: Sequence[Any], order: tuple[OrderTerm, ...] | None, limit: int | None
+    ) -> list[Any] | None:
+        """What the JSON of the rows says, which one statement makes.
+
+        Args:
+            plan: what is read, under the names that the JSON has, in the forms that its values have.
+            where: as for `rows`, as all others.
+            order: as for `rows`.
+            limit: as for `rows`.
+
+        Returns:
+            None where a value has no exact JSON, or a row is missing: `rows` is right then.
+        """
+        texts = await self._finder.texts(plan, where, order, limit, _FORM, None, "single")
+        return None if texts is None else _decoded(texts)
+
+    async def decoded_page(
+        self,
+        plan: ReadPlan,
+        where: Sequence[Any],
+        order: tuple[OrderTerm, ...] | None,
+        request: PageRequest,
+    ) -> dict[str, Any] | None:
+        """As `page`, with items as those of `decoded`; None as `decoded`."""
+        page = await self._pager.texts(plan, where, order, request)
+        if page is not None:
+            page["items"] = _decoded(page["items"])
+        return page
+
+    async def decoded_by_key(self, plan: ReadPlan, key: Any) -> Any | None:
+        """As `by_key`, as an item of `decoded`; None also where there is no row."""
+        entity = self.info.entity
+        (checked,) = check_keys(entity.name, entity.key, [key], self.scope.reading.engine.dialect)
+        (text,) = await self.scope.loaders.texts_of_all(plan, _FORM).load((checked,))
+        return None if text is None or exact_of([text]) is None else _decoded([text])[0]
 
     async def total(
         self, where: Sequence[Any], order: tuple[OrderTerm, ...] | None, request: PageRequest
@@ -163,3 +206,8 @@ class Planned:
     ) -> int:
         """As `related_page`, where nothing but the total is asked for."""
         return await self.scope.related_pages.total_of_values(relation, values, arguments)
+
+
+def _decoded(texts: Sequence[str]) -> Any:
+    # Names come again and again, values hardly ever do.
+    return from_json(f"[{','.join(texts)}]", cache_strings="keys")

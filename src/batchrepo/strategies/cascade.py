@@ -200,7 +200,11 @@ class CascadeBuilder:
     ) -> ColumnElement[str]:
         encode = self._form.encoder(plan, field, kind, self._dialect)
         assert encode is not None, f"`why_not` lets no {kind!r} pass"
-        return where_null(value, written(default), encode(value))
+        leaf = plan.leaf_of(field)
+        if leaf is not None and leaf.kind == "Constant":
+            return encode(value)
+        missing = leaf is not None and leaf.required and default == "null"
+        return where_null(value, self._inexact if missing else written(default), encode(value))
 
     def _list(self, parents: PartRows, include: Include) -> ColumnElement[str]:
         lookup, _ = include_lookup(include)
@@ -265,7 +269,7 @@ class CascadeBuilder:
         return sa.select(*rows.table.c, rank, found).subquery(self._name("ranked"))
 
     def _flat(self, rows: PartRows, field: FlatField) -> ColumnElement[str]:
-        return self._one(rows, nested_include(field), flat=True)
+        return self._one(rows, nested_include(field, rows.plan.leaf_of(field)), flat=True)
 
     def _one(self, parents: PartRows, include: Include, *, flat: bool = False) -> ColumnElement[str]:
         relation = include.relation
@@ -286,7 +290,10 @@ class CascadeBuilder:
             on = belongs(rows.table, keyed, parents, relation, order)
         text = self._text(rows, flat=flat)
         parents.joins += [(rows.table, on), *rows.joins]
-        return where_null(match[0], self._inexact if include.required else written("null"), text)
+        return where_null(match[0], self._missing(include), text)
+
+    def _missing(self, include: Include) -> ColumnElement[str]:
+        return self._inexact if include.required else written("null")
 
     def _of_key(self, parents: PartRows, include: Include, *, flat: bool) -> ColumnElement[str]:
         """What the key itself has."""
@@ -299,7 +306,7 @@ class CascadeBuilder:
             if field.column is not None
         }
         (text, *_) = texts.values() if flat else [as_object(self._form.items(include.plan, texts))]
-        return sa.case((sa.or_(*(part.is_(None) for part in key)), written("null")), else_=text)
+        return sa.case((sa.or_(*(part.is_(None) for part in key)), self._missing(include)), else_=text)
 
     def _joins_by_key(self, entity: EntityInfo) -> bool:
         """Whether the database looks up joined rows; SQLite would first read all rows of what is a join itself."""

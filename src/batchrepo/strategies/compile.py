@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from batchrepo.declare.computed import Aggregate, Fetched
     from batchrepo.declare.orders import OrderTerm
     from batchrepo.mapping import ColumnInfo, EntityInfo, RelationInfo
+    from batchrepo.plan.leaf_types import LeafType
     from batchrepo.strategies.reading import PagedOrder
 
 
@@ -359,11 +360,15 @@ def _key_getter(parent: Use, relation: RelationInfo, order: Sequence[int] | None
     return itemgetter(*places), len(places) == 1
 
 
-def nested_include(flat: FlatField) -> Include:
-    """A flattened column as includes of one field each."""
+def nested_include(flat: FlatField, leaf: LeafType | None = None) -> Include:
+    """A flattened column as includes of one field each; `leaf` is how its value is written, if something decides so."""
+    leaves = None if leaf is None else {flat.name: leaf}
+    required = leaf is not None and leaf.required
     field: ColumnField | Include = ColumnField(flat.name, flat.column.attribute, flat.column)
     for relation in reversed(flat.path):
-        field = Include(flat.name, relation, ReadPlan(relation.target, (field,)))
+        field = Include(
+            flat.name, relation, ReadPlan(relation.target, (field,), None, leaves), required=required
+        )
     assert isinstance(field, Include)
     return field
 

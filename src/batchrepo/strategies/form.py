@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import sqlalchemy as sa
 
 from batchrepo.plan.naming import field_name, output_name
-from batchrepo.sql.json.encoders import declared_type, encoder_of, finite
-from batchrepo.sql.json.texts import as_object, written
+from batchrepo.sql.json.encoders import declared_type, encoder_of
+from batchrepo.sql.json.texts import as_object, finite, written
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -96,8 +96,8 @@ class ViewForm:
     def encoder(
         self, plan: ReadPlan, field: Field, kind: TypeEngine[Any], dialect: Dialect
     ) -> Encoder | None:
-        """As Pydantic writes them."""
-        return encoder_of(kind, dialect)
+        """As Pydantic writes them, unless the plan has leaf types."""
+        return encoder_of(kind, dialect, plan.leaf_of(field))
 
     def page(self, include: Include, page: PageTexts) -> ColumnElement[str]:
         """What `Page` has."""

@@ -126,7 +126,9 @@ def _refusal(plan: ReadPlan, field: Field, form: Form, dialect: Dialect) -> str 
     if kind is None:
         return "the type of what it reads is not surely known"
     if form.encoder(plan, field, kind, dialect) is None:
-        return f"{dialect.name} has no exact JSON for values of type {kind!r}"
+        leaf = plan.leaf_of(field)
+        shown = "" if leaf is None else f" as {leaf.kind}"
+        return f"{dialect.name} has no exact JSON for values of type {kind!r}{shown}"
     return None
 
 

@@ -34,7 +34,8 @@ class Sites:
 
     Attributes:
         database: of the store.
-        ahead: the schema.
+        ahead: the schema, which reads rows.
+        whole: the same, with one statement for each root field whose answer can be written by the database.
         visited: the same, without the pass-through.
         stepwise: the same, without both it and look-ahead.
         passing: the pass-through without look-ahead: of what is loaded by itself.
@@ -44,6 +45,7 @@ class Sites:
 
     database: Database
     ahead: strawberry.Schema
+    whole: strawberry.Schema
     visited: strawberry.Schema
     stepwise: strawberry.Schema
     passing: strawberry.Schema
@@ -56,7 +58,7 @@ class Sites:
         data, errors = expected.data, erased(expected.errors)
         if document.refused:  # before anything is read, with no path
             data, errors = None, {((), "INVALID_ARGUMENT")}
-        for schema in (self.ahead, self.visited, self.stepwise, self.passing):
+        for schema in (self.ahead, self.whole, self.visited, self.stepwise, self.passing):
             found = await schema.execute(
                 document.text,
                 variable_values=document.variables,
@@ -97,7 +99,8 @@ def erased(errors: Any) -> Erased:
 
 async def open_sites(database: Database) -> Sites:
     """Reads all cursors, of a Database whose store is filled."""
-    ahead, visited = make_schema(database, report=True), make_schema(database, pass_through=False)
+    ahead, whole = (make_schema(database, report=True, strategy=name) for name in ("batched", "single"))
+    visited = make_schema(database, pass_through=False)
     stepwise = make_schema(database, look_ahead=False, pass_through=False)
     passing = make_schema(database, look_ahead=False)
     meaning: dict[str, tuple[str, Any]] = {}
@@ -126,4 +129,6 @@ async def open_sites(database: Database) -> Sites:
                 stands_for = order, key if len(key) > 1 else key[0]
                 assert meaning.setdefault(edge["cursor"], stands_for) == stands_for
             texts[site][kind] = sorted({edge["cursor"] for _, edge in edges})
-    return Sites(database, ahead, visited, stepwise, passing, texts, Naive(ahead.as_str(), Cursors(meaning)))
+    return Sites(
+        database, ahead, whole, visited, stepwise, passing, texts, Naive(ahead.as_str(), Cursors(meaning))
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import tomllib
+from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from strawberry.extensions import SchemaExtension
 from strawberry.schema import schema as strawberrys
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from strawberry.schema.schema_converter import CustomGraphQLEnumType
+from strawberry.schema.types.scalar import DEFAULT_SCALAR_REGISTRY
 from strawberry.types.arguments import StrawberryArgument
 from strawberry.types.field import StrawberryField
 
@@ -54,6 +56,14 @@ class Query:
     @strawberry.field
     def children(self) -> list[Child | None]:
         return []
+
+
+@strawberry.type(name="Query")
+class OfMoments:
+    moment: datetime
+
+
+MOMENTS = strawberry.Schema(OfMoments)
 
 
 @strawberry.input
@@ -292,6 +302,17 @@ RELIED_ON = {
     "Executor.complete_list_value(type, details, info, path, result, position)": lambda s: (
         list(inspect.signature(graphql.Executor.complete_list_value).parameters)
         == ["self", "return_type", "field_details_list", "info", "path", "result", "position_context"]
+    ),
+    "Executor.complete_object_value(type, details, info, path, result, position)": lambda s: (
+        list(inspect.signature(graphql.Executor.complete_object_value).parameters)
+        == ["self", "return_type", "field_details_list", "info", "path", "result", "position_context"]
+    ),
+    "an operation is run by Executor.execute_operation, of an event by an executor of its own": lambda s: (
+        "executor.execute_operation(" in inspect.getsource(inspect.getmodule(graphql.execute))
+    ),
+    "scalars of a schema have the definitions of DEFAULT_SCALAR_REGISTRY": lambda s: (
+        MOMENTS._schema.query_type.fields["moment"].type.of_type.extensions["strawberry-definition"]
+        is DEFAULT_SCALAR_REGISTRY[datetime]
     ),
     "an object is completed by collect_and_execute_subfields, after is_type_of": lambda s: (
         "collect_and_execute_subfields" in COMPLETING

@@ -1,4 +1,4 @@
-"""Any document: passed through, with look-ahead alone, without both, and by the oracle the same data and errors."""
+"""Any document: by one statement, passed through, with look-ahead alone, without all of it, and by the oracle the same."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ async def test_below_a_root_field_nothing_is_visited(store, visited, what):
     query, paths = PASSING[what]
     expected = await answer(make_schema(store, pass_through=False), query)
     before = len(visited)
-    result, through = await told(make_schema(store, report=True), query)
+    result, through = await told(make_schema(store, report=True, strategy="batched"), query)
     assert (result.data, result.errors) == (expected, None)
     assert len(visited) == before + 1, visited[before:]
     assert through["why_not"] is None

@@ -2,19 +2,19 @@
 
 A positive list, for each database. An encoder makes a text of an expression that is not NULL; where single values have
 no exact text (PostgreSQL's infinite dates, what somebody else put into SQLite's texts), the text is `INEXACT`, and who
-reads it has to read the rows in another way.
+reads it has to read the rows in another way. Where a leaf type of GraphQL decides, values are as that one writes them.
 """
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import sqlalchemy as sa
 
+from batchrepo.sql.json.graphql import graphql_encoder
 from batchrepo.sql.json.postgresql import postgresql_encoder
 from batchrepo.sql.json.sqlite import sqlite_encoder
-from batchrepo.sql.json.texts import inexact, written
+from batchrepo.sql.json.texts import members_encoder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from sqlalchemy.sql.elements import ColumnElement
     from sqlalchemy.types import TypeEngine
 
+    from batchrepo.plan.leaf_types import LeafType
+
 Encoder: TypeAlias = "Callable[[Any], ColumnElement[str]]"
 """From an expression that is not NULL to the text of its JSON."""
 
@@ -30,30 +32,28 @@ DATABASES = {"postgresql": postgresql_encoder, "sqlite": sqlite_encoder}
 """By dialect, what finds the encoder of a type."""
 
 
-def encoder_of(kind: TypeEngine[Any], dialect: Dialect) -> Encoder | None:
-    """How values of a SQLAlchemy type are written, or None where nobody knows an exact way."""
+def encoder_of(kind: TypeEngine[Any], dialect: Dialect, leaf: LeafType | None = None) -> Encoder | None:
+    """How values of a SQLAlchemy type are written, or None where nobody knows an exact way.
+
+    Args:
+        kind: the type of the column.
+        dialect: of the database.
+        leaf: what the answer promises; None for what Pydantic writes.
+    """
     declared = declared_type(kind, dialect)
     if not type(declared).__module__.startswith("sqlalchemy."):
         return None
     find = DATABASES.get(dialect.name)
     if find is None:
         return None
+    if leaf is not None:
+        return graphql_encoder(declared, leaf, dialect, find)
     return _of_members(declared, dialect) if isinstance(declared, sa.Enum) else find(declared, dialect)
 
 
 def declared_type(kind: TypeEngine[Any], dialect: Dialect) -> TypeEngine[Any]:
     """What a type is on a database."""
     return kind._variant_mapping.get(dialect.name, kind)
-
-
-def finite(encode: Encoder, dialect: Dialect) -> Encoder:
-    """The same encoder, where numbers that JSON does not have are not exact instead of null."""
-
-    def encoded(value: Any) -> ColumnElement[str]:
-        text = encode(value)
-        return sa.case((text == written("null"), inexact(dialect)), else_=text)
-
-    return encoded
 
 
 def _of_members(kind: sa.Enum, dialect: Dialect) -> Encoder | None:
@@ -67,11 +67,4 @@ def _of_members(kind: sa.Enum, dialect: Dialect) -> Encoder | None:
         values = {name: members[name].value for name in kind.enums}
     if not all(type(value) in (str, int) for value in values.values()):
         return None
-    texts = {name: written(json.dumps(value, ensure_ascii=False)) for name, value in values.items()}
-
-    def encode(value: Any) -> ColumnElement[str]:
-        stored = sa.cast(value, sa.Text())
-        found = [(stored == written(name), text) for name, text in texts.items()]
-        return sa.case(*found, else_=inexact(dialect))
-
-    return encode
+    return members_encoder(values.items(), dialect)

@@ -12,8 +12,8 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from batchrepo.sql.json.encoders import encoder_of, finite
-from batchrepo.sql.json.texts import written
+from batchrepo.sql.json.encoders import encoder_of
+from batchrepo.sql.json.texts import finite, written
 
 if TYPE_CHECKING:
     from collections.abc import Callable

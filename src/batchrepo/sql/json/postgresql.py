@@ -49,9 +49,9 @@ def _time_of(kind: Any, dialect: Dialect) -> Encoder | None:
     if isinstance(kind, sa.Time):
         return None if kind.timezone else _time
     if not kind.timezone:
-        return _moment(dialect)
+        return moment_encoder(dialect)
     # Other drivers give the session's time zone, and Pydantic writes it.
-    return _moment(dialect, "Z") if dialect.driver == "asyncpg" else None
+    return moment_encoder(dialect, "Z") if dialect.driver == "asyncpg" else None
 
 
 def _text(value: Any) -> ColumnElement[str]:
@@ -156,7 +156,7 @@ def _date(dialect: Dialect) -> Encoder:
     return lambda value: _within(value, "date", _json(value), infinite)
 
 
-def _moment(dialect: Dialect, zone: str = "") -> Encoder:
+def moment_encoder(dialect: Dialect, zone: str = "") -> Encoder:
     """Six digits of a second or none, as Pydantic writes them; PostgreSQL leaves out trailing zeros."""
     infinite = ("0001-01-01T00:00:00", "9999-12-31T23:59:59.999999")  # asyncpg gives them without a zone
 

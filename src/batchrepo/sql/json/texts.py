@@ -17,7 +17,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.visitors import InternalTraversal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from sqlalchemy.engine import Dialect
     from sqlalchemy.sql.compiler import SQLCompiler
@@ -118,6 +118,32 @@ def inexact(dialect: Dialect) -> ColumnElement[str]:
         code, type_=sa.Text()
     )
     return made
+
+
+def finite(
+    encode: Callable[[Any], ColumnElement[str]], dialect: Dialect
+) -> Callable[[Any], ColumnElement[str]]:
+    """The same encoder, where numbers that JSON does not have are not exact instead of null."""
+
+    def encoded(value: Any) -> ColumnElement[str]:
+        text = encode(value)
+        return sa.case((text == written("null"), inexact(dialect)), else_=text)
+
+    return encoded
+
+
+def members_encoder(
+    values: Iterable[tuple[str, Any]], dialect: Dialect
+) -> Callable[[Any], ColumnElement[str]]:
+    """The encoder of an enum: what is written for each text that is stored; any other one is not known."""
+    texts = {name: written(json.dumps(value, ensure_ascii=False)) for name, value in values}
+
+    def encode(value: Any) -> ColumnElement[str]:
+        stored = sa.cast(value, sa.Text())
+        found = [(stored == written(name), text) for name, text in texts.items()]
+        return sa.case(*found, else_=inexact(dialect))
+
+    return encode
 
 
 def joined_texts(

@@ -58,6 +58,9 @@ class ScopeExtension(SchemaExtension):
             asked for, still batched: the same answers, more rounds.
         pass_through: make parts of the answer of rows at once, where nothing but what was read by the plan is selected,
             instead of letting the executor visit every field: the same answers, sooner.
+        strategy: how a root field is read whose whole answer passes through: by one statement that writes the answer
+            (``"single"``) wherever the database can write it exactly, or as rows (``"batched"``). Default: by one statement
+            where that pays.
         limits: how much one operation may ask for.
         report: who may see what was read, with the texts of the statements: a function that is asked with the
             GraphQL context, or True for everybody, while developing. They get it in ``extensions.batchrepo`` of
@@ -77,6 +80,7 @@ class ScopeExtension(SchemaExtension):
         context: Callable[[Any], Any] | None = None,
         look_ahead: bool = True,
         pass_through: bool = True,
+        strategy: Literal["single", "batched"] | None = None,
         limits: Limits = DEFAULT_LIMITS,
         report: bool | Callable[[Any], bool] = False,
         transaction: Literal["field", "operation"] = "field",
@@ -86,10 +90,15 @@ class ScopeExtension(SchemaExtension):
             raise DeclarationError(
                 f'ScopeExtension(transaction=...) expects "field" or "operation"; got {transaction!r:.100}.'
             )
+        if strategy not in (None, "single", "batched"):
+            raise DeclarationError(
+                f'ScopeExtension(strategy=...) expects "single", "batched" or None; got {strategy!r:.100}.'
+            )
         self._database = database
         self._context = context
         self._look_ahead = look_ahead
         self._pass_through = pass_through
+        self._strategy: Literal["single", "batched"] | None = strategy
         self._limits = limits
         self._reporting = Reporting(report)
         self._whole = transaction == "operation"
@@ -161,6 +170,7 @@ class ScopeExtension(SchemaExtension):
             sent=(context.operation_extensions or {}).get(TOKEN),
             token=self._token,
             pass_through=self._pass_through,
+            strategy=self._strategy,
         )
         if context.operation_type is OperationType.SUBSCRIPTION:
             before = subscribing.get()

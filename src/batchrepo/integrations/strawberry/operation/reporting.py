@@ -18,7 +18,7 @@ HEADER = "X-Batchrepo-Report"
 KEY = "batchrepo"
 """Under which name the report is in ``extensions`` of the answer, and is asked for in those of the request."""
 
-OFF = {"why_not": "ScopeExtension(pass_through=False).", "places": []}
+OFF = {"why_not": "ScopeExtension(pass_through=False).", "places": [], "whole": []}
 """What the report says of the pass-through where it is turned off."""
 
 

@@ -6,7 +6,7 @@ import inspect
 from contextlib import AsyncExitStack, asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from batchrepo.errors import ScopeError
 from batchrepo.integrations.requests import scopes_of
@@ -34,6 +34,7 @@ class Operation:
         look_ahead: whether all that it selects is read by one plan, or each relation when it is asked for.
         whole: the one transaction of all its mutations; None where each has its own.
         passed: what passed through, for its report; None where nothing may.
+        strategy: how root fields are read whose whole answer passes; None for what pays.
         kept: what is worked out once for this operation, by places in its document.
     """
 
@@ -41,6 +42,7 @@ class Operation:
     look_ahead: bool
     whole: WholeOperation | None = None
     passed: Notes | None = None
+    strategy: Literal["single", "batched"] | None = None
     kept: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
 
 
@@ -92,6 +94,7 @@ class Scopes:
         sent: the consistency token that the client has sent with the operation, as it came.
         token: finds one in the GraphQL context; a function, async or not.
         pass_through: whether rows may become parts of the answer past the executor.
+        strategy: as in `Operation`.
 
     Attributes:
         latest: the scope that was opened last, or None.
@@ -109,6 +112,7 @@ class Scopes:
         sent: object = None,
         token: Callable[[Any], Any] | None = None,
         pass_through: bool = True,
+        strategy: Literal["single", "batched"] | None = None,
     ) -> None:
         self.latest: Scope | None = None
         self.passed: Notes | None = None
@@ -121,6 +125,7 @@ class Scopes:
         self._context = context
         self._look_ahead = look_ahead
         self._pass_through = pass_through
+        self._strategy = strategy
         self._event = AsyncExitStack()
 
     @asynccontextmanager
@@ -201,7 +206,7 @@ class Scopes:
 
     def _running(self, scope: Scope, whole: WholeOperation | None = None) -> _Running:
         self.latest, self.passed = scope, Notes() if self._pass_through else None
-        return _Running(Operation(scope, self._look_ahead, whole, self.passed))
+        return _Running(Operation(scope, self._look_ahead, whole, self.passed, self._strategy))
 
     async def _made_context(self) -> Any:
         if self._context is None:

@@ -48,6 +48,13 @@ class Leaf:
 
 
 @dataclass(frozen=True, eq=False)
+class Itself:
+    """The row, which is the object of the answer already."""
+
+    key: str
+
+
+@dataclass(frozen=True, eq=False)
 class One:
     """An object of a to-one relation."""
 
@@ -101,7 +108,7 @@ class Cursor:
     kind: GraphQLOutputType
 
 
-Part: TypeAlias = Constant | Leaf | One | Many | Page | Whole | Edges | Cursor
+Part: TypeAlias = Constant | Leaf | Itself | One | Many | Page | Whole | Edges | Cursor
 """What an object of the answer has under one key."""
 
 Parts: TypeAlias = "Sequence[Part]"
@@ -140,12 +147,13 @@ def _expression(part: Part, names: dict[str, Any]) -> str:
     match part:
         case Constant(text=text):
             return repr(text)
-        case Leaf(name=name, kind=kind, read=None):
-            return _leaf(f"r[{_named(names, name)}]", kind, names)
-        case Leaf(kind=kind, read=read):
-            return _leaf(f"{_named(names, read)}(r)", kind, names)
+        case Leaf(name=name, kind=kind, read=read):
+            value = f"r[{_named(names, name)}]" if read is None else f"{_named(names, read)}(r)"
+            return _leaf(value, kind, names)
         case Cursor(kind=kind):
             return _leaf("c[i]", kind, names)
+        case Itself():
+            return "r"
         case Whole(below=below):
             return f"{_named(names, make_completer(below))}(r)"
         case Edges(below=below):

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from graphql import GraphQLField, GraphQLObjectType
     from graphql.language import Node
 
-    from batchrepo.integrations.strawberry.passing.completing import Part
+    from batchrepo.integrations.strawberry.passing.completing import Part, Parts
     from batchrepo.integrations.strawberry.query.planning import Planning
 
 OF_PAGES = {
@@ -67,11 +67,13 @@ class Cover:
         counted: whether it takes the total of a connection, of which nothing else is asked for.
         why_not: what keeps the executor at it: reasons by the fields below, as paths of response keys; "" for what is
             about the objects themselves.
+        parts: of the object of the answer.
     """
 
     complete: Completer | None
     counted: bool
     why_not: dict[str, str]
+    parts: Parts
 
 
 def is_connection(object_type: GraphQLObjectType) -> bool:
@@ -106,7 +108,7 @@ def cover(planning: Planning, object_type: GraphQLObjectType, nodes: Nodes) -> C
         counted = selected.total and not selected.rows
     else:
         parts = covering.objects(object_type, nodes, "")
-    return Cover(None if covering.why_not else make_completer(parts), counted, covering.why_not)
+    return Cover(None if covering.why_not else make_completer(parts), counted, covering.why_not, parts)
 
 
 def why_not_nodes(planning: Planning, nodes: Nodes) -> str | None:
@@ -188,7 +190,7 @@ class _Covering:
             return None
         definition: Any = field.extensions[DEFINITION]
         if isinstance(definition, IdField):
-            return Leaf(key, "", field.type, read=_id_of(definition, owner.name))
+            return Leaf(key, "", field.type, read=GlobalIdOf(definition, owner.name))
         if isinstance(definition.member, Value):
             return Leaf(key, definition.member.name, field.type)
         return self._related(key, field, definition.member, group, path)
@@ -271,10 +273,25 @@ def _itself(total: Any) -> Any:
     return total
 
 
-def _id_of(field: IdField, type_name: str) -> Callable[[dict[str, Any]], str]:
-    names, text = tuple(read.name for read in field.reads), field.texts.text
+class GlobalIdOf:
+    """Makes the global id of a row.
 
-    def read(row: dict[str, Any]) -> str:
-        return relay.to_base64(type_name, text([row[name] for name in names]))
+    Args:
+        field: of the id.
+        type_name: of the objects.
 
-    return read
+    Attributes:
+        type_name: as it was given.
+        names: what it reads of a row.
+    """
+
+    __slots__ = ("_text", "names", "type_name")
+
+    def __init__(self, field: IdField, type_name: str) -> None:
+        self.type_name = type_name
+        self.names = tuple(read.name for read in field.reads)
+        self._text = field.texts.text
+
+    def __call__(self, row: dict[str, Any]) -> str:
+        """The id."""
+        return relay.to_base64(self.type_name, self._text([row[name] for name in self.names]))

@@ -12,6 +12,7 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from batchrepo.integrations.strawberry.operation.scopes import current_operation
 from batchrepo.integrations.strawberry.passing.covering import cover, is_connection, node_type_of
 from batchrepo.integrations.strawberry.passing.leaves import Unfit
+from batchrepo.integrations.strawberry.passing.whole import EXECUTOR, Completed
 from batchrepo.integrations.strawberry.query.lookahead import lookahead_of
 from batchrepo.integrations.strawberry.query.planning import type_of
 from batchrepo.integrations.strawberry.types.connections import CountOfRows, PageEdge, PageOfRows
@@ -47,8 +48,11 @@ STEPS = (
 def passing(schema: Schema) -> type[Any]:
     """The class that executes operations of a schema: its own, with objects that pass."""
     own: Any = schema.execution_context_class
-    refusal = why_not_schema(schema)
-    return type(f"Passing{own.__name__}", (_Passing, own), {"refusal": refusal})
+    known = {
+        "refusal": why_not_schema(schema),
+        "in_parts": schema.config.enable_experimental_incremental_execution,
+    }
+    return type(f"Passing{own.__name__}", (Passing, own), known)
 
 
 def why_not_schema(schema: Schema) -> str | None:
@@ -159,14 +163,47 @@ class _Asked(NamedTuple):
     operation: Any
 
 
-class _Passing:
+class Passing:
     """What is in front of a schema's own executor.
 
     Attributes:
         refusal: why nothing passes in this schema; None where something may.
+        in_parts: whether clients may have answers in parts, by ``@defer`` and ``@stream``.
     """
 
     refusal: str | None
+    in_parts: bool
+
+    @property
+    def why_not(self) -> str | None:
+        """Why nothing passes in this operation; None where something may."""
+        own: Any = self
+        return self.refusal or why_not_operation(own.middleware_manager)
+
+    def execute_operation(self, *given: Any, **named: Any) -> Any:
+        """Run the operation, whose root fields may ask for its executor."""
+        operation = current_operation.get()
+        if operation is not None:
+            operation.kept[EXECUTOR] = self
+        own: Any = super()
+        return own.execute_operation(*given, **named)
+
+    def complete_object_value(
+        self,
+        return_type: Any,
+        field_details_list: Any,
+        info: Any,
+        path: Any,
+        result: Any,
+        position_context: Any,
+    ) -> Any:
+        """An object, which may be completed already."""
+        if type(result) is Completed:
+            return result.value
+        own: Any = super()
+        return own.complete_object_value(
+            return_type, field_details_list, info, path, result, position_context
+        )
 
     def collect_and_execute_subfields(
         self, return_type: Any, field_details_list: Any, path: Any, result: Any, position_context: Any
@@ -193,6 +230,8 @@ class _Passing:
         position_context: Any,
     ) -> Any:
         """A list of objects of the answer, made of their rows where these are enough."""
+        if type(result) is Completed:
+            return result.value
         item = return_type.of_type
         item = item.of_type if is_non_null_type(item) else item
         if type(result) is list and result and isinstance(item, GraphQLObjectType):
@@ -225,7 +264,7 @@ class _Passing:
         if kind is None:
             return _Place(details)
         own: Any = self
-        refusal = self.refusal or why_not_operation(own.middleware_manager)
+        refusal = self.why_not
         if refusal is not None:
             notes.refused(refusal)
             return _Place(details)

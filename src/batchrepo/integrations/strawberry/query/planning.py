@@ -64,6 +64,7 @@ class Planning:
 
     Attributes:
         scoped: whether a plan has conditions that hold in this scope only.
+        filtered: whether a plan has conditions or an order that a client has sent.
     """
 
     def __init__(self, selections: Selections, scope: Scope, *, deep: bool) -> None:
@@ -71,6 +72,7 @@ class Planning:
         self.scope = scope
         self.deep = deep
         self.scoped = False
+        self.filtered = False
 
     def plan(self, object_type: GraphQLObjectType, objects: Sequence[Sequence[FieldNode]]) -> ReadPlan:
         """What is read for objects of a repository type.
@@ -125,6 +127,7 @@ class Planning:
             # The field is resolved from its parent's columns then, and fails in its own place.
             return None
         self.scoped = self.scoped or asked.scoped
+        self.filtered = self.filtered or bool(asked.where or asked.order)
         if request is not None and (request.after is not None or request.before is not None):
             return None
         return asked, request

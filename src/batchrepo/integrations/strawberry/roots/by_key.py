@@ -14,6 +14,7 @@ from batchrepo.declare.filter_values import Parser
 from batchrepo.declare.filter_values import annotation_of as parsed_as
 from batchrepo.errors import DeclarationError, InvalidArgument, NotFound
 from batchrepo.integrations.strawberry.operation.scopes import running
+from batchrepo.integrations.strawberry.passing.whole import answer_of
 from batchrepo.integrations.strawberry.query.lookahead import lookahead_of
 from batchrepo.integrations.strawberry.query.selections import DEFINITION, Selections, object_type_of
 from batchrepo.integrations.strawberry.roots.fields import RootField
@@ -107,8 +108,14 @@ class OneField(RootField):
         key = values[0] if len(values) == 1 else tuple(values)
         target = object_type_of(field)
         assert target is not None
-        plan = lookahead_of(scope.reading).of_several(info, target, _siblings(info))
-        reads = Planned(scope, kind.repository)
+        reads, siblings = Planned(scope, kind.repository), _siblings(info)
+        # Several aliases are read together.
+        if columns == kind.entity.key and len(siblings) == 1:
+            answer = answer_of(self, info, target)
+            completed = await answer.by_key(info, reads, key) if answer is not None else None
+            if completed is not None:
+                return completed
+        plan = lookahead_of(scope.reading).of_several(info, target, siblings)
         if columns == kind.entity.key:
             found = await reads.by_key(plan, key)
         else:

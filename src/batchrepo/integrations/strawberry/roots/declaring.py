@@ -12,6 +12,7 @@ from batchrepo.declare.elements import declared_conditions
 from batchrepo.declare.orders import declared_order
 from batchrepo.errors import DeclarationError, InvalidArgument
 from batchrepo.integrations.strawberry.operation.scopes import running
+from batchrepo.integrations.strawberry.passing.whole import answer_of
 from batchrepo.integrations.strawberry.query.arguments import Arguments, read_arguments
 from batchrepo.integrations.strawberry.query.lookahead import lookahead_of
 from batchrepo.integrations.strawberry.query.selections import object_type_of
@@ -129,8 +130,13 @@ class ManyField(SeveralField):
             raise InvalidArgument(f"limit expects a number of rows from 0 to {largest}; got {limit}.")
         target = object_type_of(info.parent_type.fields[info.field_name])
         assert target is not None
+        most = largest if limit is None else limit
+        answer = answer_of(self, info, target)
+        found = await answer.rows(info, reads, where, order, most) if answer is not None else None
+        if found is not None:
+            return found
         plan = lookahead_of(reads.scope.reading).of_objects(info, target, info.field_nodes)
-        return self.kind.objects(await reads.rows(plan, where, order, largest if limit is None else limit))
+        return self.kind.objects(await reads.rows(plan, where, order, most))
 
 
 class ConnectionField(SeveralField):
@@ -161,8 +167,14 @@ class ConnectionField(SeveralField):
     ) -> Any:
         target = object_type_of(info.parent_type.fields[info.field_name])
         assert target is not None
-        plan, selected = lookahead_of(reads.scope.reading).of_connection(info, target, info.field_nodes)
         sizes = reads.info.page_size, reads.info.max_page_size
+        answer = answer_of(self, info, target)
+        if answer is not None:
+            request = asked.request("exact" if answer.total else None, sizes)
+            found = await answer.page(info, reads, where, order, request)
+            if found is not None:
+                return found
+        plan, selected = lookahead_of(reads.scope.reading).of_connection(info, target, info.field_nodes)
         request = asked.request("exact" if selected.total else None, sizes)
         if selected.total and not selected.rows:
             return CountOfRows(await reads.total(where, order, request))
