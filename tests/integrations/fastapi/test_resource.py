@@ -25,6 +25,7 @@ from examples.chinook.repositories import (
     TrackRepository,
 )
 from examples.chinook.views import AlbumItem, AlbumPage, ArtistView, EmployeeItem, EmployeeView, TrackItem
+from tests.support.stores import kept
 
 ALBUMS: dict[str, Any] = {
     "view": AlbumPage,
@@ -47,7 +48,7 @@ def application(store: Database, *routers: APIRouter) -> FastAPI:
 
 @pytest.fixture
 async def http(store, client):
-    async with client(application(store)) as opened:
+    async with client(kept(application, store)) as opened:
         yield opened
 
 
