@@ -67,9 +67,7 @@ class _Context:
 
 async def _find(db: Database) -> bytes:
     async with db.scope() as scope:
-        return await PostRepository(scope).find_json(
-            PostView, order_by=NEWEST, limit=50, strategy="batched"
-        )
+        return await PostRepository(scope).find_json(PostView, order_by=NEWEST, limit=50, strategy="batched")
 
 
 async def _record(db: Database) -> list[Asked]:

@@ -317,9 +317,7 @@ class _Compiler:
             weight = None if f.page is not None else self.inlining.weight(f, plan)
         else:
             weight = self.inlining.weight_of_flat(f, plan)
-        if weight is None or key_answers(
-            f if isinstance(f, Include) else nested_include(f), self.guarded
-        ):
+        if weight is None or key_answers(f if isinstance(f, Include) else nested_include(f), self.guarded):
             return False
         self.weights.add(weight * rows)
         return weight * rows <= self.heaviest
