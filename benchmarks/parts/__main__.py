@@ -87,7 +87,8 @@ def count(dataset: Dataset, requests: int) -> dict[str, float]:
 
 def _control(what: str, pid: int) -> None:
     """Forget what was counted, or write it to a file of its own."""
-    subprocess.run(["callgrind_control", what, str(pid)], check=True, capture_output=True, timeout=60)
+    command = ["callgrind_control", what, str(pid)]
+    subprocess.run(command, check=True, capture_output=True, timeout=60)
 
 
 def _total(output: Path) -> int:

@@ -49,9 +49,7 @@ class _Answering:
         self.dialect = dialect
         self._rows = {(each.statement, each.keys): each.rows for each in asked}
 
-    async def rows(
-        self, statement: Any, params: Any = None, *, cause: str, keys: int | None = None
-    ) -> list[Any]:
+    async def rows(self, statement: Any, _: Any = None, *, keys: int | None = None, **__: Any) -> list[Any]:
         return list(self._rows[statement, keys])
 
     def hold(self) -> Any:
@@ -111,99 +109,119 @@ async def opened(dataset: Dataset) -> AsyncIterator[dict[str, Section]]:
         yield sections | return_
 
 
-async def _sections(db: Database, stack: AsyncExitStack) -> dict[str, Section]:
-    for _ in range(4):
-        await _find(db)
-    asked = await _record(db)
-    scope = await stack.enter_async_context(db.scope())
-    posts = PostRepository(scope)
-    delivery, whole, names = scope.reading.json(PostView, posts._entity, posts._info)
-    assert names == "output"
-    compiled = whole.for_rows(50)
-    door = scope.door
-    context: Any = _Context(scope, _Answering(door.dialect, asked))
-    dicts = await complete(compiled, asked[0].rows, context)
-    uses = [(compiled.root, asked[0].rows)]
-    below = iter(asked[1:])
-    for level in compiled.levels:
-        for fetch in level.fetches:
-            rows = next(below).rows
-            uses += [(attach.child, rows) for attach in fetch.attaches if attach.child is not None]
-    await stack.enter_async_context(door.hold())
-    connection = await door._take()
-    stack.push_async_callback(door._give, connection)
-    adapter = connection.connection.dbapi_connection
-    prepared = []
-    for each in asked:
-        compiled_sql = each.statement.compile(dialect=door.dialect)
-        values = compiled_sql.construct_params(dict(each.params or {}))
-        statement = await adapter._connection.prepare(str(compiled_sql))
-        arguments = []
-        for name in compiled_sql.positiontup or ():
-            process = compiled_sql._bind_processors.get(name)
-            arguments.append(process(values[name]) if process else values[name])
-        prepared.append((statement, arguments))
+class _Parts:
+    """The parts of a request to one Database, which has answered a few of them.
 
-    async def request() -> None:
-        await _find(db)
+    Args:
+        db: as one way sets it.
+        scope: open, and held: for what needs a scope or a connection that is there.
+        asked: the statements of a request.
+    """
 
-    async def empty_scope() -> None:
-        async with db.scope():
+    def __init__(self, db: Database, scope: Any, asked: Sequence[Asked]) -> None:
+        posts = PostRepository(scope)
+        self.db = db
+        self.asked = asked
+        self.rows = asked[0].rows
+        self.delivery, whole, names = scope.reading.json(PostView, posts._entity, posts._info)
+        assert names == "output"
+        self.compiled = whole.for_rows(50)
+        self.context: Any = _Context(scope, _Answering(scope.door.dialect, asked))
+        self.dicts: list[dict[str, Any]] = []
+        self.prepared: list[tuple[Any, list[Any]]] = []
+        below = iter(asked[1:])
+        self.uses = [(self.compiled.root, self.rows)]
+        for level in self.compiled.levels:
+            for fetch in level.fetches:
+                rows = next(below).rows
+                self.uses += [(attach.child, rows) for attach in fetch.attaches]
+
+    async def prepare(self, connection: Any) -> None:
+        """Make what the parts start from: the statements as asyncpg takes them, and the dicts of the answer."""
+        self.dicts = await complete(self.compiled, self.rows, self.context)
+        dialect = self.context.door.dialect
+        for each in self.asked:
+            compiled: Any = each.statement.compile(dialect=dialect)
+            values = compiled.construct_params(dict(each.params or {}))
+            processors = compiled._bind_processors
+            arguments = [
+                processors[name](values[name]) if name in processors else values[name]
+                for name in compiled.positiontup or ()
+            ]
+            statement = await connection.connection.dbapi_connection._connection.prepare(str(compiled))
+            self.prepared.append((statement, arguments))
+
+    async def request(self) -> None:
+        await _find(self.db)
+
+    async def scope(self) -> None:
+        async with self.db.scope():
             pass
 
-    async def checkout() -> None:
-        async with db.scope() as own, own.door.hold():
+    async def checkout(self) -> None:
+        async with self.db.scope() as own, own.door.hold():
             await own.door._give(await own.door._take())
 
-    async def statements() -> None:
-        async with db.scope() as own, own.door.hold():
-            for each in asked:
+    async def statements(self) -> None:
+        async with self.db.scope() as own, own.door.hold():
+            for each in self.asked:
                 await own.door.rows(each.statement, each.params, cause=each.cause, keys=each.keys)
 
-    async def driver() -> None:
-        for statement, values in prepared:
+    async def driver(self) -> None:
+        for statement, values in self.prepared:
             await statement.fetch(*values)
 
-    async def lookup() -> None:
-        cache = db.engine.sync_engine._compiled_cache
-        for each in asked:
+    async def lookup(self) -> None:
+        engine: Any = self.db.engine.sync_engine
+        for each in self.asked:
             each.statement._compile_w_cache(
-                db.engine.dialect,
-                compiled_cache=cache,
+                engine.dialect,
+                compiled_cache=engine._compiled_cache,
                 column_keys=sorted(each.params or ()),
                 for_executemany=False,
                 schema_translate_map=None,
             )
 
-    async def greenlets() -> None:
-        for _ in asked:
+    async def greenlets(self) -> None:
+        for _ in self.asked:
             await greenlet_spawn(_hop)
 
-    async def rows_to_dicts() -> None:
-        for use, rows in uses:
+    async def rows_to_dicts(self) -> None:
+        for use, rows in self.uses:
             use.assemble(rows)
 
-    async def below_the_root() -> None:
-        await complete(compiled, asked[0].rows, context)
+    async def grouping(self) -> None:
+        await complete(self.compiled, self.rows, self.context)
 
-    async def validation() -> None:
-        delivery.views(dicts)  # output names are field names in this view
+    async def validation(self) -> None:
+        self.delivery.views(self.dicts)  # output names are field names in this view
 
-    async def serialisation() -> None:
-        delivery.json(dicts, by_alias=True)
+    async def serialisation(self) -> None:
+        self.delivery.json(self.dicts, by_alias=True)
 
+
+async def _sections(db: Database, stack: AsyncExitStack) -> dict[str, Section]:
+    for _ in range(4):
+        await _find(db)
+    asked = await _record(db)
+    scope = await stack.enter_async_context(db.scope())
+    await stack.enter_async_context(scope.door.hold())
+    connection = await scope.door._take()
+    stack.push_async_callback(scope.door._give, connection)
+    parts = _Parts(db, scope, asked)
+    await parts.prepare(connection)
     return {
-        "request": request,
-        "scope": empty_scope,
-        "checkout": checkout,
-        "statements": statements,
-        "driver": driver,
-        "lookup": lookup,
-        "greenlets": greenlets,
-        "rows": rows_to_dicts,
-        "grouping": below_the_root,
-        "validation": validation,
-        "serialisation": serialisation,
+        "request": parts.request,
+        "scope": parts.scope,
+        "checkout": parts.checkout,
+        "statements": parts.statements,
+        "driver": parts.driver,
+        "lookup": parts.lookup,
+        "greenlets": parts.greenlets,
+        "rows": parts.rows_to_dicts,
+        "grouping": parts.grouping,
+        "validation": parts.validation,
+        "serialisation": parts.serialisation,
     }
 
 
@@ -218,7 +236,7 @@ async def _nothing() -> None: ...
 async def _settings_of_engines(dataset: Dataset, stack: AsyncExitStack) -> dict[str, Section]:
     """One statement with SQLAlchemy's own settings, and with those of a reading engine."""
     plain, reading = create_async_engine(dataset.url), reading_engine(dataset)
-    statement = sa.select(sa.literal_column("1"))
+    statement = sa.text("SELECT 1")
 
     def section(engine: Any) -> Section:
         stack.push_async_callback(engine.dispose)

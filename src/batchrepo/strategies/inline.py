@@ -9,7 +9,7 @@ For many rows the statement is cheaper, since the database looks keys up faster 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
@@ -19,16 +19,22 @@ from batchrepo.sql.keys import equals_as_python
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from typing import Any
-
     from batchrepo.mapping import ColumnInfo, RelationInfo
     from batchrepo.plan.read import FlatField, Include, ReadPlan
 
 INLINE_LOOKUPS = 300
 """How many lookups by such subqueries one relation of one read may cost, where a Database says nothing else."""
 
-_SMALL = (
-    sa.Integer | sa.Boolean | sa.Date | sa.DateTime | sa.Time | sa.Uuid | sa.Numeric | sa.Enum | sa.String
+_SMALL: tuple[type[Any], ...] = (
+    sa.Integer,
+    sa.Boolean,
+    sa.Date,
+    sa.DateTime,
+    sa.Time,
+    sa.Uuid,
+    sa.Numeric,
+    sa.Enum,
+    sa.String,
 )
 """Types whose values may travel once for each parent."""
 
