@@ -19,6 +19,7 @@ from batchrepo.sql.keys import equals_as_python
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
     from batchrepo.mapping import ColumnInfo, RelationInfo
     from batchrepo.plan.read import FlatField, Include, ReadPlan
 
