@@ -34,7 +34,6 @@ from batchrepo.scope.family import Family
 from batchrepo.scope.peers import PEERS, FetchMode
 from batchrepo.scope.running import run_again
 from batchrepo.strategies.explaining import explain_view
-from batchrepo.strategies.inline import INLINE_LOOKUPS
 from batchrepo.strategies.reading import Reading
 
 if TYPE_CHECKING:
@@ -81,8 +80,8 @@ class Database:
             less; rows and errors are the same. Where SQLAlchemy has more to do (listeners to statements,
             logging, execution options, a transaction) it executes them in any case; False: always.
         inline_lookups: where at most so many rows lead to another one by its key, such as a post to its author, the
-            statement that reads the former reads a few columns of the latter too; the answer is the same. 0: each
-            relation costs a statement of its own.
+            statement that reads the former reads a few columns of the latter too (300 is a good number); the answer is
+            the same. 0: each relation costs a statement of its own.
         replicas: servers that follow the primary and answer reads: URLs, engines, or ``Replica(url, weight=2)``.
         routing: which of them answers a read; a scope may have another policy.
         health: how they are looked after in the background.
@@ -110,7 +109,7 @@ class Database:
         max_statements: int | None = None,
         secret: str | bytes | Sequence[str | bytes] | None = None,
         driver_path: bool = True,
-        inline_lookups: int = INLINE_LOOKUPS,
+        inline_lookups: int = 0,
         **pool: Any,
     ) -> None:
         declared = _listed("repositories", repositories, "[AlbumRepository]")

@@ -104,9 +104,9 @@ async def db(chinook_url: str) -> AsyncIterator[Database]:
 
 
 def columns_in(statements: list[str]) -> set[str]:
-    """Every column that the statements name, wherever they name it, of aliases too."""
-    found = re.findall(r"\b(album|artist|track|genre|playlist)(?:_\d+)?(\.\w+)", " ".join(statements))
-    return {table + column for table, column in found}
+    """Every column that the statements name, wherever they name it."""
+    found = re.findall(r"\b((?:album|artist|track|genre|playlist)\.\w+)", " ".join(statements))
+    return set(found)
 
 
 WORK = [
@@ -114,8 +114,8 @@ WORK = [
     ("title", 1, {"album.id", "album.title"}),
     ("remark", 1, {"album.id", "album.title"}),
     ("artist(id)", 1, {"album.id", "album.artist_id", "album.title"}),
-    ("artist(name)", 1, {"album.id", "album.artist_id", "album.title", "artist.id", "artist.name"}),
-    ("artist_name", 1, {"album.id", "album.artist_id", "album.title", "artist.id", "artist.name"}),
+    ("artist(name)", 2, {"album.id", "album.artist_id", "album.title", "artist.id", "artist.name"}),
+    ("artist_name", 2, {"album.id", "album.artist_id", "album.title", "artist.id", "artist.name"}),
     ("artist(album_count)", 3, {"album.id", "album.artist_id", "album.title", "artist.id"}),
     ("tracks(name)", 2, {"album.id", "album.title", "track.id", "track.name", "track.album_id"}),
     (
@@ -227,7 +227,7 @@ async def test_conditions_orders_and_strategies_hold_as_ever(db: Database):
 async def test_one_row_and_many_by_key(db: Database):
     async with db.scope() as scope:
         albums = AlbumRepository(scope)
-        with assert_statements(1, db) as seen:
+        with assert_statements(2, db) as seen:
             one = await albums.get_json(1, AlbumView, fields="title,artist(name)")
         assert columns_in(seen.statements) == {
             "album.id", "album.title", "album.artist_id", "artist.id", "artist.name",
@@ -407,7 +407,7 @@ async def test_a_part_with_a_model_validator_is_read_whole_and_picked(db: Databa
         artist: Checked
 
     async with db.scope() as scope:
-        with assert_statements(1, db) as seen:
+        with assert_statements(2, db) as seen:
             found = await AlbumRepository(scope).find_json(
                 View, limit=1, fields="artist.name", order_by=Album.id
             )

@@ -27,8 +27,8 @@ async def both(module_database_url: str) -> AsyncIterator[tuple[Database, Databa
     """Databases over the same rows, which read inside of statements and do not."""
     known = [repository for family in FAMILIES for repository in repositories(family)]
     async with (
-        Database(module_database_url, repositories=known) as inline,
-        Database(inline.engine, repositories=known, inline_lookups=0) as apart,
+        Database(module_database_url, repositories=known, inline_lookups=300) as inline,
+        Database(inline.engine, repositories=known) as apart,
     ):
         async with inline.engine.begin() as connection:
             await connection.run_sync(Base.metadata.create_all)
@@ -116,7 +116,9 @@ class WithPage(BaseModel):
 
 
 def chinook(url: Any, **options: Any) -> Database:
-    return Database(url, repositories=[AlbumRepository, TrackRepository], **options)
+    return Database(
+        url, **{"repositories": [AlbumRepository, TrackRepository], "inline_lookups": 300, **options}
+    )
 
 
 @pytest.mark.parametrize("view", [AlbumView, FlatView])
@@ -186,7 +188,7 @@ class Declared(Repository[Album]):
 
 
 async def test_a_declared_policy_stays_as_it_is(chinook_url: str):
-    async with Database(chinook_url, repositories=[Declared]) as db, db.scope() as scope:
+    async with chinook(chinook_url, repositories=[Declared]) as db, db.scope() as scope:
         with assert_statements(2, db):
             await Declared(scope).find(AlbumView, limit=1)
 

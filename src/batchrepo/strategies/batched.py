@@ -149,6 +149,11 @@ async def _run_keyed(
         keyed = keyed.single
     values = {**context.guards.values(keyed.entities), **values}
     size = keyed.filter.limit or len(keys)
+    if len(keys) <= size:
+        all_found = await context.door.rows(
+            keyed.statement, {**keyed.filter.encode(keys), **values}, cause=cause, keys=len(keys)
+        )
+        return all_found, row_keys(keyed, keys, all_found)
     rows: list[Row] = []
     matched: list[Key] = []
     for start in range(0, len(keys), size):

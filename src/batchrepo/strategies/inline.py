@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from batchrepo.mapping import ColumnInfo, RelationInfo
     from batchrepo.plan.read import FlatField, Include, ReadPlan
 
-INLINE_LOOKUPS = 300
-"""How many lookups by such subqueries one relation of one read may cost, where a Database says nothing else."""
-
 _SMALL: tuple[type[Any], ...] = (
     sa.Integer,
     sa.Boolean,

@@ -30,7 +30,7 @@ from batchrepo.sql.parameters import Conditions, Shapes
 from batchrepo.sql.rows import Lookup
 from batchrepo.strategies.compile import CompiledPlan, compile_plan
 from batchrepo.strategies.deliver import Delivery
-from batchrepo.strategies.inline import INLINE_LOOKUPS, Inlining
+from batchrepo.strategies.inline import Inlining
 from batchrepo.strategies.registered import strategies
 from batchrepo.strategies.related_pages import RelatedPages
 from batchrepo.strategies.single import SingleStrategy
@@ -117,7 +117,7 @@ class Reading:
         read_connections: int,
         cursors: CursorCodec,
         driver_path: DriverPath | None = None,
-        inline_lookups: int = INLINE_LOOKUPS,
+        inline_lookups: int = 0,
     ) -> None:
         self.engine = engine
         self.connection: AsyncConnection | None = None
