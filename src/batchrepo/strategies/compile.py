@@ -338,13 +338,7 @@ class _Compiler:
             for column, place in zip(inline.read, read, strict=True)
             if column.name not in keys
         }
-        missing: Callable[[Sequence[Any]], Any] | None = None
-        if f.required:
-            key_of = itemgetter(*keys.values())
-
-            def missing(row: Sequence[Any]) -> NoReturn:
-                raise missing_related(_required_by(plan, f), key_of(row))
-
+        missing = _refusing(_required_by(plan, f), itemgetter(*keys.values())) if f.required else None
         return Nested(
             [self.name_of(f.plan, inner.name) for inner in f.plan.fields],
             [places[column.name] for column in columns],
@@ -423,6 +417,15 @@ class _Compiler:
         column = parent.plan.entity.column(fetched.key)
         place = parent.source.place(column.attribute, column)
         found.attaches.append(Attach(parent, name, itemgetter(place), True, None, "value"))
+
+
+def _refusing(required: str, key_of: Callable[[Sequence[Any]], Key]) -> Callable[[Sequence[Any]], NoReturn]:
+    """Raises for a row of the parent that leads nowhere."""
+
+    def missing(row: Sequence[Any]) -> NoReturn:
+        raise missing_related(required, key_of(row))
+
+    return missing
 
 
 def _required_by(plan: ReadPlan, include: Include) -> str:
