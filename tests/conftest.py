@@ -28,7 +28,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from tests.support.databases import EVERY_DATABASE, sqlite_file_url
 from tests.support.postgres import PostgresServer, running_server
 
-pytest_plugins = ["tests.support.tracing", "tests.support.pgbouncer"]
+pytest_plugins = ["tests.support.tracing", "tests.support.pgbouncer", "tests.support.stores"]
 
 # A machine that others use too is slow at times: a deadline would report the machine, not the code.
 hypothesis.settings.register_profile("default", deadline=None)
@@ -116,6 +116,13 @@ async def chinook_sqlite_original(tmp_path_factory: pytest.TempPathFactory) -> P
     return path
 
 
+@pytest.fixture(scope="session")
+def chinook_sqlite_shared(chinook_sqlite_original: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The Chinook store in SQLite, one file for all tests: read it, do not change it."""
+    copied = tmp_path_factory.mktemp("chinook_shared") / "chinook.db"
+    return sqlite_file_url(Path(shutil.copyfile(chinook_sqlite_original, copied)))
+
+
 @pytest.fixture
 def chinook_sqlite(chinook_sqlite_original: Path, tmp_path: Path) -> str:
     """The Chinook store in an SQLite file of the test's own."""
@@ -157,7 +164,7 @@ def chinook_copy_url(request: pytest.FixtureRequest) -> str:
 
 
 _FIXTURE_OF = {"sqlite": "sqlite_url", "postgresql": "postgres_url", "psycopg": "psycopg_url"}
-_CHINOOK_OF = {"sqlite": "sqlite", "postgresql": "postgres"}
+_CHINOOK_OF = {"sqlite": "sqlite_shared", "postgresql": "postgres"}
 
 
 async def _load_chinook(url: str) -> None:

@@ -162,7 +162,6 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "loading: another entity": ({"loading": {Track.album: "join"}}, "R.loading: Track.album is not a relationship of Album."),
     "loading: no policy": ({"loading": {Album.artist: "joined"}}, "R.loading: 'joined' for Album.artist is not a policy. Expected one of batch, join, select_in, single, forbid."),
     "loading: a list of policies": ({"loading": {Album.artist: ["join"]}}, "R.loading: ['join'] for Album.artist is not a policy."),
-    "loading: single": ({"loading": {Album.artist: "single"}}, "R.loading: the policy 'single' for Album.artist is not available yet."),
     "loading: joining a list": ({"loading": {Album.tracks: "join"}}, "R.loading: Album.tracks holds a list, and joining lists multiplies rows."),
     # default_order
     "order: a name": ({"default_order": "title"}, "R.default_order expects a tuple, such as (Album.title,); got 'title'."),

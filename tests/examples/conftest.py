@@ -10,15 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from batchrepo import Database
 from examples.chinook import listing
-from examples.chinook.store import open_store
 from examples.serve import create_app
-
-
-@pytest_asyncio.fixture
-async def store(chinook_url: str) -> AsyncIterator[Database]:
-    """The store on each database in turn."""
-    async with open_store(chinook_url) as database:
-        yield database
+from tests.support.stores import kept
 
 
 @pytest_asyncio.fixture
@@ -38,6 +31,6 @@ async def expected(store: Database) -> listing.Listing:
 @pytest_asyncio.fixture
 async def http(store: Database) -> AsyncIterator[httpx.AsyncClient]:
     """A client of both examples in one application, over HTTP in process."""
-    transport = httpx.ASGITransport(create_app(store))
+    transport = httpx.ASGITransport(kept(create_app, store))
     async with httpx.AsyncClient(transport=transport, base_url="http://chinook") as client:
         yield client

@@ -174,11 +174,12 @@ async def test_an_albums_page_equals_plain_sqlalchemy(http, session):
     assert page["artist"] == {"id": 90, "name": "Iron Maiden", "album_count": 21}
 
 
-async def test_what_belongs_to_an_album(http, expected):
+async def test_what_belongs_to_an_album(store, http, expected):
     (album,) = [album for album in expected if album["id"] == 94]
     assert await items(http, "/albums/94/tracks", 3) == album["tracks"]
     artist = await http.get("/albums/94/artist")
-    assert (artist.json(), artist.headers["X-Statements"]) == (album["artist"], "3")
+    statements = "1" if store.engine.dialect.name == "postgresql" else "3"
+    assert (artist.json(), artist.headers["X-Statements"]) == (album["artist"], statements)
 
 
 async def test_a_page_within_an_answer_goes_on_as_a_list(http, expected):

@@ -48,10 +48,10 @@ async def test_an_order_is_an_invoice_with_its_lines(store, http):
         answer = await http.post("/orders", json=ORDER)
     assert answer.status_code == 201, answer.text
     assert len([each for each in seen.statements if each.startswith("INSERT INTO invoice ")]) == 1
-    # The customer, the tracks, the invoice, its lines, and eight for the view. SQLAlchemy inserts rows whose ids the
-    # database makes one by one in SQLite.
-    lines = {"sqlite": 2, "postgresql": 1}[store.engine.dialect.name]
-    assert answer.headers["X-Statements"] == str(3 + lines + 8)
+    # The customer, the tracks, the invoice, its lines, and the view. SQLAlchemy inserts rows whose ids the database makes
+    # one by one in SQLite; PostgreSQL writes the JSON of the view in one statement.
+    lines, view = {"sqlite": (2, 8), "postgresql": (1, 1)}[store.engine.dialect.name]
+    assert answer.headers["X-Statements"] == str(3 + lines + view)
     placed = answer.json()
     assert (placed["total"], placed["line_count"], placed["customer"]["id"]) == ("3.97", 2, 2)
     assert [(line["quantity"], line["unit_price"]) for line in placed["lines"]] == [(2, "0.99"), (1, "1.99")]

@@ -15,13 +15,6 @@ from examples.chinook.store import open_store
 
 
 @pytest_asyncio.fixture
-async def store(chinook_url: str) -> AsyncIterator[Database]:
-    """The store on each database in turn."""
-    async with open_store(chinook_url) as database:
-        yield database
-
-
-@pytest_asyncio.fixture
 async def sqlite_store(chinook_sqlite: str) -> AsyncIterator[Database]:
     """The store in SQLite: for what has nothing to do with the database."""
     async with open_store(chinook_sqlite) as database:

@@ -1,4 +1,4 @@
-"""Many rows by their keys, as JSON: all of them or an error, and nothing is read for the error."""
+"""Many rows by their keys, as JSON of batches: all of them or an error, and nothing is read for the error."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from batchrepo.testing import assert_statements
 from examples.chinook.repositories import REPOSITORIES, AlbumRepository
 from examples.chinook.views import AlbumView
 
+BATCHED = "batched"
+
 
 @pytest_asyncio.fixture
 async def db(chinook_url: str) -> AsyncIterator[Database]:
@@ -30,14 +32,14 @@ async def albums(db: Database) -> AsyncIterator[AlbumRepository]:
 
 async def test_it_equals_the_views(albums):
     keys = [94, 3, 1, 3]
-    found = json.loads(await albums.get_many_json(keys, AlbumView))
+    found = json.loads(await albums.get_many_json(keys, AlbumView, strategy=BATCHED))
     assert found == [view.model_dump() for view in await albums.get_many(keys, AlbumView)]
     assert await albums.get_many_json([], AlbumView) == b"[]"
 
 
 async def test_what_belongs_to_rows_that_nobody_sees_is_not_read(db, albums):
     with assert_statements(1, db), pytest.raises(NotFound, match=r"^Album has no row for key 9999\.$"):
-        await albums.get_many_json([1, 9999, 3], AlbumView)
+        await albums.get_many_json([1, 9999, 3], AlbumView, strategy=BATCHED)
 
 
 async def test_each_caller_of_a_round_gets_its_own_answer(db, albums):
@@ -45,10 +47,10 @@ async def test_each_caller_of_a_round_gets_its_own_answer(db, albums):
     events: list[Event] = []
     stop = observe(events.append)
     one, many, refused, missing = await asyncio.gather(
-        albums.get_json(3, AlbumView),
-        albums.get_many_json([1, 3], AlbumView),
-        albums.get_many_json([1, 9999, 94], AlbumView),
-        albums.get_json(8888, AlbumView),
+        albums.get_json(3, AlbumView, strategy=BATCHED),
+        albums.get_many_json([1, 3], AlbumView, strategy=BATCHED),
+        albums.get_many_json([1, 9999, 94], AlbumView, strategy=BATCHED),
+        albums.get_json(8888, AlbumView, strategy=BATCHED),
         return_exceptions=True,
     )
     stop()
@@ -66,4 +68,7 @@ async def test_each_caller_of_a_round_gets_its_own_answer(db, albums):
         ("count of Artist.albums", 2),
     ]
     with assert_statements(5, db):
-        assert json.loads(await albums.get_many_json([94], AlbumView))[0]["artist"]["name"] == "Iron Maiden"
+        assert (
+            json.loads(await albums.get_many_json([94], AlbumView, strategy=BATCHED))[0]["artist"]["name"]
+            == "Iron Maiden"
+        )

@@ -9,138 +9,40 @@ from typing import Annotated, Any
 import pytest
 import pytest_asyncio
 import sqlalchemy as sa
-from pydantic import BaseModel, computed_field, create_model, field_serializer
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+from pydantic import BaseModel, create_model, field_serializer
 
 from batchrepo import (
     Database,
     MissingRelated,
-    Page,
     Repository,
     column,
-    count,
-    fetched,
     include,
-    latest,
-    match,
-    top,
 )
 from batchrepo.errors import StrategyRefused
 from batchrepo.routing.statements import is_plain_select
 from batchrepo.strategies.root import Rooted
 from batchrepo.testing import assert_statements
-from tests.criteria.repositories import asked_of
-
-
-class Base(DeclarativeBase):
-    pass
-
-
-class Shelf(Base):
-    __tablename__ = "shelf"
-
-    id: Mapped[int] = mapped_column(primary_key=True)
-    name: Mapped[str]
-    room: Mapped[str | None]
-    floor: Mapped[int]
-    books: Mapped[list[Book]] = relationship(
-        foreign_keys=lambda: Book.shelf_id, order_by=lambda: Book.id, back_populates="shelf"
-    )
-    boxes: Mapped[list[Box]] = relationship(order_by=lambda: Box.id)
-
-
-class Book(Base):
-    __tablename__ = "book"
-
-    id: Mapped[int] = mapped_column(primary_key=True)
-    title: Mapped[str]
-    shelf_id: Mapped[int | None] = mapped_column(sa.ForeignKey("shelf.id"), index=True)
-    sequel_of_id: Mapped[int | None] = mapped_column(sa.ForeignKey("book.id"), index=True)
-    kept_on_id: Mapped[int] = mapped_column(sa.ForeignKey("shelf.id"), index=True)
-    shelf: Mapped[Shelf | None] = relationship(foreign_keys=shelf_id, back_populates="books")
-    kept_on: Mapped[Shelf] = relationship(foreign_keys=kept_on_id)
-    sequel_of: Mapped[Book | None] = relationship(remote_side=lambda: Book.id)
-    sequels: Mapped[list[Book]] = relationship(order_by=lambda: Book.id, overlaps="sequel_of")
-
-
-class Box(Base):
-    """Its foreign key has no index."""
-
-    __tablename__ = "box"
-
-    id: Mapped[int] = mapped_column(primary_key=True)
-    shelf_id: Mapped[int] = mapped_column(sa.ForeignKey("shelf.id"))
-
-
-class ShelfRepository(Repository[Shelf]):
-    default_order = (Shelf.id,)
-
-    book_count = count(Shelf.books)
-    last_book = latest(Shelf.books, by=Book.id)
-    two_books = top(Shelf.books, 2, order_by=Book.title.desc())
-    asked = fetched(asked_of, key=Shelf.id)
-
-
-class BookRepository(Repository[Book]):
-    default_order = (Book.id,)
-
-
-class BoxRepository(Repository[Box]):
-    pass
-
-
-REPOSITORIES = (ShelfRepository, BookRepository, BoxRepository)
-
-SHELVES = [
-    {"id": i, "name": f"shelf {i}", "room": None if i == 2 else f"room {i}", "floor": 2 if i == 3 else 1}
-    for i in range(1, 5)
-]
-BOOKS = [
-    {
-        "id": i,
-        "title": f"book {10 - i}",
-        "shelf_id": (1, 1, 2, None, 3, 1)[i - 1],
-        "kept_on_id": 3 if i > 3 else 1,
-        "sequel_of_id": (i // 2) or None,
-    }
-    for i in range(1, 7)
-]
+from tests.strategies.shelves import (
+    AboveNeeding,
+    Book,
+    BookRepository,
+    BoxView,
+    Named,
+    Needing,
+    Shelf,
+    ShelfRepository,
+    ShelfView,
+    Titled,
+    WithComputed,
+    filled,
+    guarded_by_floor,
+)
 
 
 @pytest_asyncio.fixture
 async def db(database_url: str) -> AsyncIterator[Database]:
-    async with Database(database_url, repositories=REPOSITORIES) as made:
-        async with made.engine.begin() as connection:
-            await connection.run_sync(Base.metadata.create_all)
-            await connection.execute(sa.insert(Shelf), SHELVES)
-            await connection.execute(sa.insert(Book), BOOKS)
-            await connection.execute(sa.insert(Box), [{"id": 1, "shelf_id": 1}])
+    async with filled(database_url) as made:
         yield made
-
-
-class BoxView(BaseModel):
-    id: int
-
-
-class Titled(BaseModel):
-    title: str
-
-
-class BookView(BaseModel):
-    id: int
-    title: str
-    sequel_of: Titled | None
-    sequels: list[Titled]
-    room: Annotated[str | None, column(Book.shelf, Shelf.room)]
-    first_title: Annotated[str | None, column(Book.sequel_of, Book.sequel_of, Book.title)]
-
-
-class ShelfView(BaseModel):
-    name: str
-    books: list[BookView]
-    book_count: int
-    last_book: BookView | None
-    two_books: list[Titled]
 
 
 async def both(
@@ -197,28 +99,9 @@ async def test_conditions_of_one_shape_share_a_statement(db: Database):
 # --- a row that must be there ----------------------------------------------------------------------------
 
 
-class Named(BaseModel):
-    name: str
-
-
-class Needing(BaseModel):
-    id: int
-    kept_on: Named
-
-
-class AboveNeeding(BaseModel):
-    id: int
-    sequels: list[Needing]
-
-
-class OnlyOfFloor(Repository[Shelf]):
-    criteria = (match(Shelf.floor, lambda context: context),)
-
-
 @pytest_asyncio.fixture
 async def guarded(db: Database) -> AsyncIterator[Database]:
-    """A scope sees the shelves of a floor."""
-    async with Database(db.engine, repositories=[OnlyOfFloor, BookRepository, BoxRepository]) as made:
+    async with guarded_by_floor(db) as made:
         yield made
 
 
@@ -261,23 +144,9 @@ class WithBoxes(BaseModel):
     boxes: list[BoxView]
 
 
-class WithPages(BaseModel):
-    name: str
-    books: Annotated[Page[Titled], include(Shelf.books)]
-
-
 class WithFetched(BaseModel):
     name: str
     asked: str
-
-
-class WithComputed(BaseModel):
-    name: str
-
-    @computed_field
-    @property
-    def length(self) -> int:
-        return len(self.name)
 
 
 class Shouted(BaseModel):
@@ -294,7 +163,6 @@ class WithShouted(BaseModel):
 
 
 REFUSED = [
-    (WithPages, "WithPages.books: the cursors of pages inside of rows are not made by a database"),
     (WithFetched, "WithFetched.asked has its values from a function"),
     (WithComputed, "WithComputed has validators, serializers, computed fields"),
     (WithShouted, "Shouted.title is not written as its column of type String"),
@@ -309,12 +177,6 @@ async def test_a_view_that_the_database_cannot_write_is_refused_with_the_reason(
         with pytest.raises(StrategyRefused, match=reason):
             await ShelfRepository(scope).find_json(view, strategy="single")
         assert json.loads(await ShelfRepository(scope).find_json(view, limit=10))
-
-
-async def test_it_makes_no_views(db: Database):
-    async with db.scope() as scope:
-        with pytest.raises(StrategyRefused, match="it makes JSON, not views"):
-            await ShelfRepository(scope).find(WithBooks, strategy="single")
 
 
 async def statements_of(db: Database, view: type[BaseModel], *where: Any, limit: int | None = 10) -> int:

@@ -8,15 +8,19 @@ from typing import Annotated, Any
 
 import pytest
 import pytest_asyncio
+import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field, create_model
 from sqlalchemy.orm import Mapper
 
-from batchrepo import Database, column, include
-from batchrepo.declare.orders import total_order
-from batchrepo.mapping import EntityInfo, entity_info
+from batchrepo import Database, Page, column, include
+from batchrepo.declare.orders import parse_order, total_order, unique_order
+from batchrepo.errors import InvalidArgument
+from batchrepo.mapping import EntityInfo, RelationInfo, entity_info
 from batchrepo.sql.json.encoders import encoder_of
+from batchrepo.sql.json.order_texts import order_text_of
+from batchrepo.sql.keyset import make_keyset
 from batchrepo.testing import assert_statements
 from batchrepo.testing.contract.data import FAMILIES, Family
 from batchrepo.testing.contract.models import Base
@@ -54,6 +58,16 @@ def kind_of(entity: EntityInfo, name: str) -> Any:
     return info.python_type | None if info.nullable else info.python_type
 
 
+def paged(relation: RelationInfo, order: Any, dialect: Any) -> bool:
+    """Whether there are exact cursors for an order of what a relation leads to."""
+    terms = parse_order(order if order is not None else relation.order_by)
+    try:
+        keyset = make_keyset(unique_order(terms, relation.target), dialect)
+    except InvalidArgument:
+        return False
+    return all(order_text_of(term, dialect) is not None for term in keyset.terms)
+
+
 @st.composite
 def views(draw: st.DrawFn, mapper: Mapper[Any], dialect: Any, depth: int = 3) -> type[BaseModel]:
     """Columns, relations whole and in part, and columns along them, in any order."""
@@ -74,7 +88,13 @@ def views(draw: st.DrawFn, mapper: Mapper[Any], dialect: Any, depth: int = 3) ->
             where = draw(st.sampled_from([None, key[0].attribute.is_not(None)]))
             order = draw(st.sampled_from([None, tuple(info.attribute.desc() for info in key)]))
             part = include(attribute, first=first, where=where, order_by=order)
-            fields[f"many_{relation.name}"] = (Annotated[list[below], part], ...)
+            kinds: list[Any] = [list[below], part]
+            if draw(st.booleans()) and paged(relation, order, dialect):
+                end = draw(st.sampled_from(["first", "last"]))
+                total = draw(st.sampled_from([None, "exact"]))
+                size = {end: draw(st.integers(1, 3))}
+                kinds = [Page[below], include(attribute, where=where, order_by=order, total=total, **size)]
+            fields[f"many_{relation.name}"] = (Annotated[tuple(kinds)], ...)
         else:
             fields[f"one_{relation.name}"] = (Annotated[below | None, include(attribute)], ...)
             flat = written(relation.target, dialect)
@@ -91,6 +111,21 @@ def views(draw: st.DrawFn, mapper: Mapper[Any], dialect: Any, depth: int = 3) ->
 def ordered(family: Family, mapper: Mapper[Any]) -> tuple[Any, tuple[Any, ...]]:
     (repository,) = (one for one in repositories(family) if one.entity_class is mapper.class_)
     return repository, tuple(term.element for term in total_order((), entity_info(mapper.class_)))
+
+
+def decodes(db: Database, view: type[BaseModel], repository: Any) -> bool:
+    """Whether views are made of JSON too."""
+    info = db.reading.catalog.by_class[repository]
+    delivery, _ = db.reading.views(view, info.entity, info)
+    strategy = db.reading.strategies["single"]
+    return strategy.why_not(delivery.plan, "plain views", db.reading.catalog) is None
+
+
+async def keys_of(mapper: Mapper[Any], db: Database) -> list[Any]:
+    columns = [info.attribute for info in entity_info(mapper.class_).key]
+    async with db.engine.connect() as connection:
+        found = (await connection.execute(sa.select(*columns).select_from(mapper.class_))).all()
+    return [row[0] if len(columns) == 1 else tuple(row) for row in found]
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
@@ -110,6 +145,19 @@ async def test_one_statement_gives_what_the_batched_strategy_gives(db: Database,
         with assert_statements(1, db):
             found = await rows.find_json(view, order_by=order, by_alias=by_alias, strategy="single")
         assert repr(in_any_order(json.loads(found))) == repr(in_any_order(json.loads(expected)))
+        if decodes(db, view, repository):
+            decoded, validated = [
+                [one.model_dump() for one in await rows.find(view, order_by=order, strategy=strategy)]
+                for strategy in ("single", "batched")
+            ]
+            assert repr(in_any_order(decoded)) == repr(in_any_order(validated))
+        keys = await keys_of(mapper, db)
+        asked = data.draw(st.lists(st.sampled_from(keys), max_size=5)) if keys else []
+        by_key, wanted_by_key = [
+            json.loads(await rows.get_many_json(asked, view, by_alias=by_alias, strategy=strategy))
+            for strategy in ("single", "batched")
+        ]
+        assert list(map(in_any_order, by_key)) == list(map(in_any_order, wanted_by_key))
         size = data.draw(st.integers(1, 4))
         after = None
         for _ in range(3):

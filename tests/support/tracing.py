@@ -1,7 +1,8 @@
 """Coverage is measured by the first case of each test function on each database; the others run at full speed.
 
 Up to Python 3.13 coverage traces every call, of every library, which makes a test twice as slow. The many cases of one
-function run the same lines, so that the first one on each database shows them. Every case still runs; what is
+function run the same lines, so that the first one on each database shows them. Neither are tests whose data Hypothesis
+makes: they compare with an oracle what other tests have run line by line. Every case still runs; what is
 reported can only be less than what all of them cover. `TRACED_CASES=all make test` measures them all.
 """
 
@@ -28,7 +29,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if TRACED_CASES == "all":
         return
     for item, number in numbered(items):
-        item.stash[_UNTRACED] = number > int(TRACED_CASES)
+        generated = getattr(getattr(item, "function", None), "is_hypothesis_test", False)
+        item.stash[_UNTRACED] = generated or number > int(TRACED_CASES)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

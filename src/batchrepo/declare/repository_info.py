@@ -28,8 +28,8 @@ LARGEST_SIZE = 1_000
 
 Policy = Literal["batch", "join", "select_in", "single", "forbid"]
 """How a relation is loaded with its parent: by the scope's loaders when asked for (batch, the default);
-together with the parent by a join, or by one more statement (select_in); in one statement for the whole
-view (single); or never (forbid)."""
+together with the parent by a join, or by one more statement (select_in); in one statement with all else of
+a view or its JSON, where the database can write it (single); or never (forbid)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -223,11 +223,6 @@ def _read_policy(where: str, entity: EntityInfo, key: Any, policy: Any) -> tuple
         raise DeclarationError(
             f"{where}: {policy!r} for {owner.name}.{name} is not a policy. "
             f"Expected one of {', '.join(get_args(Policy))}."
-        )
-    if policy == "single":
-        raise DeclarationError(
-            f"{where}: the policy 'single' for {owner.name}.{name} is not available yet. "
-            f"Use 'batch', 'join' or 'select_in'."
         )
     if policy == "join" and entity.relations[name].many:
         raise DeclarationError(

@@ -8,10 +8,12 @@ from pydantic import BaseModel
 
 from batchrepo.errors import DeclarationError
 from batchrepo.mapping.entity import shown
-from batchrepo.plan.slots import affinity
-from batchrepo.plan.views import plan_view
+from batchrepo.plan.slots import affinity, unmarked_paths
+from batchrepo.plan.views import complete, plan_view
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from batchrepo.declare.repository_info import Catalog, RepositoryInfo
     from batchrepo.mapping import EntityInfo
     from batchrepo.plan.read import ReadPlan
@@ -46,20 +48,31 @@ class PlanCache:
         """
         if not (isinstance(view, type) and issubclass(view, BaseModel)):
             raise DeclarationError(f"Expected a view, which is a Pydantic model; got {shown(view)}.")
-        fitting: list[RepositoryInfo] = []
-        errors: list[tuple[float, RepositoryInfo, DeclarationError]] = []
-        for info in self.catalog.by_class.values():
-            try:
-                self.plan(view, info.entity, info)
-            except DeclarationError as error:
-                errors.append((affinity(view, info.entity, info.computed), info, error))
-            else:
-                fitting.append(info)
+        repositories = list(self.catalog.by_class.values())
+        if not repositories:
+            raise DeclarationError(f"{view.__name__} was given as a view, but there are no repositories.")
+        complete(view)
+        paths = unmarked_paths(view)
+        candidates = [info for info in repositories if self._has(info, paths)]
+        # Refusals are written, with the names that are meant, only where one is shown.
+        fitting = [info for info in candidates if self._refusal(view, info) is None]
         if fitting:
             return fitting
-        if not errors:
-            raise DeclarationError(f"{view.__name__} was given as a view, but there are no repositories.")
-        _, nearest, refusal = max(errors, key=lambda item: item[0])
+        nearest = max(repositories, key=lambda info: affinity(view, info.entity, info.computed))
         raise DeclarationError(
-            f"{refusal} ({view.__name__} fits no repository; {nearest.name} is the nearest.)"
+            f"{self._refusal(view, nearest)} ({view.__name__} fits no repository; {nearest.name} is the nearest.)"
         )
+
+    def _has(self, repository: RepositoryInfo, paths: Iterable[Sequence[tuple[str, ...]]]) -> bool:
+        """Whether an entity has a name of each field; without one, no plan need be tried."""
+        entity = repository.entity
+        names = {*entity.columns, *entity.relations, *entity.expressions}
+        names.update(self.catalog.computed(entity, repository))
+        return all(any(path[0] in names for path in ways) for ways in paths)
+
+    def _refusal(self, view: type[BaseModel], repository: RepositoryInfo) -> DeclarationError | None:
+        try:
+            self.plan(view, repository.entity, repository)
+        except DeclarationError as error:
+            return error
+        return None

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from batchrepo.declare.repository_info import Catalog
     from batchrepo.plan.read import ReadPlan
 
-Output = Literal["views", "json", "entities"]
-"""What a read delivers."""
+Output = Literal["views", "plain views", "json", "entities"]
+"""What a read delivers: views of which nothing is known, views whose values are those of their rows, JSON of such
+views, or entities."""
 
 CHOICES = 2_048
 """How many choices are remembered."""

@@ -151,6 +151,11 @@ class ReadPlan:
         """Whether any batched function takes part, at any depth: then no connection may be held meanwhile."""
         return any(isinstance(f, FetchedField) for plan in self.walk() for f in plan.fields)
 
+    @cached_property
+    def pages(self) -> tuple[Include, ...]:
+        """The relations that are read by pages, at any depth, parents first."""
+        return tuple(include for plan in self.walk() for include in plan.includes if include.page is not None)
+
     def body(self) -> str:
         """The fields in braces, then the includes, as in ``{id, title} > artist{name}``."""
         own = ", ".join(str(f) for f in self.fields if not isinstance(f, Include))

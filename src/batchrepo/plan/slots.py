@@ -82,6 +82,15 @@ def alias_paths(info: FieldInfo) -> Iterator[tuple[str, ...]]:
             yield tuple(str(step) for step in choice.path)
 
 
+def unmarked_paths(view: type[BaseModel]) -> list[list[tuple[str, ...]]]:
+    """Of each field without a marker the names, or paths of names, by which it may be found: its own and its aliases."""
+    return [
+        [(name,), *alias_paths(info)]
+        for name, info in view.model_fields.items()
+        if not any(isinstance(item, Marker) for item in read_type(info.annotation, info.metadata).metadata)
+    ]
+
+
 def _has_validator(view: type[BaseModel], name: str, declared: FieldType) -> bool:
     """Whether the user's own code turns the read value into something else first."""
     decorators = view.__pydantic_decorators__

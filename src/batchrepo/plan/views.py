@@ -97,7 +97,7 @@ class _Reader:
             raise DeclarationError(
                 f"{view.__name__} is a RootModel, which has no fields to read. Write a BaseModel, and lists as fields."
             )
-        _complete(view)
+        complete(view)
         inner = _Reader(self.catalog, self.hidden, (*self.above, view))
         fields = [
             field
@@ -314,7 +314,7 @@ class _Reader:
         return FlatField(slot.name, relations, found)
 
 
-def _complete(view: type[BaseModel]) -> None:
+def complete(view: type[BaseModel]) -> None:
     """Let Pydantic finish a model whose annotations name classes that were defined after it."""
     if view.__pydantic_complete__:
         return

@@ -15,6 +15,7 @@ from batchrepo.sql.select import select_rows
 from batchrepo.strategies.batched import complete, holding
 from batchrepo.strategies.eager import complete_entities, joinable, related, trusts
 from batchrepo.strategies.entities import find_entities
+from batchrepo.strategies.form import DecodedForm, ViewForm
 from batchrepo.strategies.root import find_rows
 from batchrepo.strategies.single import array_of, find_texts, pays
 from batchrepo.strategies.totals import count_rows
@@ -103,6 +104,11 @@ class Finder(Generic[E]):
     ) -> list[V]:
         """Views, by the strategy that the planner chooses."""
         delivery, compiled = self.scope.reading.views(view, self.entity, self.info)
+        if self.scope.reading.choose_for_views(delivery, strategy).strategy == "single":
+            texts = await self._texts(delivery.plan, where, order_by, limit, DecodedForm(), offset, strategy)
+            if texts is not None:
+                return delivery.decoded(array_of(texts))
+            strategy = "batched"
         return delivery.views(await self.dicts(compiled, where, order_by, limit, strategy, "field", offset))
 
     async def json(
@@ -122,11 +128,10 @@ class Finder(Generic[E]):
             view, self.entity, self.info, fields=fields, by_alias=by_alias
         )
         if self.scope.reading.choose_for_json(delivery, strategy).strategy == "single":
-            where = self.scope.reading.conditions(where)
-            if strategy is not None or pays(self.scope, where, limit):
-                texts = await self._texts(delivery.plan, where, order_by, limit, by_alias, offset)
-                if texts is not None:
-                    return array_of(texts)
+            form = ViewForm(by_alias)
+            texts = await self._texts(delivery.plan, where, order_by, limit, form, offset, strategy)
+            if texts is not None:
+                return array_of(texts)
             strategy = "batched"
         dicts = await self.dicts(compiled, where, order_by, limit, strategy, names, offset)
         return delivery.json(dicts, by_alias=by_alias)
@@ -137,14 +142,19 @@ class Finder(Generic[E]):
         where: Sequence[Any],
         order_by: Any,
         limit: int | None,
-        by_alias: bool,
+        form: ViewForm,
         offset: int | None,
+        strategy: str | None,
     ) -> list[str] | None:
+        """The rows as texts; None where the batched strategy has to read them."""
         _check_limit(limit)
+        where = self.scope.reading.conditions(where)
+        if strategy is None and not pays(plan, self.scope, where, limit):
+            return None
         return await find_texts(
             plan,
             self.scope,
-            by_alias=by_alias,
+            form=form,
             where=where,
             order=self._order(order_by),
             limit=limit,

@@ -11,6 +11,7 @@ from batchrepo.declare.orders import unique_order
 from batchrepo.plan.pages import JsonNumberedPage, JsonPage, NumberedPage, Page
 from batchrepo.strategies.batched import complete, holding, together
 from batchrepo.strategies.eager import joinable
+from batchrepo.strategies.form import DecodedForm, ViewForm
 from batchrepo.strategies.paging import Found, Walk, page_of_entities, page_of_rows
 from batchrepo.strategies.single import array_of, page_of_texts, pays
 from batchrepo.strategies.totals import count_rows, count_total
@@ -89,10 +90,10 @@ class Pager(Generic[E]):
         """A page of views, by the strategy that the planner chooses."""
         asked = self._asked(where, order, request)
         delivery, compiled = self._delivery(view)
-        (dicts, found), counted = await self._with_total(
-            asked, partial(self._dicts, compiled, asked, "field", strategy)
+        (views, found), counted = await self._with_total(
+            asked, partial(self._views, delivery, compiled, asked, strategy)
         )
-        return self._page(Page[view], delivery.views(dicts), found, asked, counted)  # type: ignore[valid-type]
+        return self._page(Page[view], views, found, asked, counted)  # type: ignore[valid-type]
 
     async def json(
         self,
@@ -110,10 +111,7 @@ class Pager(Generic[E]):
         delivery, compiled, names = reading.json(
             view, self.entity, self.finder.info, fields=fields, by_alias=by_alias
         )
-        if reading.choose_for_json(delivery, strategy).strategy == "single":
-            read = partial(self._texts, delivery, compiled, asked, names, by_alias, strategy)
-        else:
-            read = partial(self._bytes, delivery, compiled, asked, names, by_alias, strategy)
+        read = partial(self._bytes, delivery, compiled, asked, names, by_alias, strategy)
         (body, found), counted = await self._with_total(asked, read)
         start, end = self._cursors(found, asked).ends
         return JsonPage(
@@ -314,31 +312,40 @@ class Pager(Generic[E]):
         by_alias: bool,
         strategy: str | None,
     ) -> tuple[bytes, Found]:
+        if self.scope.reading.choose_for_json(delivery, strategy).strategy == "single":
+            texts = await self._texts(delivery, asked, ViewForm(by_alias), strategy)
+            if texts is not None:
+                return array_of(texts.rows), texts
+            strategy = "batched"
         dicts, found = await self._dicts(compiled, asked, names, strategy)
         return delivery.json(dicts, by_alias=by_alias), found
 
+    async def _views(
+        self, delivery: Delivery[Any], compiled: CompiledPlan, asked: _Asked, strategy: str | None
+    ) -> tuple[list[Any], Found]:
+        if self.scope.reading.choose_for_views(delivery, strategy).strategy == "single":
+            texts = await self._texts(delivery, asked, DecodedForm(), strategy)
+            if texts is not None:
+                return delivery.decoded(array_of(texts.rows)), texts
+            strategy = "batched"
+        dicts, found = await self._dicts(compiled, asked, "field", strategy)
+        return delivery.views(dicts), found
+
     async def _texts(
-        self,
-        delivery: Delivery[Any],
-        compiled: CompiledPlan,
-        asked: _Asked,
-        names: Names,
-        by_alias: bool,
-        strategy: str | None,
-    ) -> tuple[bytes, Found]:
+        self, delivery: Delivery[Any], asked: _Asked, form: ViewForm, strategy: str | None
+    ) -> Found | None:
+        """A page whose rows are texts; None where the batched strategy has to read it."""
         where = self.scope.reading.conditions(asked.where)
-        if strategy is not None or pays(self.scope, where, asked.walk.size):
-            found = await page_of_texts(
+        if strategy is not None or pays(delivery.plan, self.scope, where, asked.walk.size):
+            return await page_of_texts(
                 delivery.plan,
                 self.scope,
                 asked.walk,
-                by_alias=by_alias,
+                form=form,
                 where=asked.where,
                 cause=f"{asked.verb} {self.entity.name}",
             )
-            if found is not None:
-                return array_of(found.rows), found
-        return await self._bytes(delivery, compiled, asked, names, by_alias, "batched")
+        return None
 
     async def _eager_dicts(
         self, plan: ReadPlan, asked: _Asked, names: Names

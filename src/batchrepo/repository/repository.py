@@ -70,7 +70,7 @@ class Repository(Writes[E], UpdatesAndDeletes[E], ReadsByCondition[E], ReadsByPa
     """Row criteria, made with ``match``, ``predicate`` and ``soft_delete``."""
 
     loading: ClassVar[Mapping[Any, Policy]] = {}
-    """Policies by relationship: ``batch``, ``join``, ``select_in``, ``forbid``."""
+    """Policies by relationship: ``batch``, ``join``, ``select_in``, ``single``, ``forbid``."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)

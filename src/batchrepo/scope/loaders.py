@@ -17,6 +17,7 @@ from batchrepo.strategies.batched import aggregate_rows, complete, fetch_rows, f
 from batchrepo.strategies.compile import AggregateFetch, CompiledPlan, lookup_of
 from batchrepo.strategies.entities import entities_by_keys
 from batchrepo.strategies.related_pages import read_related_pages
+from batchrepo.strategies.single import texts_by_keys
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -24,10 +25,12 @@ if TYPE_CHECKING:
     from batchrepo.declare.computed import Aggregate, BatchSource, Expression, Top
     from batchrepo.loading import Scheduler
     from batchrepo.mapping import ColumnInfo, EntityInfo, RelationInfo
+    from batchrepo.plan.read import ReadPlan
     from batchrepo.scope.peers import Peers
     from batchrepo.sql.touched import Tables
     from batchrepo.strategies.context import EntityContext
     from batchrepo.strategies.deliver import Delivery
+    from batchrepo.strategies.form import Form
     from batchrepo.strategies.paging import Found
     from batchrepo.strategies.related_pages import RelatedPages
 
@@ -195,6 +198,19 @@ class Loaders:
             return [[found.get(key) for key in group] for group in asked]
 
         return self._made(("dicts", entity, compiled), f"{entity.name} as JSON", load)
+
+    def texts_of_all(self, plan: ReadPlan, form: Form) -> BatchLoader[Any, Any]:
+        """The JSON of a plan's rows by tuples of primary keys, in their order; None for a key without a row.
+
+        One statement, whose texts may have what is not exact.
+        """
+
+        async def load(asked: list[tuple[Any, ...]]) -> list[list[str | None]]:
+            keys = list(dict.fromkeys(chain.from_iterable(asked)))
+            found = await texts_by_keys(plan, self.context, keys, form=form)
+            return [list(map(found.get, group)) for group in asked]
+
+        return self._made(("texts", plan, form), f"{plan.entity.name} as JSON of one statement", load)
 
     def dicts(self, lookup: Lookup, compiled: CompiledPlan) -> BatchLoader[Any, list[dict[str, Any]]]:
         """Lists of dicts of a plan by the keys of any lookup."""

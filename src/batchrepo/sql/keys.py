@@ -202,6 +202,27 @@ class PlainKeys(KeyDialect):
         return None
 
 
+class OneKey(PlainKeys):
+    """A batch of one key, whose values are parameters: PostgreSQL keeps its plan, where for an array it would plan anew.
+
+    Only for columns whose equality is Python's.
+    """
+
+    def filter(self, columns: Sequence[ColumnElement[Any]]) -> KeyFilter:
+        """Rows whose `columns` equal the key."""
+        names = [f"{KEYS}_{i}" for i in range(len(columns))]
+        equal = tuple(
+            column == sa.bindparam(name, type_=widened(column.type))
+            for column, name in zip(columns, names, strict=True)
+        )
+
+        def encode(keys: Sequence[Key]) -> Mapping[str, Any]:
+            (key,) = keys
+            return dict(zip(names, key if len(names) > 1 else (key,), strict=True))
+
+        return KeyFilter(equal, tuple(columns), None, encode)
+
+
 def key_dialect(dialect: Dialect) -> KeyDialect:
     """How `dialect` takes a batch of keys."""
     kinds: dict[str, type[KeyDialect]] = {"postgresql": PostgresKeys, "sqlite": SqliteKeys}

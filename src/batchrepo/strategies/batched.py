@@ -127,7 +127,7 @@ async def fetch_rows(
         The rows, and for each row the key that it belongs to.
     """
     keyed = keyed_statement(lookup, columns, context)
-    return await _run_keyed(keyed, keys, str(lookup), context, values)
+    return await run_keyed(keyed, keys, str(lookup), context, values)
 
 
 def keyed_statement(lookup: Lookup, columns: Sequence[Any], context: ReadContext) -> Keyed:
@@ -142,9 +142,10 @@ def keyed_statement(lookup: Lookup, columns: Sequence[Any], context: ReadContext
     return cached[0]
 
 
-async def _run_keyed(
+async def run_keyed(
     keyed: Keyed, keys: Sequence[Key], cause: str, context: ReadContext, values: Mapping[str, Any] = NO_VALUES
 ) -> tuple[Sequence[Row], list[Key]]:
+    """Run the statement of a lookup for a batch of keys: its rows, and for each the key that it belongs to."""
     if keyed.single is not None and len(keys) == 1:
         keyed = keyed.single
     values = {**context.guards.values(keyed.entities), **values}
@@ -334,7 +335,7 @@ async def aggregate_rows(fetch: AggregateFetch, keys: Sequence[Key], context: Re
         keyed = keyed_aggregates(fetch.lookup, aggregates, context.guards, dialect)
         context.guards.statements[cache_key] = keyed
     cause = f"{aggregates[0].function if len(aggregates) == 1 else 'aggregates'} of {fetch.lookup.relation}"
-    rows, matched = await _run_keyed(keyed, keys, cause, context)
+    rows, matched = await run_keyed(keyed, keys, cause, context)
     return dict(zip(matched, rows, strict=True))
 
 

@@ -9,17 +9,14 @@ with the rows, and an entity that leads to itself needs no aliases.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
-from dataclasses import field as dataclass_field
-from functools import reduce
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from batchrepo.plan.read import AggregateField, ColumnField, FetchedField, FlatField, Include
+from batchrepo.plan.read import AggregateField, ColumnField, FlatField, Include, PageSpec
 from batchrepo.sql.aggregates import keyed_aggregates
 from batchrepo.sql.guarding import guard_all
-from batchrepo.sql.json.encoders import encoder_of
 from batchrepo.sql.json.texts import (
     as_object,
     concatenated,
@@ -30,95 +27,39 @@ from batchrepo.sql.json.texts import (
 )
 from batchrepo.sql.parents import ParentKeys
 from batchrepo.sql.rows import Lookup, keyed_rows
-from batchrepo.strategies.compile import Source, include_lookup, key_answers, nested_include
+from batchrepo.strategies.cascaded import (
+    FOUND,
+    MATCH,
+    NUMBER,
+    RANK,
+    PartRows,
+    belongs,
+    equal,
+    kind_of,
+    labelled,
+    match_of,
+    selected_of,
+)
+from batchrepo.strategies.compile import include_lookup, key_answers, nested_include
+from batchrepo.strategies.form import PageTexts
 from batchrepo.strategies.root import Rooted
+from batchrepo.strategies.spliced import marked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from sqlalchemy.engine import Dialect
     from sqlalchemy.sql.elements import ColumnElement
-    from sqlalchemy.types import TypeEngine
 
-    from batchrepo.declare.computed import Aggregate
     from batchrepo.declare.criteria import Guards
+    from batchrepo.declare.orders import OrderTerm
     from batchrepo.mapping import EntityInfo, RelationInfo
     from batchrepo.plan.read import Field, ReadPlan
     from batchrepo.sql.rows import Keyed
     from batchrepo.sql.statement import Statement
-
-NUMBER = "batchrepo_number"
-"""The column that numbers the rows of a part, in their order."""
-
-MATCH = "batchrepo_match_"
-"""What the columns begin with that tell to which parent a row belongs, as `keyed_rows` has them."""
-
-
-@dataclass(eq=False)
-class _Rows:
-    """The rows that one part of the statement has.
-
-    Attributes:
-        plan: what is written of each.
-        source: the places of the columns in `table`.
-        table: the part.
-        joins: what is joined to it for the texts of the rows, and on which condition.
-    """
-
-    plan: ReadPlan
-    source: Source
-    table: Any
-    joins: list[tuple[Any, ColumnElement[bool]]] = dataclass_field(default_factory=list)
-
-    @property
-    def joined(self) -> Any:
-        """The part with all that is joined to it."""
-        return reduce(lambda left, right: left.outerjoin(*right), self.joins, self.table)
-
-    def column(self, expression: Any, info: Any) -> Any:
-        """A column of the rows."""
-        return self.table.c[f"c{self.source.place(expression, info)}"]
-
-    def key(self, relation: RelationInfo, order: Sequence[int] | None = None) -> list[Any]:
-        """The columns with which a relation begins."""
-        local = relation.local if order is None else [relation.local[i] for i in order]
-        return [self.column(column.attribute, column) for column in local]
-
-    @property
-    def number(self) -> Any:
-        """Tells them apart."""
-        return self.table.c[NUMBER]
-
-
-def selected_of(plan: ReadPlan) -> Source:
-    """The columns that a part of the statement needs of the rows of a plan: for texts, and as keys of what is below."""
-    source = Source()
-    for field in plan.fields:
-        match field:
-            case ColumnField():
-                source.place(field.expression, field.column)
-            case Include(relation=relation):
-                _place_key(source, relation)
-            case FlatField(path=(relation, *_)):
-                _place_key(source, relation)
-            case AggregateField(aggregate=aggregate):
-                _place_key(source, aggregate.relation)
-            case FetchedField() | FlatField():
-                pass
-    if not source.columns:
-        for column in plan.entity.key:
-            source.place(column.attribute, column)
-    return source
-
-
-def _place_key(source: Source, relation: RelationInfo) -> None:
-    for column in relation.local:
-        source.place(column.attribute, column)
-
-
-def labelled(columns: Sequence[Any]) -> list[Any]:
-    """Columns under the names that the parts of the statement know them by."""
-    return [column.label(f"c{i}") for i, column in enumerate(columns)]
+    from batchrepo.strategies.compile import Source
+    from batchrepo.strategies.form import Form
+    from batchrepo.strategies.reading import PagedOrder
 
 
 class CascadeBuilder:
@@ -129,7 +70,8 @@ class CascadeBuilder:
         guards: the row criteria.
         dialect: of the database.
         guarded: whether an entity has row criteria, so that even a key must be looked up.
-        name_of: the name of a field in the JSON.
+        paged: how an order is paged by.
+        form: how the JSON looks.
     """
 
     def __init__(
@@ -139,14 +81,17 @@ class CascadeBuilder:
         dialect: Dialect,
         *,
         guarded: Callable[[EntityInfo], bool],
-        name_of: Callable[[ReadPlan, str], str],
+        paged: Callable[[EntityInfo, Sequence[OrderTerm]], PagedOrder],
+        form: Form,
     ) -> None:
         self.plan = plan
         self.source = selected_of(plan)
         self._guards = guards
         self._dialect = dialect
         self._guarded = guarded
-        self._name_of = name_of
+        self._paged = paged
+        self._form = form
+        self._pages = plan.pages
         self._entities: dict[EntityInfo, None] = {}
         self._parts = 0
         self._inexact = inexact(dialect)
@@ -167,7 +112,7 @@ class CascadeBuilder:
         self._entities |= dict.fromkeys(entities)
         # Read once whoever refers to it: two executions of one LIMIT might give different rows.
         table: Any = self._numbered(root).prefix_with("MATERIALIZED")
-        rows = _Rows(self.plan, self.source, table)
+        rows = PartRows(self.plan, self.source, table)
         text = self._text(rows)
         behind = [list(table.c)[place] for place in others]
         statement = sa.select(text.label("json"), *behind).select_from(rows.joined).order_by(rows.number)
@@ -186,17 +131,22 @@ class CascadeBuilder:
         return sa.select(*rows.c, number).cte(self._name("rows"))
 
     def _keyed(
-        self, lookup: Lookup, plan: ReadPlan, parents: _Rows, key: Sequence[Any]
-    ) -> tuple[_Rows, Keyed]:
-        """The rows that a lookup finds for all parents."""
-        source = selected_of(plan)
+        self,
+        lookup: Lookup,
+        plan: ReadPlan,
+        parents: PartRows,
+        key: Sequence[Any],
+        source: Source | None = None,
+    ) -> tuple[PartRows, Keyed]:
+        """The rows that a lookup finds for all parents; `source` has what is selected if that is more than the plan's."""
+        source = source or selected_of(plan)
         keys = ParentKeys(self._dialect, parents.table, key, parents.number)
         keyed = keyed_rows(lookup, labelled(source.columns), self._guards, self._dialect, keys)
         self._entities |= dict.fromkeys(keyed.entities)
         table = self._numbered(keyed.statement)
-        return _Rows(plan, source, table), keyed
+        return PartRows(plan, source, table), keyed
 
-    def _by_key(self, lookup: Lookup, plan: ReadPlan) -> _Rows:
+    def _by_key(self, lookup: Lookup, plan: ReadPlan) -> PartRows:
         """The rows of an entity to be joined by its primary key, where nothing is looked up for them in turn."""
         source = selected_of(plan)
         columns, reached = guard_all(labelled(source.columns), self._guards, conditions=False)
@@ -209,11 +159,11 @@ class CascadeBuilder:
             .where(*self._guards.conditions(entity))
             .subquery(self._name("one"))
         )
-        return _Rows(plan, source, table)
+        return PartRows(plan, source, table)
 
     # --- texts --------------------------------------------------------------------------------------
 
-    def _text(self, rows: _Rows, *, flat: bool = False) -> ColumnElement[str]:
+    def _text(self, rows: PartRows, *, flat: bool = False) -> ColumnElement[str]:
         """The JSON of a row; `flat` gives the value of its one field instead of an object."""
         if flat:
             (field,) = rows.plan.fields
@@ -223,19 +173,20 @@ class CascadeBuilder:
                 else self._field(rows, field, {})
             )
         found = self._aggregates(rows)
-        texts = [self._field(rows, field, found) for field in rows.plan.fields]
-        names = [self._name_of(rows.plan, field.name) for field in rows.plan.fields]
-        return as_object(zip(names, texts, strict=True))
+        texts = {field.name: self._field(rows, field, found) for field in rows.plan.fields}
+        return as_object(self._form.items(rows.plan, texts))
 
     def _field(
-        self, rows: _Rows, field: Field, aggregates: dict[str, ColumnElement[str]]
+        self, rows: PartRows, field: Field, aggregates: dict[str, ColumnElement[str]]
     ) -> ColumnElement[str]:
         match field:
             case ColumnField(expression=expression, column=column) if column is not None:
-                return self._value(rows.column(expression, column), column.type)
-            case Include(page=None, many=True):
+                return self._value(rows.plan, field, rows.column(expression, column), column.type)
+            case Include(page=PageSpec() as spec):
+                return self._page(rows, field, spec, aggregates.get(_total(field)))
+            case Include(many=True):
                 return self._list(rows, field)
-            case Include(page=None):
+            case Include():
                 return self._one(rows, field)
             case FlatField():
                 return self._flat(rows, field)
@@ -244,29 +195,79 @@ class CascadeBuilder:
             case _:
                 raise AssertionError(f"`why_not` lets no {field!r} pass")
 
-    def _value(self, value: Any, kind: Any, default: str = "null") -> ColumnElement[str]:
-        encode = encoder_of(kind, self._dialect)
+    def _value(
+        self, plan: ReadPlan, field: Field, value: Any, kind: Any, default: str = "null"
+    ) -> ColumnElement[str]:
+        encode = self._form.encoder(plan, field, kind, self._dialect)
         assert encode is not None, f"`why_not` lets no {kind!r} pass"
         return where_null(value, written(default), encode(value))
 
-    def _list(self, parents: _Rows, include: Include) -> ColumnElement[str]:
+    def _list(self, parents: PartRows, include: Include) -> ColumnElement[str]:
         lookup, _ = include_lookup(include)
         rows, keyed = self._keyed(lookup, include.plan, parents, parents.key(include.relation))
         text = self._text(rows)
-        lists = self._joined(rows, text, _match(rows.table, keyed))
-        parents.joins.append((lists, _belongs(lists, keyed, parents, include.relation)))
+        lists = self._joined(rows, text, match_of(rows.table, keyed))
+        parents.joins.append((lists, belongs(lists, keyed, parents, include.relation)))
         return concatenated(["[", sa.func.coalesce(lists.c.text, written("")), "]"])
 
-    def _joined(self, rows: _Rows, text: ColumnElement[str], match: Sequence[Any]) -> Any:
-        """One text for the rows of each parent."""
+    def _joined(
+        self,
+        rows: PartRows,
+        text: ColumnElement[str],
+        match: Sequence[Any],
+        place: Any = None,
+        facts: Any = (),
+    ) -> Any:
+        """One text for the rows of each parent, in the order of `place`, by default that of the rows."""
         keys = [column.label(f"{MATCH}{i}") for i, column in enumerate(match)]
-        lists = joined_texts(keys, text, rows.number, rows.joined, self._dialect)
+        place = rows.number if place is None else place
+        lists = joined_texts(keys, text, place, rows.joined, self._dialect, facts)
         return lists.cte(self._name("lists"))
 
-    def _flat(self, rows: _Rows, field: FlatField) -> ColumnElement[str]:
+    def _page(
+        self, parents: PartRows, include: Include, spec: PageSpec, total: ColumnElement[str] | None
+    ) -> ColumnElement[str]:
+        """A page of each parent; its cursors are for the client to make."""
+        relation = include.relation
+        order = self._paged(relation.target, include.order)
+        directed = order.keyset.backward() if spec.backward else order.keyset
+        lookup = Lookup(relation.target, (), relation, include.where, directed.order_terms, spec.size + 1)
+        source = selected_of(include.plan)
+        places = [source.place(value, None) for value in order.values]
+        rows, keyed = self._keyed(lookup, include.plan, parents, parents.key(relation), source)
+        ranked = self._ranked(rows, keyed)
+        rows.table = sa.select(*ranked.c).where(ranked.c[RANK] <= spec.size).cte(self._name("page"))
+        table = rows.table
+        found = [table.c[f"c{place}"] for place in places]
+        cursor = marked(self._pages.index(include), order.keyset, found, self._dialect)
+        last = sa.case((table.c[FOUND] > spec.size, spec.size), else_=table.c[FOUND])
+        ends = [
+            sa.case((table.c[RANK] == place, cursor)).label(name)
+            for place, name in ((sa.literal_column("1"), "near"), (last, "far"))
+        ]
+        place = rows.number.desc() if spec.backward else rows.number
+        text = self._text(rows)
+        facts = [*ends, table.c[FOUND].label("found")]
+        lists = self._joined(rows, text, match_of(table, keyed), place, facts)
+        parents.joins.append((lists, belongs(lists, keyed, parents, relation)))
+        near, far = (sa.func.coalesce(lists.c[name], written("null")) for name in ("near", "far"))
+        more = sa.case((lists.c.found > spec.size, written("true")), else_=written("false"))
+        start, end = (far, near) if spec.backward else (near, far)
+        ahead, behind = (written("false"), more) if spec.backward else (more, written("false"))
+        items = concatenated(["[", sa.func.coalesce(lists.c.text, written("")), "]"])
+        return self._form.page(include, PageTexts(items, ahead, behind, start, end, total))
+
+    def _ranked(self, rows: PartRows, keyed: Keyed) -> Any:
+        """Rows with their place among those of their parent, and how many it has."""
+        match = match_of(rows.table, keyed)
+        rank = sa.func.row_number().over(partition_by=match, order_by=rows.number).label(RANK)
+        found = sa.func.count().over(partition_by=match).label(FOUND)
+        return sa.select(*rows.table.c, rank, found).subquery(self._name("ranked"))
+
+    def _flat(self, rows: PartRows, field: FlatField) -> ColumnElement[str]:
         return self._one(rows, nested_include(field), flat=True)
 
-    def _one(self, parents: _Rows, include: Include, *, flat: bool = False) -> ColumnElement[str]:
+    def _one(self, parents: PartRows, include: Include, *, flat: bool = False) -> ColumnElement[str]:
         relation = include.relation
         if key_answers(include, self._guarded):
             return self._of_key(parents, include, flat=flat)
@@ -276,29 +277,28 @@ class CascadeBuilder:
         if by_key and self._joins_by_key(relation.target) and not self._looks_further(include.plan):
             rows = self._by_key(lookup, include.plan)
             match = [rows.table.c[f"{MATCH}{i}"] for i in range(len(key))]
-            on = _equal(match, key)
+            on = equal(match, key)
         else:
             # The first of several rows wins, as SQLAlchemy has it for a to-one relation.
             lookup = lookup if by_key or lookup.first is not None else replace(lookup, first=1)
             rows, keyed = self._keyed(lookup, include.plan, parents, key)
-            match = _match(rows.table, keyed)
-            on = _belongs(rows.table, keyed, parents, relation, order)
+            match = match_of(rows.table, keyed)
+            on = belongs(rows.table, keyed, parents, relation, order)
         text = self._text(rows, flat=flat)
         parents.joins += [(rows.table, on), *rows.joins]
         return where_null(match[0], self._inexact if include.required else written("null"), text)
 
-    def _of_key(self, parents: _Rows, include: Include, *, flat: bool) -> ColumnElement[str]:
+    def _of_key(self, parents: PartRows, include: Include, *, flat: bool) -> ColumnElement[str]:
         """What the key itself has."""
         relation = include.relation
         key = parents.key(relation, relation.key_order)
         values = dict(zip(relation.target.key_names, key, strict=True))
-        texts = [
-            self._value(values[field.column.name], field.column.type)
+        texts = {
+            field.name: self._value(include.plan, field, values[field.column.name], field.column.type)
             for field in include.plan.columns
             if field.column is not None
-        ]
-        names = [self._name_of(include.plan, field.name) for field in include.plan.columns]
-        text = texts[0] if flat else as_object(zip(names, texts, strict=True))
+        }
+        (text, *_) = texts.values() if flat else [as_object(self._form.items(include.plan, texts))]
         return sa.case((sa.or_(*(part.is_(None) for part in key)), written("null")), else_=text)
 
     def _joins_by_key(self, entity: EntityInfo) -> bool:
@@ -320,12 +320,18 @@ class CascadeBuilder:
                         return True
         return False
 
-    def _aggregates(self, rows: _Rows) -> dict[str, ColumnElement[str]]:
+    def _aggregates(self, rows: PartRows) -> dict[str, ColumnElement[str]]:
         """The texts of the aggregates among the fields, by name; those over one relation are read together."""
         by_relation: dict[RelationInfo, list[AggregateField]] = {}
         for field in rows.plan.fields:
-            if isinstance(field, AggregateField):
-                by_relation.setdefault(field.aggregate.relation, []).append(field)
+            match field:
+                case AggregateField(aggregate=aggregate):
+                    by_relation.setdefault(aggregate.relation, []).append(field)
+                case Include(page=PageSpec(total=total)) if total is not None:
+                    counted = AggregateField(_total(field), total)
+                    by_relation.setdefault(field.relation, []).append(counted)
+                case _:
+                    pass
         texts: dict[str, ColumnElement[str]] = {}
         for relation, fields in by_relation.items():
             keys = ParentKeys(self._dialect, rows.table, rows.key(relation), rows.number)
@@ -334,42 +340,15 @@ class CascadeBuilder:
             keyed = keyed_aggregates(lookup, aggregates, self._guards, self._dialect, keys)
             self._entities |= dict.fromkeys(keyed.entities)
             table = keyed.statement.cte(self._name("aggregates"))
-            rows.joins.append((table, _belongs(table, keyed, rows, relation)))
+            rows.joins.append((table, belongs(table, keyed, rows, relation)))
             for i, field in enumerate(fields):
                 default = json.dumps(field.aggregate.empty)
-                texts[field.name] = self._value(table.c[f"a{i}"], kind_of(field.aggregate), default)
+                texts[field.name] = self._value(
+                    rows.plan, field, table.c[f"a{i}"], kind_of(field.aggregate), default
+                )
         return texts
 
 
-def kind_of(aggregate: Aggregate[Any]) -> TypeEngine[Any] | None:
-    """The type of what an aggregate gives; None where it is not surely known."""
-    match aggregate.function:
-        case "count":
-            return sa.BigInteger()
-        case "exists":
-            return sa.Boolean()
-        case "average":
-            return sa.Double()
-        case "total":
-            # The sum of integers is one, and so is that of none; of other numbers the sum of none has another form.
-            return sa.BigInteger() if isinstance(aggregate.column.type, sa.Integer) else None
-        case "minimum" | "maximum":
-            column = aggregate.relation.target.columns.get(getattr(aggregate.column, "key", None) or "")
-            return None if column is None else column.type
-
-
-def _match(table: Any, keyed: Keyed) -> list[Any]:
-    """The columns that tell to which parent the rows belong."""
-    return [table.c[f"{MATCH}{i}"] for i in range(len(keyed.filter.match))]
-
-
-def _belongs(
-    table: Any, keyed: Keyed, parents: _Rows, relation: RelationInfo, order: Sequence[int] | None = None
-) -> ColumnElement[bool]:
-    """What is found for a parent belongs to it."""
-    by_number = keyed.filter.first_ordinal is not None
-    return _equal(_match(table, keyed), [parents.number] if by_number else parents.key(relation, order))
-
-
-def _equal(some: Sequence[Any], others: Sequence[Any]) -> ColumnElement[bool]:
-    return sa.and_(*(one == other for one, other in zip(some, others, strict=True)))
+def _total(include: Include) -> str:
+    """What the total of a page is called among the aggregates: no field has such a name."""
+    return f"{include.name} (total)"

@@ -62,6 +62,10 @@ class Delivery(Generic[V]):
         assert self.narrowed is None, "a view of which only some fields were read is no view"
         return self._list.validate_python(dicts, by_name=True, by_alias=False)
 
+    def decoded(self, text: bytes) -> list[V]:
+        """The views of a JSON array whose objects have the names of the fields, as a database wrote it of plain views."""
+        return self._list.validate_json(text, by_name=True, by_alias=False)
+
     def json(self, dicts: list[dict[str, Any]], *, by_alias: bool) -> bytes:
         """A JSON array: the same bytes that Pydantic gives for the validated views.
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
 from batchrepo.declare.criteria import Guards
 from batchrepo.declare.orders import parse_order
-from batchrepo.plan.naming import output_name
 from batchrepo.plan.read import Include, ReadPlan
 from batchrepo.sql.aggregates import keyed_aggregates
 from batchrepo.sql.rows import keyed_rows
 from batchrepo.sql.select import select_rows
 from batchrepo.strategies.cascade import CascadeBuilder
+from batchrepo.strategies.form import ViewForm
 from batchrepo.strategies.single import SingleStrategy
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from batchrepo.plan.narrowing import Narrowed
     from batchrepo.plan.planner import Choice
     from batchrepo.strategies.compile import CompiledPlan
+    from batchrepo.strategies.deliver import Delivery
     from batchrepo.strategies.reading import Reading
 
 
@@ -54,6 +55,7 @@ class Explanation:
         choice: the strategy, why, and why not the others.
         statements: in the order of their levels; none for a strategy whose statements SQLAlchemy makes.
         answered: fields that cost no statement, since a key has their values.
+        as_json: the strategy for the JSON of the view, where AUTO chooses; None where a strategy was asked for.
         narrowed: which fields are asked for, and what is read whole nevertheless; None for the view as it is.
     """
 
@@ -62,6 +64,7 @@ class Explanation:
     statements: tuple[ExplainedStatement, ...]
     answered: tuple[str, ...]
     narrowed: Narrowed | None = None
+    as_json: Choice | None = None
 
     def __str__(self) -> str:
         lines = [repr(self.plan), ""]
@@ -70,6 +73,9 @@ class Explanation:
         lines += _tree(self.plan, "")
         lines += ["", f"strategy: {self.choice.strategy} ({self.choice.reason})"]
         lines += [f"  not {name}: {reason}" for name, reason in self.choice.refusals]
+        if self.as_json is not None:
+            lines += [f"as JSON: {self.as_json.strategy} ({self.as_json.reason})"]
+            lines += [f"  not {name}: {reason}" for name, reason in self.as_json.refusals]
         lines += [f"no statement for {name}: the key has it" for name in self.answered]
         for number, statement in enumerate(self.statements, 1):
             lines += ["", f"{number}. level {statement.level}: {statement.purpose}"]
@@ -99,10 +105,23 @@ def explain_view(
         choice = reading.choose_for_json(delivery, strategy)
         single = _one_statement(reading, compiled.plan, info)
         return Explanation(compiled.plan, choice, (single,), (), delivery.narrowed)
-    choice = reading.planner.choose(compiled.plan, "views", strategy)
+    choice = _told(reading.choose_for_views(delivery, strategy), delivery)
+    as_json = _told(reading.choose_for_json(delivery), delivery) if strategy is None else None
+    if choice.strategy == SingleStrategy.name:
+        single = _one_statement(reading, compiled.plan, info)
+        return Explanation(compiled.plan, choice, (single,), (), delivery.narrowed, as_json)
     statements = tuple(_statements(reading, compiled, info)) if choice.strategy == "batched" else ()
     answered = tuple(attach.name for level in compiled.levels for attach in level.answered)
-    return Explanation(compiled.plan, choice, statements, answered, delivery.narrowed)
+    return Explanation(compiled.plan, choice, statements, answered, delivery.narrowed, as_json)
+
+
+def _told(choice: Choice, delivery: Delivery[Any]) -> Choice:
+    """With what the planner does not know: why a view is not written as its rows are read."""
+    reason = delivery.why_not_plain
+    if reason is None:
+        return choice
+    told = ((name, reason if name == SingleStrategy.name else why) for name, why in choice.refusals)
+    return replace(choice, refusals=tuple(told))
 
 
 def _statements(
@@ -134,7 +153,9 @@ def _statements(
 def _one_statement(reading: Reading, plan: ReadPlan, info: RepositoryInfo) -> ExplainedStatement:
     dialect = reading.engine.dialect
     guards = _ExplainedGuards(reading.catalog.criteria)
-    builder = CascadeBuilder(plan, guards, dialect, guarded=reading.guarded, name_of=output_name)
+    builder = CascadeBuilder(
+        plan, guards, dialect, guarded=reading.guarded, paged=reading.paged, form=ViewForm()
+    )
     root, entities = select_rows(info.entity, builder.columns, guards, order=parse_order(info.default_order))
     statement = builder.build(root, entities).statement
     purpose = f"JSON of {info.entity.name}, with everything below"

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from batchrepo.declare.repository_info import Catalog, RepositoryInfo
     from batchrepo.executing import DriverPath
     from batchrepo.mapping import EntityInfo, RelationInfo
-    from batchrepo.plan.planner import Choice
+    from batchrepo.plan.planner import Choice, Output
     from batchrepo.plan.read import ReadPlan
 
 V = TypeVar("V", bound=BaseModel)
@@ -231,6 +231,10 @@ class Reading:
         _, compiled = self.views(view, entity, repository, names, fields=fieldset, by_alias=by_alias)
         return delivery, compiled, names
 
+    def choose_for_views(self, delivery: Delivery[Any], asked: str | None = None) -> Choice:
+        """The strategy for views; the arguments and errors are those of `choose_for_json`."""
+        return self._choose(delivery, "plain views", asked)
+
     def choose_for_json(self, delivery: Delivery[Any], asked: str | None = None) -> Choice:
         """The strategy for the JSON of a view; one that makes JSON itself is only offered what is plain.
 
@@ -238,9 +242,12 @@ class Reading:
             InvalidArgument: there is no strategy with the name that is asked for.
             StrategyRefused: the strategy that was asked for cannot run the plan.
         """
+        return self._choose(delivery, "json", asked)
+
+    def _choose(self, delivery: Delivery[Any], output: Output, asked: str | None) -> Choice:
         why_not = delivery.why_not_plain
         if why_not is None:
-            return self.planner.choose(delivery.plan, "json", asked)
+            return self.planner.choose(delivery.plan, output, asked)
         if asked == SingleStrategy.name:
             raise StrategyRefused(f"The strategy {asked!r} cannot run {delivery.plan!r}: {why_not}.")
         return self.planner.choose(delivery.plan, "views", asked)

@@ -5,13 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from batchrepo.plan.naming import field_name, output_name
-from batchrepo.plan.read import AggregateField, ColumnField, FetchedField, FlatField, Include
-from batchrepo.sql.json.encoders import DATABASES, encoder_of
+from batchrepo.declare.orders import unique_order
+from batchrepo.plan.read import AggregateField, ColumnField, FetchedField, FlatField, Include, PageSpec
+from batchrepo.sql.json.encoders import DATABASES
+from batchrepo.sql.json.order_texts import order_text_of
 from batchrepo.sql.json.texts import INEXACT
-from batchrepo.strategies.cascade import CascadeBuilder, kind_of, labelled, selected_of
+from batchrepo.sql.keys import OneKey, equals_as_python, key_dialect
+from batchrepo.sql.keyset import make_keyset
+from batchrepo.sql.rows import Lookup, keyed_rows
+from batchrepo.strategies.batched import run_keyed
+from batchrepo.strategies.cascade import CascadeBuilder
+from batchrepo.strategies.cascaded import kind_of, labelled, selected_of
+from batchrepo.strategies.form import DecodedForm, ViewForm
 from batchrepo.strategies.paging import Found, found_of, page_statement, refusing_values
 from batchrepo.strategies.root import Rooted, root_statement
+from batchrepo.strategies.spliced import spliced
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -24,10 +32,13 @@ if TYPE_CHECKING:
     from batchrepo.mapping import EntityInfo, RelationInfo
     from batchrepo.plan.planner import Output
     from batchrepo.plan.read import Field, ReadPlan
+    from batchrepo.sql.keys import Key, KeyDialect
     from batchrepo.sql.pages import Paged
     from batchrepo.sql.parameters import Conditions
+    from batchrepo.sql.rows import Keyed
     from batchrepo.sql.statement import Statement
     from batchrepo.strategies.context import ReadContext
+    from batchrepo.strategies.form import Form
     from batchrepo.strategies.paging import Walk
 
 
@@ -44,54 +55,92 @@ class SingleStrategy:
         self.dialect = dialect
 
     def why_not(self, plan: ReadPlan, output: Output, catalog: Catalog) -> str | None:
-        """It refuses all but JSON, databases and types that it does not know, pages inside of rows, and functions."""
-        if output != "json":
-            return f"it makes JSON, not {output}"
+        """It refuses databases, types and functions that it does not know, and views that JSON does not tell all of."""
+        if output in ("entities", "views"):
+            return f"it makes JSON, and {output} have more than that"
         if self.dialect.name not in DATABASES:
             return f"it does not know how {self.dialect.name} writes JSON"
-        for part in plan.walk():
-            for field in part.fields:
-                refusal = self._refusal(field)
-                if refusal is not None:
-                    return f"{_shown(part, field)}: {refusal}"
-        return None
+        if output == "json":
+            return refusal_of(plan, ViewForm(), self.dialect)
+        if plan.pages:
+            return f"{plan.pages[0].relation} is read by pages, which have more cursors than JSON shows"
+        return refusal_of(plan, DecodedForm(), self.dialect)
 
     def avoids(self, plan: ReadPlan, output: Output, catalog: Catalog) -> str | None:
-        """It leaves what it was measured to be slower for to others, and relations that are declared to be batched."""
+        """It leaves what it was measured to be slower for to others, unless a policy asks for it."""
+        below = list(_below(plan))
+        batched = next((relation for relation in below if catalog.policy(relation) == "batch"), None)
+        if batched is not None:
+            return f"{batched} has the policy 'batch'"
+        if declared_single(plan, catalog) is not None:
+            return None
         if self.dialect.name == "sqlite":
             return "SQLite runs in this process, where making texts costs more than reading rows"
-        below = list(_below(plan))
+        if output != "json":
+            return "views are made of rows, unless JSON is asked for or a policy says 'single'"
         if not below:
             return "there is nothing below the rows, and reading them is one statement anyway"
         for relation in below:
-            if catalog.policy(relation) == "batch":
-                return f"{relation} has the policy 'batch'"
             if relation.key_order is None and not relation.indexed:
                 return f"no index of the schema starts with the columns by which {relation} is looked up"
         return None
 
     def prefers(self, plan: ReadPlan, output: Output, catalog: Catalog) -> str | None:
         """Whatever it does not avoid."""
-        return "one statement, whose JSON goes out as it comes"
+        relation = declared_single(plan, catalog)
+        if relation is not None:
+            return f"{relation} has the policy 'single'"
+        return (
+            f"one statement, whose JSON goes out as it comes, of up to {MOST_ROWS} rows or {MOST_KEYS} keys"
+        )
 
-    def _refusal(self, field: Field) -> str | None:
-        kind: TypeEngine[Any] | None = None
-        match field:
-            case Include(page=page):
-                return (
-                    None if page is None else "the cursors of pages inside of rows are not made by a database"
-                )
-            case FetchedField():
-                return "its values come from a function"
-            case ColumnField(column=column) | FlatField(column=column):
-                kind = None if column is None else column.type
-            case AggregateField(aggregate=aggregate):
-                kind = kind_of(aggregate)
-        if kind is None:
-            return "the type of what it reads is not surely known"
-        if encoder_of(kind, self.dialect) is None:
-            return f"{self.dialect.name} has no exact JSON for values of type {kind!r}"
-        return None
+
+def declared_single(plan: ReadPlan, catalog: Catalog) -> RelationInfo | None:
+    """The first relation of a plan, at any depth, whose policy is to be read by one statement."""
+    return next((relation for relation in _below(plan) if catalog.policy(relation) == "single"), None)
+
+
+def refusal_of(plan: ReadPlan, form: Form, dialect: Dialect) -> str | None:
+    """Why a database cannot write the rows of a plan in a form, naming the field; None if it can."""
+    for part in plan.walk():
+        for field in part.fields:
+            refusal = _refusal(part, field, form, dialect)
+            if refusal is not None:
+                return f"{_shown(part, field)}: {refusal}"
+    return None
+
+
+def _refusal(plan: ReadPlan, field: Field, form: Form, dialect: Dialect) -> str | None:
+    kind: TypeEngine[Any] | None = None
+    match field:
+        case Include(page=PageSpec() as spec):
+            return _page_refusal(field, spec, dialect)
+        case Include():
+            return None
+        case FetchedField():
+            return "its values come from a function"
+        case ColumnField(column=column) | FlatField(column=column):
+            kind = None if column is None else column.type
+        case AggregateField(aggregate=aggregate):
+            kind = kind_of(aggregate)
+    if kind is None:
+        return "the type of what it reads is not surely known"
+    if form.encoder(plan, field, kind, dialect) is None:
+        return f"{dialect.name} has no exact JSON for values of type {kind!r}"
+    return None
+
+
+def _page_refusal(include: Include, spec: PageSpec, dialect: Dialect) -> str | None:
+    if spec.size < 1:
+        return "a page without a place for any row has no cursors"
+    target = include.relation.target
+    for term in make_keyset(unique_order(include.order, target), dialect).terms:
+        if order_text_of(term, dialect) is None:
+            return (
+                f"{dialect.name} has no exact JSON for the cursors of an order by {term.expression}, whose type is "
+                f"{term.expression.type!r}"
+            )
+    return None
 
 
 def _below(plan: ReadPlan) -> Iterator[RelationInfo]:
@@ -120,7 +169,7 @@ class _Texts:
 
     plan: ReadPlan
     context: ReadContext
-    by_alias: bool
+    form: Form
 
     @property
     def columns(self) -> list[Any]:
@@ -128,7 +177,7 @@ class _Texts:
 
     @property
     def identity(self) -> tuple[Any, ...]:
-        return "single", self.plan, self.by_alias
+        return "single", self.plan, self.form
 
     def __call__(self, root: Statement, entities: tuple[EntityInfo, ...]) -> Rooted:
         return self._builder().build(root, entities)
@@ -146,6 +195,22 @@ class _Texts:
             probes=1 + len(places),
         )
 
+    def of_keys(self) -> Keyed:
+        """The statement for a batch of primary keys: a text for each that has a row, then the match columns."""
+        dialect = self.context.door.dialect
+        exact = all(equals_as_python(column.type) for column in self.plan.entity.key)
+        # An array of one key is worth a plan of its own to PostgreSQL, again and again: that costs more than running it.
+        one = self._of_keys(OneKey(dialect)) if exact and dialect.name == "postgresql" else None
+        return replace(self._of_keys(key_dialect(dialect)), single=one)
+
+    def _of_keys(self, keys: KeyDialect) -> Keyed:
+        entity, builder = self.plan.entity, self._builder()
+        lookup = Lookup(entity, columns=entity.key)
+        keyed = keyed_rows(lookup, builder.columns, self.context.guards, keys.dialect, keys)
+        made = builder.build(keyed.statement, keyed.entities, keyed.match)
+        places = tuple(range(1, 1 + len(keyed.match)))
+        return replace(keyed, statement=made.statement, entities=made.entities, match=places)
+
     def _builder(self) -> CascadeBuilder:
         context = self.context
         return CascadeBuilder(
@@ -153,7 +218,8 @@ class _Texts:
             context.guards,
             context.door.dialect,
             guarded=context.reading.guarded,
-            name_of=output_name if self.by_alias else field_name,
+            paged=context.reading.paged,
+            form=self.form,
         )
 
 
@@ -161,7 +227,7 @@ async def find_texts(
     plan: ReadPlan,
     context: ReadContext,
     *,
-    by_alias: bool,
+    form: Form,
     where: Sequence[Any],
     order: Sequence[OrderTerm],
     limit: int | None,
@@ -173,7 +239,7 @@ async def find_texts(
     Args:
         plan: what is read.
         context: the scope.
-        by_alias: whether fields have their aliases as names.
+        form: how the JSON looks.
         where: conditions of the caller.
         order: of the rows.
         limit: at most so many, or None.
@@ -184,7 +250,7 @@ async def find_texts(
         The texts, or None if there is a value that the database cannot write exactly, or no row where one must be: what
         the batched strategy gives, or raises, is right then.
     """
-    texts = _Texts(plan, context, by_alias)
+    texts = _Texts(plan, context, form)
     built, params = root_statement(
         plan.entity,
         (),
@@ -196,7 +262,8 @@ async def find_texts(
         around=texts,
     )
     rows = await context.door.rows(built.statement, params, cause=cause)
-    return _exact([row[0] for row in rows])
+    exact = exact_of([row[0] for row in rows])
+    return None if exact is None else spliced(exact, plan, context)
 
 
 async def page_of_texts(
@@ -204,7 +271,7 @@ async def page_of_texts(
     context: ReadContext,
     walk: Walk,
     *,
-    by_alias: bool,
+    form: Form,
     where: Sequence[Any],
     cause: str,
 ) -> Found | None:
@@ -213,16 +280,41 @@ async def page_of_texts(
     Returns:
         The page, or None as `find_texts`.
     """
-    texts = _Texts(plan, context, by_alias)
+    texts = _Texts(plan, context, form)
     paged, params = page_statement(plan.entity, (), context, walk, where, texts)
     with refusing_values(walk):
         rows = await context.door.rows(paged.statement, params, cause=cause)
     found = found_of(rows, walk, paged.places, paged.probes)
-    exact = _exact([row[0] for row in found.rows])
-    return None if exact is None else replace(found, rows=exact)
+    exact = exact_of([row[0] for row in found.rows])
+    return None if exact is None else replace(found, rows=spliced(exact, plan, context))
 
 
-def _exact(texts: list[str]) -> list[str] | None:
+async def texts_by_keys(
+    plan: ReadPlan, context: ReadContext, keys: Sequence[Key], *, form: Form
+) -> dict[Key, str]:
+    """The JSON of the rows of a plan's entity that have these primary keys, by key. One statement.
+
+    Args:
+        plan: what is read.
+        context: the scope.
+        keys: each once.
+        form: how the JSON looks.
+
+    Returns:
+        The texts of those that have a row (that this scope may see), for `exact_of` to look at.
+    """
+    around = _Texts(plan, context, form)
+    cache_key = (*around.identity, "by key")
+    keyed = context.guards.statements.get(cache_key)
+    if keyed is None:
+        keyed = context.guards.statements[cache_key] = around.of_keys()
+    rows, matched = await run_keyed(keyed, keys, f"{plan.entity.name} by key", context)
+    texts = spliced([row[0] for row in rows], plan, context)
+    return dict(zip(matched, texts, strict=True))
+
+
+def exact_of(texts: list[str]) -> list[str] | None:
+    """Texts, or None if one of them has what the database cannot write exactly: what the batched strategy gives is right."""
     return None if any(INEXACT in text for text in texts) else texts
 
 
@@ -231,16 +323,30 @@ MOST_ROWS = 500
 keys that it is given: it does not know how many rows a part of a statement will have, and reads whole tables instead."""
 
 
-def pays(context: ReadContext, where: Conditions, rows: int | None) -> bool:
+MOST_KEYS = 1_000
+"""Up to so many keys AUTO takes one statement: that many it was measured for. PostgreSQL knows how many keys it is given."""
+
+
+def pays(plan: ReadPlan, context: ReadContext, where: Conditions, rows: int | None) -> bool:
     """Whether AUTO should go through with it, as far as only the call tells.
 
     Args:
+        plan: what is read.
         context: the scope.
         where: conditions of the caller. Those that leave no statement to be kept make building one cost more than it saves.
         rows: at most so many are read, or None.
     """
-    few = rows is not None and rows <= MOST_ROWS
-    return few and not context.guards.per_scope and where.placed is not None
+    few = rows is not None and rows <= MOST_ROWS and not context.guards.per_scope
+    return (few and where.placed is not None) or _is_declared(plan, context)
+
+
+def pays_by_keys(plan: ReadPlan, context: ReadContext, keys: int) -> bool:
+    """The same for rows that so many primary keys are given of."""
+    return (keys <= MOST_KEYS and not context.guards.per_scope) or _is_declared(plan, context)
+
+
+def _is_declared(plan: ReadPlan, context: ReadContext) -> bool:
+    return declared_single(plan, context.reading.catalog) is not None
 
 
 def array_of(texts: Sequence[str]) -> bytes:

@@ -277,11 +277,11 @@ async def test_changes_after_the_endpoint_are_an_error_too(sqlite_store, client)
 
 
 @pytest.mark.parametrize("statement", [1, 2, 3, 4, 5])
-async def test_a_cancelled_request_gives_its_connections_back(store, client, statement):
+async def test_a_cancelled_request_gives_its_connections_back(own_store, client, statement):
     """Cancelled while its nth statement is on its way."""
     from examples.fastapi_app.app import create_app
 
-    app = create_app(store)
+    app = create_app(own_store)
     underway = asyncio.Event()
     begun = []
 
@@ -290,17 +290,17 @@ async def test_a_cancelled_request_gives_its_connections_back(store, client, sta
         if len(begun) == statement:
             underway.set()
 
-    event.listen(store.engine.sync_engine, "before_cursor_execute", note)
+    event.listen(own_store.engine.sync_engine, "before_cursor_execute", note)
     async with client(app) as http:
         request = asyncio.create_task(http.get("/albums?first=1000"))
         await underway.wait()
         request.cancel()
         with pytest.raises(asyncio.CancelledError):
             await request
-        assert store.engine.pool.checkedout() == 0
+        assert own_store.engine.pool.checkedout() == 0
         assert current_scope() is None
         assert len((await http.get("/albums?first=1000")).json()["items"]) == 347
-    assert store.engine.pool.checkedout() == 0
+    assert own_store.engine.pool.checkedout() == 0
 
 
 async def test_a_middleware_of_the_applications_own_will_do(store, client):

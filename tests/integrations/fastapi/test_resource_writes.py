@@ -33,6 +33,11 @@ async def rows_of(db: Database, what: Any) -> list[Any]:
         return list(await session.scalars(what))
 
 
+def of_view(db: Database) -> int:
+    """The statements of a record with its label: PostgreSQL writes their JSON in one."""
+    return 1 if db.engine.dialect.name == "postgresql" else 2
+
+
 async def refused(answer: Any, status: int, code: str) -> list[Any]:
     """The rows that a problem names."""
     problem = answer.json()
@@ -50,8 +55,8 @@ async def test_a_new_row_is_answered_as_it_is_read(db, http):
     assert answer.status_code == 201, answer.text
     row = {"id": 4, "ref": "r9", "title": "New", "price": 12, "stock": 7, "note": None}
     assert answer.json() == row | {"label": {"id": 1, "name": "rock"}}
-    # The row, and the view: the record and its label.
-    assert (seen.count, answer.headers["X-Statements"]) == (3, "3"), seen
+    statements = 1 + of_view(db)
+    assert (seen.count, answer.headers["X-Statements"]) == (statements, str(statements)), seen
     assert answer.headers["Location"] == "/records/4"
     read = await http.get(answer.headers["Location"])
     assert (read.json(), read.headers["ETag"]) == (answer.json(), answer.headers["ETag"])
@@ -122,7 +127,8 @@ async def test_exactly_what_is_sent_is_changed(db, http):
         answer = await http.patch("/records/1", json={"title": "Other"})
     assert answer.status_code == 200, answer.text
     assert (answer.json()["title"], answer.json()["note"], answer.json()["price"]) == ("Other", "first", 10)
-    assert (seen.count, answer.headers["X-Statements"]) == (3, "3"), seen
+    statements = 1 + of_view(db)
+    assert (seen.count, answer.headers["X-Statements"]) == (statements, str(statements)), seen
     assert "title" in seen.statements[0]
     assert "note" not in seen.statements[0]
     nothing = await http.patch("/records/1", json={"note": None})
@@ -130,10 +136,11 @@ async def test_exactly_what_is_sent_is_changed(db, http):
     assert (await http.get("/records/1")).headers["ETag"] == nothing.headers["ETag"]
 
 
-async def test_nothing_sent_changes_nothing(http):
+async def test_nothing_sent_changes_nothing(db, http):
     before = await http.get("/records/1")
     answer = await http.patch("/records/1", json={})
-    assert (answer.status_code, answer.json(), answer.headers["X-Statements"]) == (200, before.json(), "2")
+    assert (answer.status_code, answer.json()) == (200, before.json())
+    assert answer.headers["X-Statements"] == str(of_view(db))
     assert (await http.patch("/records/9", json={})).status_code == 404
 
 

@@ -121,9 +121,10 @@ async def test_each_event_of_a_subscription_has_a_scope_of_its_own(sqlite_store)
     assert len({id(scope) for scope in SCOPES}) == 3
 
 
-async def test_a_cancelled_operation_closes_its_scope(store):
+async def test_a_cancelled_operation_closes_its_scope(own_store):
     from sqlalchemy import event
 
+    store = own_store
     underway = asyncio.Event()
     event.listen(store.engine.sync_engine, "before_cursor_execute", lambda *_: underway.set())
     operation = asyncio.create_task(make_schema(store).execute("{ title(id: 1) }"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+from typing import Any
 
 import pytest
 from sqlalchemy import event
@@ -22,10 +23,13 @@ def quiet_strawberry(caplog):
 def statements(store):
     """The texts of what reaches the driver."""
     texts: list[str] = []
-    event.listen(
-        store.engine.sync_engine, "before_cursor_execute", lambda c, cursor, text, *_: texts.append(text)
-    )
-    return texts
+
+    def note(_connection: Any, _cursor: Any, text: str, *_: Any) -> None:
+        texts.append(text)
+
+    event.listen(store.engine.sync_engine, "before_cursor_execute", note)
+    yield texts
+    event.remove(store.engine.sync_engine, "before_cursor_execute", note)
 
 
 def columns(statement: str, table: str) -> set[str]:

@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from examples.chinook.models import Album, Artist, Track
 from tests.support.graphql_store import answer, counting, make_schema, refusal
+from tests.support.stores import kept
 
 IRON_MAIDEN = 90
 """The artist with the most albums: 21."""
@@ -17,7 +18,7 @@ IRON_MAIDEN = 90
 
 @pytest.fixture
 def schema(store):
-    return make_schema(store)
+    return kept(make_schema, store)
 
 
 @pytest.fixture(autouse=True)

@@ -32,13 +32,28 @@ DATABASES = {"postgresql": postgresql_encoder, "sqlite": sqlite_encoder}
 
 def encoder_of(kind: TypeEngine[Any], dialect: Dialect) -> Encoder | None:
     """How values of a SQLAlchemy type are written, or None where nobody knows an exact way."""
-    declared = kind._variant_mapping.get(dialect.name, kind)
+    declared = declared_type(kind, dialect)
     if not type(declared).__module__.startswith("sqlalchemy."):
         return None
     find = DATABASES.get(dialect.name)
     if find is None:
         return None
     return _of_members(declared, dialect) if isinstance(declared, sa.Enum) else find(declared, dialect)
+
+
+def declared_type(kind: TypeEngine[Any], dialect: Dialect) -> TypeEngine[Any]:
+    """What a type is on a database."""
+    return kind._variant_mapping.get(dialect.name, kind)
+
+
+def finite(encode: Encoder, dialect: Dialect) -> Encoder:
+    """The same encoder, where numbers that JSON does not have are not exact instead of null."""
+
+    def encoded(value: Any) -> ColumnElement[str]:
+        text = encode(value)
+        return sa.case((text == written("null"), inexact(dialect)), else_=text)
+
+    return encoded
 
 
 def _of_members(kind: sa.Enum, dialect: Dialect) -> Encoder | None:

@@ -121,7 +121,12 @@ def inexact(dialect: Dialect) -> ColumnElement[str]:
 
 
 def joined_texts(
-    keys: Sequence[Any], text: ColumnElement[str], place: ColumnElement[Any], source: Any, dialect: Dialect
+    keys: Sequence[Any],
+    text: ColumnElement[str],
+    place: ColumnElement[Any],
+    source: Any,
+    dialect: Dialect,
+    facts: Sequence[Any] = (),
 ) -> Statement:
     """Select for each different key the texts of its rows, in the order of `place`, with commas between them.
 
@@ -131,18 +136,22 @@ def joined_texts(
         place: orders the rows of a key.
         source: where the rows are.
         dialect: of the database.
+        facts: labelled; the greatest of each is selected besides.
     """
     function = sa.func.group_concat if dialect.name == "sqlite" else sa.func.string_agg
     joined: Any = function(text, written(","), type_=sa.Text())
     if dialect.name != "sqlite" or sqlite_version_info >= _ORDERED:
         ordered = joined.aggregate_order_by(place).label("text")
-        return sa.select(*keys, ordered).select_from(source).group_by(*(key.element for key in keys))
+        greatest = [sa.func.max(fact.element).label(fact.name) for fact in facts]
+        rows = sa.select(*keys, ordered, *greatest).select_from(source)
+        return rows.group_by(*(key.element for key in keys))
     # Only a window has an order there, and gives its text for each row; all of a key are equal.
     partition = [key.element for key in keys]
     whole = joined.over(partition_by=partition, order_by=place, rows=(None, None)).label("text")
-    rows = sa.select(*keys, whole).select_from(source).subquery("batchrepo_texts")
-    grouped = [rows.c[key.name] for key in keys]
-    return sa.select(*grouped, sa.func.max(rows.c.text).label("text")).group_by(*grouped)
+    of_rows = sa.select(*keys, whole, *facts).select_from(source).subquery("batchrepo_texts")
+    grouped = [of_rows.c[key.name] for key in keys]
+    joins = [sa.func.max(of_rows.c[name]).label(name) for name in ("text", *(fact.name for fact in facts))]
+    return sa.select(*grouped, *joins).group_by(*grouped)
 
 
 _ORDERED = (3, 44)
