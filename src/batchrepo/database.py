@@ -79,6 +79,9 @@ class Database:
         driver_path: with asyncpg, statements that are run again go to the driver as they were compiled, which costs
             less; rows and errors are the same. Where SQLAlchemy has more to do (listeners to statements,
             logging, execution options, a transaction) it executes them in any case; False: always.
+        inline_lookups: where at most so many rows lead to another one by its key, such as a post to its author, the
+            statement that reads the former reads a few columns of the latter too (300 is a good number); the answer is
+            the same. 0: each relation costs a statement of its own.
         replicas: servers that follow the primary and answer reads: URLs, engines, or ``Replica(url, weight=2)``.
         routing: which of them answers a read; a scope may have another policy.
         health: how they are looked after in the background.
@@ -106,12 +109,15 @@ class Database:
         max_statements: int | None = None,
         secret: str | bytes | Sequence[str | bytes] | None = None,
         driver_path: bool = True,
+        inline_lookups: int = 0,
         **pool: Any,
     ) -> None:
         declared = _listed("repositories", repositories, "[AlbumRepository]")
         catalog = Catalog([_read(repository) for repository in declared])
         if not _is_number(read_connections, 1):
             raise DeclarationError(f"read_connections= expects 1 or more; got {read_connections!r}.")
+        if not _is_number(inline_lookups, 0):
+            raise DeclarationError(f"inline_lookups= expects 0 or more; got {inline_lookups!r}.")
         _check_settings(mode, max_statements, DeclarationError)
         check_policy(routing, DeclarationError)
         if not isinstance(health, HealthChecks):
@@ -130,7 +136,9 @@ class Database:
             health,
             lambda event: announce(event, tuple(self._listeners)),
         )
-        self._reading = Reading(endpoint.reading, catalog, read_connections, cursors, endpoint.driver_path)
+        self._reading = Reading(
+            endpoint.reading, catalog, read_connections, cursors, endpoint.driver_path, inline_lookups
+        )
         self.resources: dict[str, Any] = dict(resources or {})
         self.mode = mode
         self.max_statements = max_statements

@@ -13,6 +13,7 @@ from batchrepo import Database, MissingRelated, column, include
 from batchrepo.testing import assert_statements
 from tests.criteria.models import Chapter, Label, Member, Note, Page, Remark
 from tests.criteria.repositories import (
+    REPOSITORIES,
     ChapterRepository,
     Context,
     LabelRepository,
@@ -340,3 +341,34 @@ async def test_one_statement_has_the_criteria_at_every_depth(db: Database, site:
 async def test_a_required_row_that_is_hidden_is_named_by_one_statement_too(scope):
     with pytest.raises(MissingRelated, match=r"NeedsAuthor\.author does not allow None"):
         await PageRepository(scope).find_json(NeedsAuthor, strategy="single")
+
+
+@pytest.mark.parametrize("site", [1, 2])
+async def test_the_criteria_hold_inside_of_statements_too(db: Database, site: int):
+    """A row that leads to a hidden one shows None, or is refused with the same words."""
+    inline = Database(db.engine, repositories=REPOSITORIES, inline_lookups=300)
+    of_site = View(site=site)
+    hidden = next(page for page in of_site.keys(Page) if of_site.related(Page.author, page) is None)
+    answers = []
+    for each, statements in ((inline, 1), (db, 2)):
+        async with each.scope(Context(site=site)) as scope:
+            pages = PageRepository(scope)
+            with assert_statements(statements, each):
+                found = await pages.find(MaybeAuthor, order_by=Page.id, limit=100)
+            with pytest.raises(MissingRelated) as refused:
+                await pages.get(hidden, NeedsAuthor)
+            answers.append(([view.model_dump() for view in found], str(refused.value)))
+    assert answers[0] == answers[1]
+    assert {author and author["id"] for author in (view["author"] for view in answers[0][0])} == {
+        of_site.related(Page.author, page) for page in of_site.keys(Page)
+    }
+
+
+class SiteOfAuthor(BaseModel):
+    id: int
+    site: int
+
+
+class MaybeAuthor(BaseModel):
+    id: int
+    author: SiteOfAuthor | None

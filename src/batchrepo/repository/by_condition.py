@@ -80,7 +80,7 @@ class ReadsByCondition(RepositoryParts[E]):
             RowsLocked: others have locked a row, with ``"nowait"``.
         """
         view, conditions = view_first(where)
-        check_conditions(conditions, order_by)
+        order_by = check_conditions(conditions, order_by)
         check_limit(limit)
         lock = lock_of(for_update, self.scope, view)
         if view is None:
@@ -120,7 +120,7 @@ class ReadsByCondition(RepositoryParts[E]):
         Raises:
             InvalidFields: `fields` cannot be read, or names what the view does not have.
         """
-        check_conditions(where, order_by)
+        order_by = check_conditions(where, order_by)
         check_limit(limit)
         check_view(view)
         return await self._finder.json(view, where, order_by, limit, by_alias, strategy, fields)

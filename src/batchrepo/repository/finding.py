@@ -190,6 +190,7 @@ class Finder(Generic[E]):
         choice = self.scope.reading.planner.choose(compiled.plan, "views", strategy)
         if choice.strategy == "eager":
             return await self._eager_dicts(compiled.plan, where, order, limit, names, offset)
+        compiled = compiled.for_rows(limit)
         async with holding(compiled.plan, self.scope):
             rows = await find_rows(
                 self.entity,

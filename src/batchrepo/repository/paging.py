@@ -303,6 +303,7 @@ class Pager(Generic[E]):
         reading = self.scope.reading
         if reading.planner.choose(compiled.plan, "views", strategy).strategy == "eager":
             return await self._eager_dicts(compiled.plan, asked, names)
+        compiled = compiled.for_rows(asked.walk.size)
         async with holding(compiled.plan, self.scope):
             found = await page_of_rows(
                 self.entity,

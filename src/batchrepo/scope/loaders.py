@@ -184,15 +184,16 @@ class Loaders:
         async def load(asked: list[tuple[Any, ...]]) -> list[list[Any]]:
             lookup = Lookup(entity, columns=entity.key)
             keys = list(dict.fromkeys(chain.from_iterable(asked)))
+            read = compiled.for_rows(len(keys))
             async with holding(compiled.plan, self.context):
-                rows, matched = await fetch_rows(lookup, compiled.root.source.columns, keys, self.context)
+                rows, matched = await fetch_rows(lookup, read.root.source.columns, keys, self.context)
                 found: dict[Any, Any] = dict(zip(matched, rows, strict=True))
                 if len(found) < len(keys):
                     asked_whole = (group for group in asked if all(key in found for key in group))
                     wanted = dict.fromkeys(chain.from_iterable(asked_whole))
                     matched, rows = list(wanted), [found[key] for key in wanted]
                     found = {key: {} for key in found}
-                dicts = await complete(compiled, rows, self.context)
+                dicts = await complete(read, rows, self.context)
             found.update(zip(matched, dicts, strict=True))
             return [[found.get(key) for key in group] for group in asked]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
@@ -51,7 +52,7 @@ class Lookup:
     order: tuple[OrderTerm, ...] = ()
     first: int | None = None
 
-    @property
+    @cached_property
     def same(self) -> tuple[Any, ...]:
         """Equal for two lookups that find the same rows for the same key.
 

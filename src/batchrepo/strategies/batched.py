@@ -9,9 +9,9 @@ from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from batchrepo.errors import MissingRelated
 from batchrepo.sql.aggregates import keyed_aggregates
 from batchrepo.sql.rows import Keyed, Lookup, keyed_rows, row_keys
+from batchrepo.strategies.compile import missing_related
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
@@ -100,6 +100,8 @@ async def find_by_keys(
     Returns:
         The dicts in the lookup's order, and for each the key that it belongs to.
     """
+    if lookup.columns == compiled.plan.entity.key:
+        compiled = compiled.for_rows(len(keys))
     async with holding(compiled.plan, context):
         rows, matched = await fetch_rows(lookup, compiled.root.source.columns, keys, context)
         return await complete(compiled, rows, context), matched
@@ -148,6 +150,11 @@ async def run_keyed(
         keyed = keyed.single
     values = {**context.guards.values(keyed.entities), **values}
     size = keyed.filter.limit or len(keys)
+    if len(keys) <= size:
+        all_found = await context.door.rows(
+            keyed.statement, {**keyed.filter.encode(keys), **values}, cause=cause, keys=len(keys)
+        )
+        return all_found, row_keys(keyed, keys, all_found)
     rows: list[Row] = []
     matched: list[Key] = []
     for start in range(0, len(keys), size):
@@ -281,10 +288,7 @@ class _Run:
             parent[name] = get(key)
         if attach.required is not None and len(found) < len(set(wanted)):
             key = next(key for key in wanted if key not in found)
-            raise MissingRelated(
-                f"{attach.required} does not allow None, but its row with key {key!r} does not exist, or this scope "
-                f"may not see it. Let the field be None, or mend the data."
-            )
+            raise missing_related(attach.required, key)
 
     def _answer(self, attach: Attach) -> None:
         child = attach.child

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 from weakref import WeakKeyDictionary
 
 from batchrepo.declare.orders import parse_order
+from batchrepo.errors import MissingRelated
 from batchrepo.plan.read import (
     AggregateField,
     ColumnField,
@@ -22,8 +23,9 @@ from batchrepo.plan.read import (
     ReadPlan,
 )
 from batchrepo.sql.rows import Lookup
-from batchrepo.strategies.assemble import Assembler, make_assembler
+from batchrepo.strategies.assemble import Assembler, Nested, make_assembler
 from batchrepo.strategies.included_pages import PagedInclude, PageTotal
+from batchrepo.strategies.inline import InlineColumns, inline_value, own_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
     from batchrepo.declare.orders import OrderTerm
     from batchrepo.mapping import ColumnInfo, EntityInfo, RelationInfo
     from batchrepo.plan.leaf_types import LeafType
+    from batchrepo.sql.keys import Key
+    from batchrepo.strategies.inline import Inlining
     from batchrepo.strategies.reading import PagedOrder
 
 
@@ -169,6 +173,9 @@ class CompiledPlan:
         levels: below the root, from the top.
         flattened: what to unwrap when everything is read.
         totals: what to put into pages when everything is read, and in which use's dicts they are.
+        weights: of the relations that can be read inside of statements: for each row of the root so many lookups,
+            from the lightest.
+        inlined: the fields that are.
     """
 
     plan: ReadPlan
@@ -176,6 +183,22 @@ class CompiledPlan:
     levels: list[Level]
     flattened: list[Flattened]
     totals: list[tuple[Use, PageTotal]]
+    weights: tuple[int, ...] = ()
+    inlined: tuple[str, ...] = ()
+    _lookups: int = 0
+    _heavier: Callable[[int], CompiledPlan] | None = None
+    _variants: dict[int, CompiledPlan] = field(default_factory=dict)
+
+    def for_rows(self, most: int | None) -> CompiledPlan:
+        """The plan for at most so many rows of the root (None for any number): the fewer, the fewer statements."""
+        if not self.weights or most is None or most * self.weights[0] > self._lookups:
+            return self
+        heaviest = max(weight for weight in self.weights if most * weight <= self._lookups)
+        found = self._variants.get(heaviest)
+        if found is None:
+            assert self._heavier is not None
+            found = self._variants[heaviest] = self._heavier(heaviest)
+        return found
 
 
 def compile_plan(
@@ -185,6 +208,7 @@ def compile_plan(
     name_of: Callable[[ReadPlan, str], str],
     paged: Callable[[EntityInfo, Sequence[OrderTerm]], PagedOrder],
     cursors: bool,
+    inlining: Inlining | None = None,
 ) -> CompiledPlan:
     """Compile a plan.
 
@@ -194,8 +218,29 @@ def compile_plan(
         name_of: the name of a field in the output (its own, or its alias).
         paged: how an order is paged by.
         cursors: whether pages have the cursors of all their items.
+        inlining: what may be read inside of statements where few rows are asked for; None for nothing.
     """
-    return _Compiler(guarded, name_of, paged, cursors).compile(plan)
+
+    def compiled(heaviest: int) -> CompiledPlan:
+        return _Compiler(guarded, name_of, paged, cursors, inlining, heaviest).compile(plan)
+
+    found = compiled(0)
+    if inlining is not None:
+        found._lookups, found._heavier = inlining.lookups, compiled
+    return found
+
+
+def missing_related(required: str, key: Key) -> MissingRelated:
+    """The error for a field that needs a row, whose key has none.
+
+    Args:
+        required: view and field.
+        key: of the row.
+    """
+    return MissingRelated(
+        f"{required} does not allow None, but its row with key {key!r} does not exist, or this scope "
+        f"may not see it. Let the field be None, or mend the data."
+    )
 
 
 class _Compiler:
@@ -205,37 +250,53 @@ class _Compiler:
         name_of: Callable[[ReadPlan, str], str],
         paged: Callable[[EntityInfo, Sequence[OrderTerm]], PagedOrder],
         cursors: bool,
+        inlining: Inlining | None,
+        heaviest: int,
     ) -> None:
         self.guarded = guarded
         self.name_of = name_of
         self.paged = paged
         self.cursors = cursors
+        self.inlining = inlining
+        self.heaviest = heaviest
+        self.weights: set[int] = set()
+        self.inlined: list[str] = []
         self.levels: list[Level] = []
         self.by_key: dict[EntityInfo, Source] = {}
         self.flattened: list[Flattened] = []
         self.totals: list[tuple[Use, PageTotal]] = []
 
     def compile(self, plan: ReadPlan) -> CompiledPlan:
-        root = self._use(plan, Source(), 0)
+        root = self._use(plan, Source(), 0, 1)
         if not root.source.columns:  # nothing is asked for that is read, but there is an answer for each row
             for column in plan.entity.key:
                 root.source.place(column.attribute, column)
-        return CompiledPlan(plan, root, self.levels, self.flattened, self.totals)
+        weights = tuple(sorted(self.weights))
+        return CompiledPlan(
+            plan, root, self.levels, self.flattened, self.totals, weights, tuple(self.inlined)
+        )
 
-    def _use(self, plan: ReadPlan, source: Source, depth: int) -> Use:
+    def _use(self, plan: ReadPlan, source: Source, depth: int, rows: int | None) -> Use:
+        """A use whose statement gives so many rows for each row of the root, or any number."""
         names = [self.name_of(plan, f.name) for f in plan.fields]
-        positions = [
+        positions: list[int | Nested | None] = [
             source.place(f.expression, f.column) if isinstance(f, ColumnField) else None for f in plan.fields
         ]
+        for i, f in enumerate(plan.fields):
+            if isinstance(f, Include | FlatField) and self._is_inline(f, plan, rows):
+                positions[i] = self._inline(f, plan, source)
+                self.inlined.append(f.name)
         use = Use(plan, source, make_assembler(names, positions))
-        for f, name in zip(plan.fields, names, strict=True):
+        for f, name, position in zip(plan.fields, names, positions, strict=True):
+            if position is not None:
+                continue
             match f:
                 case Include(page=PageSpec() as spec):
-                    self._page(use, f, spec, name, depth + 1)
+                    self._page(use, f, spec, name, depth + 1, rows)
                 case Include():
-                    self._include(use, f, name, depth + 1)
+                    self._include(use, f, name, depth + 1, rows)
                 case FlatField(path=path):
-                    self._include(use, nested_include(f), name, depth + 1)
+                    self._include(use, nested_include(f), name, depth + 1, None)
                     self.flattened.append(Flattened(use, name, len(path)))
                 case AggregateField(aggregate=aggregate):
                     self._aggregate(use, aggregate, name, depth + 1)
@@ -250,7 +311,43 @@ class _Compiler:
             self.levels.append(Level())
         return self.levels[depth - 1]
 
-    def _include(self, parent: Use, include: Include, name: str, depth: int) -> None:
+    def _is_inline(self, f: Include | FlatField, plan: ReadPlan, rows: int | None) -> bool:
+        if self.inlining is None or rows is None:
+            return False
+        if isinstance(f, Include):
+            weight = None if f.page is not None else self.inlining.weight(f, plan)
+        else:
+            weight = self.inlining.weight_of_flat(f, plan)
+        if weight is None or key_answers(f if isinstance(f, Include) else nested_include(f), self.guarded):
+            return False
+        self.weights.add(weight * rows)
+        return weight * rows <= self.heaviest
+
+    def _inline(self, f: Include | FlatField, plan: ReadPlan, source: Source) -> int | Nested:
+        if isinstance(f, FlatField):
+            return source.place(inline_value(f.path, f.column), None)
+        relation = f.relation
+        keys = {
+            key.name: source.place(own.attribute, own)
+            for own, key in zip(own_key(relation), relation.target.key, strict=True)
+        }
+        columns = [inner.column for inner in f.plan.columns if inner.column is not None]
+        inline = InlineColumns(relation, columns)
+        read = [source.place(inline_value([relation], column), None) for column in inline.read]
+        places = keys | {
+            column.name: place
+            for column, place in zip(inline.read, read, strict=True)
+            if column.name not in keys
+        }
+        missing = _refusing(_required_by(plan, f), itemgetter(*keys.values())) if f.required else None
+        return Nested(
+            [self.name_of(f.plan, inner.name) for inner in f.plan.fields],
+            [places[column.name] for column in columns],
+            read[inline.present],
+            missing,
+        )
+
+    def _include(self, parent: Use, include: Include, name: str, depth: int, rows: int | None) -> None:
         relation = include.relation
         level = self._level(depth)
         key, plain = _key_getter(parent, relation, relation.key_order)
@@ -267,14 +364,21 @@ class _Compiler:
             source = self.by_key.setdefault(lookup.entity, Source()) if by_key else Source()
             fetch = Fetch(lookup, source)
             level.fetches.append(fetch)
-        child = self._use(include.plan, fetch.source, depth)
-        required = None
-        if include.required:
-            view = parent.plan.view.__name__ if parent.plan.view is not None else parent.plan.entity.name
-            required = f"{view}.{include.name}"
+        # What is read by key is remembered for all levels, however many rows they have.
+        inside = None if by_key else self._rows_inside(relation, rows, include.first)
+        child = self._use(include.plan, fetch.source, depth, inside)
+        required = _required_by(parent.plan, include) if include.required else None
         fetch.attaches.append(Attach(parent, name, key, plain, child, kind, required=required))
 
-    def _page(self, parent: Use, include: Include, spec: PageSpec, name: str, depth: int) -> None:
+    def _rows_inside(self, relation: RelationInfo, rows: int | None, first: int | None) -> int | None:
+        """How many rows of a relation are read for each row of the root, if that is known and no more are looked at."""
+        if self.inlining is None or not self.inlining.lateral or rows is None or first is None:
+            return None
+        return rows * first if relation.indexed and not relation.may_repeat else None
+
+    def _page(
+        self, parent: Use, include: Include, spec: PageSpec, name: str, depth: int, rows: int | None
+    ) -> None:
         relation = include.relation
         key, plain = _key_getter(parent, relation, None)
         order = self.paged(relation.target, include.order)
@@ -282,7 +386,8 @@ class _Compiler:
         lookup = Lookup(relation.target, (), relation, include.where, keyset.order_terms, spec.size + 1)
         fetch = Fetch(lookup, Source())
         self._level(depth).fetches.append(fetch)
-        child = self._use(include.plan, fetch.source, depth)
+        inside = self._rows_inside(relation, rows, spec.size + 1)
+        child = self._use(include.plan, fetch.source, depth, inside)
         places = tuple(fetch.source.place(value, None) for value in order.values)
         paged = PagedInclude(spec, relation.target, order, include.where, places, self.cursors)
         fetch.attaches.append(Attach(parent, name, key, plain, child, "page", paged=paged))
@@ -313,6 +418,20 @@ class _Compiler:
         column = parent.plan.entity.column(fetched.key)
         place = parent.source.place(column.attribute, column)
         found.attaches.append(Attach(parent, name, itemgetter(place), True, None, "value"))
+
+
+def _refusing(required: str, key_of: Callable[[Sequence[Any]], Key]) -> Callable[[Sequence[Any]], NoReturn]:
+    """Raises for a row of the parent that leads nowhere."""
+
+    def missing(row: Sequence[Any]) -> NoReturn:
+        raise missing_related(required, key_of(row))
+
+    return missing
+
+
+def _required_by(plan: ReadPlan, include: Include) -> str:
+    """View and field, for the message."""
+    return f"{plan.view.__name__ if plan.view is not None else plan.entity.name}.{include.name}"
 
 
 def lookup_of(relation: RelationInfo) -> Lookup:

@@ -30,6 +30,7 @@ from batchrepo.sql.parameters import Conditions, Shapes
 from batchrepo.sql.rows import Lookup
 from batchrepo.strategies.compile import CompiledPlan, compile_plan
 from batchrepo.strategies.deliver import Delivery
+from batchrepo.strategies.inline import Inlining
 from batchrepo.strategies.registered import strategies
 from batchrepo.strategies.related_pages import RelatedPages
 from batchrepo.strategies.single import SingleStrategy
@@ -105,6 +106,7 @@ class Reading:
         catalog: the repositories.
         cursors: writes and reads the cursors of pages.
         driver_path: the statements that need no execution by SQLAlchemy; None where it executes all.
+        inlining: which relations are read inside of statements, where few rows are asked for.
         on_commit: functions of `Changes` that run after each commit.
     """
 
@@ -115,6 +117,7 @@ class Reading:
         read_connections: int,
         cursors: CursorCodec,
         driver_path: DriverPath | None = None,
+        inline_lookups: int = 0,
     ) -> None:
         self.engine = engine
         self.connection: AsyncConnection | None = None
@@ -123,6 +126,11 @@ class Reading:
         self.cursors = cursors
         self.driver_path = driver_path
         self.on_commit: list[Callable[[Changes], object]] = []
+        self.inlining = Inlining(
+            inline_lookups,
+            engine.dialect.name == "postgresql",
+            lambda relation: catalog.policy(relation) is None,
+        )
         self.plans = PlanCache(catalog)
         self.strategies = {strategy.name: strategy for strategy in strategies(engine.dialect)}
         self.planner = Planner(tuple(self.strategies.values()), catalog)
@@ -183,6 +191,7 @@ class Reading:
                 name_of=output_name if names == "output" else field_name,
                 paged=self.paged,
                 cursors=names == "field",
+                inlining=self.inlining,
             )
         return prepared.delivery, compiled
 
@@ -191,7 +200,12 @@ class Reading:
         found = self._compiled.get(plan)
         if found is None:
             found = self._compiled[plan] = compile_plan(
-                plan, guarded=self.guarded, name_of=field_name, paged=self.paged, cursors=True
+                plan,
+                guarded=self.guarded,
+                name_of=field_name,
+                paged=self.paged,
+                cursors=True,
+                inlining=self.inlining,
             )
         return found
 
