@@ -35,9 +35,9 @@ class Effort:
     """
 
     warm_up: int = 40
-    rounds: int = 300
+    rounds: int = 240
     counted: int = 10
-    runs: int = 15
+    runs: int = 8
     seconds: float = 2.0
     requests: int = 4_000
 
@@ -53,7 +53,11 @@ class Effort:
         )
 
 
-QUICK = Effort(warm_up=20, rounds=60, counted=5, runs=5, seconds=1.0)
+QUICK = Effort(warm_up=6, rounds=20, counted=0, runs=2, seconds=1.0)
+"""For a look in two minutes: ratios, whose last tenth is noise."""
+
+QUICK_SCALE = 0.05
+"""Of the data, for such a look."""
 
 
 async def measure(

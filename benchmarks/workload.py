@@ -96,6 +96,13 @@ class Target(Generic[M]):
     at_most: float | None = None
     at_least: float | None = None
 
+    @property
+    def said(self) -> str:
+        """The promise in words: its name and its bounds."""
+        bounds = [f"<= {self.at_most:g}"] if self.at_most is not None else []
+        bounds += [f">= {self.at_least:g}"] if self.at_least is not None else []
+        return f"{self.name} {' and '.join(bounds)}"
+
     def met(self, value: float | None) -> bool | None:
         """Whether a value keeps the promise; None where there is none."""
         if value is None:

@@ -66,6 +66,8 @@ def _find(dataset: Dataset) -> FastAPI:
 
 
 RESOURCE = Server(
-    "batchrepo", "resource(PostRepository, ...): the list endpoint as it is declared, with its pages", _resource
+    "batchrepo",
+    "resource(PostRepository, ...): the list endpoint as it is declared, with its pages",
+    _resource,
 )
 FIND = Server("batchrepo_find", "an endpoint by hand that returns find_json as it is: a list, no page", _find)

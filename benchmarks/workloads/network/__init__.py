@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from statistics import median
 
+from benchmarks.network.ground import EACH_WAY_MS, behind_a_network
+from benchmarks.network.round_trip import SELECT_1
 from benchmarks.summary import median_ratio
 from benchmarks.workload import Measured, Target, Workload
 from benchmarks.workloads.nested_list import NESTED_LIST
-from benchmarks.workloads.network.ground import EACH_WAY_MS, behind_a_network
-from benchmarks.workloads.network.round_trip import SELECT_1
 
 _LIST = [
     stack
@@ -43,7 +43,9 @@ NETWORK = Workload(
     baselines=(_CORE.name, SELECT_1.name),
     plain=json.loads,
     targets=(
-        Target("round trip of SELECT 1 in ms", _round_trip, at_least=2 * EACH_WAY_MS, at_most=4 * EACH_WAY_MS),
+        Target(
+            "round trip of SELECT 1 in ms", _round_trip, at_least=2 * EACH_WAY_MS, at_most=4 * EACH_WAY_MS
+        ),
         Target("one statement / hand-written Core", median_ratio(_SINGLE, _CORE), at_most=0.6),
         Target("batchrepo JSON / hand-written Core", median_ratio(_BATCHED, _CORE), at_most=1.1),
         Target("selectinload + Pydantic / one statement", median_ratio(_SELECTINLOAD, _SINGLE), at_least=4),

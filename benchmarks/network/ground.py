@@ -36,7 +36,7 @@ async def behind_a_network(dataset: Dataset, each_way: float = EACH_WAY_MS) -> A
     socket = Path(folder) / f".s.PGSQL.{port}"
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "benchmarks.workloads.network.proxy", str(each_way), str(socket)),
+        *(sys.executable, "-m", "benchmarks.network.proxy", str(each_way), str(socket)),
         stdin=pipe,
         stdout=pipe,
     )
