@@ -16,15 +16,27 @@ def spread(values: Sequence[float]) -> tuple[float, float]:
     return tenths[0], tenths[-1]
 
 
-def median_ratio(stack: Stack, other: Stack) -> Callable[[dict[str, Measured]], float | None]:
-    """A target's value: the median time of `stack` divided by that of `other`; None where one is not measured."""
+def median_ratio(stack: Stack, *others: Stack) -> Callable[[dict[str, Measured]], float | None]:
+    """A target's value: the median time of `stack` divided by that of the fastest of `others`.
+
+    None where one of them is not measured.
+    """
 
     def ratio(measured: dict[str, Measured]) -> float | None:
-        if stack.name not in measured or other.name not in measured:
+        if any(one.name not in measured for one in (stack, *others)):
             return None
-        return median(measured[stack.name].times) / median(measured[other.name].times)
+        return median(measured[stack.name].times) / min(median(measured[one.name].times) for one in others)
 
     return ratio
+
+
+def instructions_of(stack: Stack) -> Callable[[dict[str, Measured]], float | None]:
+    """A target's value: the instructions of `stack` in millions; None where they were not counted."""
+
+    def instructions(measured: dict[str, Measured]) -> float | None:
+        return measured[stack.name].instructions if stack.name in measured else None
+
+    return instructions
 
 
 def instructions_ratio(stack: Stack, other: Stack) -> Callable[[dict[str, Measured]], float | None]:

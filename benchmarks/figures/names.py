@@ -6,8 +6,8 @@ OURS, BY_HAND, OTHERS, FLOOR = "ours", "hand", "others", "floor"
 
 SORTS = {
     OURS: "batchrepo",
-    BY_HAND: "written by hand, without an ORM",
-    OTHERS: "ORM and libraries",
+    BY_HAND: "SQL by hand",
+    OTHERS: "ORM, loaders and libraries",
     FLOOR: "reads nothing",
 }
 """The sorts of stacks, in the order of the legend, and what they are called there."""
@@ -17,8 +17,15 @@ LABELS = {
         "batchrepo_single": "batchrepo, one statement",
         "batchrepo_json": "batchrepo, batched, JSON",
         "batchrepo_views": "batchrepo, batched, views",
-        "statement_by_hand": "json_agg, raw asyncpg",
-        "raw_asyncpg": "raw asyncpg, batched",
+        "statement_by_hand": "1 statement, json_agg",
+        "statement_texts": "1 statement, texts",
+        "statement_arrays": "1 statement, arrays",
+        "raw_asyncpg": "raw asyncpg, 4 statements",
+        "raw_asyncpg_fewest": "raw asyncpg, 3 statements",
+        "aiodataloader_core": "aiodataloader over Core",
+        "aiodataloader_orm": "aiodataloader over the ORM",
+        "pydantic_resolve": "pydantic-resolve over Core",
+        "advanced_alchemy": "advanced-alchemy",
         "core": "Core, 5 statements",
         "core_fewest": "Core, 3 statements",
         "orm_selectinload": "ORM selectinload, Pydantic",
@@ -29,7 +36,9 @@ LABELS = {
         "batchrepo_visited": "batchrepo, every field visited",
         "floor": "Strawberry, prebuilt objects",
         "loaders_core": "DataLoaders over Core",
+        "aiodataloader_core": "aiodataloader over Core",
         "loaders_orm": "DataLoaders over the ORM",
+        "strawberry_chemist": "strawberry-chemist",
         "strawchemy": "strawchemy",
     },
     "nested_http": {
@@ -52,13 +61,8 @@ LABELS = {
 """By workload and stack; where there is none, the name of the stack with spaces."""
 
 _BY_HAND = {
-    "core",
-    "core_fewest",
-    "statement_by_hand",
-    "raw_asyncpg",
-    "column_arrays",
-    "loaders_core",
-    "fastapi_core",
+    *("statement_by_hand", "statement_texts", "statement_arrays", "raw_asyncpg", "raw_asyncpg_fewest"),
+    *("core", "core_fewest", "fastapi_core"),
 }
 _FLOOR = {"floor", "fastapi_empty", "select_1"}
 

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import async_sessionmaker
 from benchmarks.data import Dataset
 from benchmarks.engines import writing_engine
 from benchmarks.workload import Request, Stack
-from benchmarks.workloads.bulk.peer import MISSING, peer_repository_class
+from benchmarks.workloads.bulk.peer import RemarkRepository
 from benchmarks.workloads.bulk.remarks import Remark, count_of, new_rows
 
 
@@ -19,12 +19,11 @@ from benchmarks.workloads.bulk.remarks import Remark, count_of, new_rows
 async def _add_many(dataset: Dataset, *, keys: bool) -> AsyncIterator[Request]:
     rows = new_rows(count_of(dataset))
     engine = writing_engine(dataset)
-    repository = peer_repository_class()
     sessions = async_sessionmaker(engine, expire_on_commit=False)
 
     async def request() -> list[int] | None:
         async with sessions.begin() as session:
-            added = await repository(session=session).add_many([Remark(**row) for row in rows])
+            added = await RemarkRepository(session=session).add_many([Remark(**row) for row in rows])
             return [remark.id for remark in added] if keys else None
 
     try:
@@ -34,7 +33,5 @@ async def _add_many(dataset: Dataset, *, keys: bool) -> AsyncIterator[Request]:
 
 
 _WHAT = "advanced-alchemy's add_many of entities, and commit"
-PEER = Stack("advanced_alchemy", _WHAT, partial(_add_many, keys=False), slow=True, needs=MISSING)
-PEER_KEYS = Stack(
-    "advanced_alchemy_keys", _WHAT, partial(_add_many, keys=True), slow=True, case="keys", needs=MISSING
-)
+PEER = Stack("advanced_alchemy", _WHAT, partial(_add_many, keys=False), slow=True)
+PEER_KEYS = Stack("advanced_alchemy_keys", _WHAT, partial(_add_many, keys=True), slow=True, case="keys")

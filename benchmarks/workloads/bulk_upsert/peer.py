@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import async_sessionmaker
 from benchmarks.data import Dataset
 from benchmarks.engines import writing_engine
 from benchmarks.workload import Request, Stack
-from benchmarks.workloads.bulk.peer import MISSING, peer_repository_class
+from benchmarks.workloads.bulk.peer import RemarkRepository
 from benchmarks.workloads.bulk.remarks import Remark, count_of, keyed_rows
 
 
@@ -18,12 +18,11 @@ from benchmarks.workloads.bulk.remarks import Remark, count_of, keyed_rows
 async def _upsert_many(dataset: Dataset) -> AsyncIterator[Request]:
     rows = keyed_rows(count_of(dataset))
     engine = writing_engine(dataset)
-    repository = peer_repository_class()
     sessions = async_sessionmaker(engine, expire_on_commit=False)
 
     async def request() -> None:
         async with sessions.begin() as session:
-            await repository(session=session).upsert_many([Remark(**row) for row in rows])
+            await RemarkRepository(session=session).upsert_many([Remark(**row) for row in rows])
 
     try:
         yield request
@@ -36,5 +35,4 @@ PEER = Stack(
     "advanced-alchemy's upsert_many of entities, and commit",
     _upsert_many,
     slow=True,
-    needs=MISSING,
 )

@@ -43,14 +43,18 @@ async def ask(schema: strawberry.Schema, context: Any = None, query: str = QUERY
 
 
 def plain(data: dict[str, Any]) -> list[dict[str, Any]]:
-    """The posts, whatever is around them."""
-    posts = data["posts"]
-    found = [edge["node"] for edge in posts["edges"]] if isinstance(posts, dict) else posts
-    return [_moments(post) for post in found]
+    """The posts, whatever is around them and around their comments."""
+    return [
+        _moment({**post, "latestComments": [_moment(one) for one in _nodes(post["latestComments"])]})
+        for post in _nodes(data["posts"])
+    ]
 
 
-def _moments(row: dict[str, Any]) -> dict[str, Any]:
-    """A row whose moments are equal where they are written differently."""
-    comments = [_moments(comment) for comment in row.get("latestComments", ())]
-    made = {**row, "createdAt": datetime.fromisoformat(row["createdAt"])}
-    return {**made, "latestComments": comments} if "latestComments" in row else made
+def _nodes(found: Any) -> list[dict[str, Any]]:
+    """Rows of a list, or of a connection."""
+    return [edge["node"] for edge in found["edges"]] if isinstance(found, dict) else found
+
+
+def _moment(row: dict[str, Any]) -> dict[str, Any]:
+    """A row whose moment is equal where it is written differently."""
+    return {**row, "createdAt": datetime.fromisoformat(row["createdAt"])}

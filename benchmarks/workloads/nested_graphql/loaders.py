@@ -1,4 +1,4 @@
-"""Strawberry's DataLoaders by hand, one for each relation, over Core and over the ORM."""
+"""DataLoaders by hand, one for each relation: Strawberry's over Core and over the ORM, aiodataloader over Core."""
 
 from __future__ import annotations
 
@@ -9,13 +9,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import sqlalchemy as sa
 import strawberry
-from sqlalchemy.dialects.postgresql import ARRAY
+from aiodataloader import DataLoader as AioDataLoader
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from strawberry.dataloader import DataLoader
 
-from benchmarks import models
 from benchmarks.data import Dataset
 from benchmarks.engines import reading_engine
 from benchmarks.workload import Request, Stack
@@ -26,16 +24,8 @@ from benchmarks.workloads.nested_list import core, orm
 PARENT = core.COMMENTS.selected_columns[0].label("parent_id")
 COMMENTS = core.COMMENTS.with_only_columns(PARENT, *list(core.COMMENTS.selected_columns)[1:])
 
-_ids = sa.bindparam("ids", type_=ARRAY(sa.Integer))
-ENTITY_AUTHORS = sa.select(models.Author).where(models.Author.id == sa.func.any(_ids))
-ENTITY_TAGS = (
-    sa.select(models.post_tag.c.post_id, models.Tag)
-    .join_from(models.post_tag, models.Tag)
-    .where(models.post_tag.c.post_id == sa.func.any(_ids))
-    .order_by(models.Tag.id)
-)
-
 Groups = dict[int, list[Any]]
+Loader = DataLoader[int, Any] | AioDataLoader[int, Any]
 
 
 @dataclass
@@ -43,9 +33,9 @@ class Loaders:
     """The loaders of one request."""
 
     posts: Callable[[], Awaitable[Sequence[Any]]]
-    authors: DataLoader[int, Any]
-    tags: DataLoader[int, list[Any]]
-    latest_comments: DataLoader[int, list[Any]]
+    authors: Loader
+    tags: Loader
+    latest_comments: Loader
 
 
 Info = strawberry.Info[Loaders, None]
@@ -79,11 +69,13 @@ class Post:
 
     @strawberry.field
     async def tags(self, info: Info) -> list[Tag]:
-        return await info.context.tags.load(self.id)
+        found: list[Tag] = await info.context.tags.load(self.id)
+        return found
 
     @strawberry.field
     async def latest_comments(self, info: Info) -> list[Comment]:
-        return await info.context.latest_comments.load(self.id)
+        found: list[Comment] = await info.context.latest_comments.load(self.id)
+        return found
 
 
 @strawberry.type
@@ -109,7 +101,7 @@ def _grouped(keys: Sequence[int], groups: Groups) -> list[list[Any]]:
     return [groups.get(key, []) for key in keys]
 
 
-def _core_loaders(engine: AsyncEngine) -> Loaders:
+def _core_loaders(engine: AsyncEngine, loader: Callable[[Any], Loader]) -> Loaders:
     async def rows(statement: Any, **parameters: Any) -> Sequence[Any]:
         async with engine.connect() as connection:
             return (await connection.execute(statement, parameters)).all()
@@ -124,11 +116,17 @@ def _core_loaders(engine: AsyncEngine) -> Loaders:
             groups[row[0]].append(row)
         return _grouped(keys, groups)
 
+    async def tags(keys: list[int]) -> list[list[Any]]:
+        return await grouped(core.TAGS, keys)
+
+    async def comments(keys: list[int]) -> list[list[Any]]:
+        return await grouped(COMMENTS, keys)
+
     return Loaders(
         posts=lambda: rows(core.POSTS),
-        authors=DataLoader(authors),
-        tags=DataLoader(lambda keys: grouped(core.TAGS, keys)),
-        latest_comments=DataLoader(lambda keys: grouped(COMMENTS, keys)),
+        authors=loader(authors),
+        tags=loader(tags),
+        latest_comments=loader(comments),
     )
 
 
@@ -140,13 +138,13 @@ def _orm_loaders(sessions: async_sessionmaker[AsyncSession]) -> Loaders:
 
     async def authors(keys: list[int]) -> list[Any]:
         async with sessions() as session:
-            found = {author.id: author for author in await session.scalars(ENTITY_AUTHORS, {"ids": keys})}
+            found = {author.id: author for author in await session.scalars(orm.AUTHORS, {"ids": keys})}
         return [found[key] for key in keys]
 
     async def tags(keys: list[int]) -> list[list[Any]]:
         groups: Groups = defaultdict(list)
         async with sessions() as session:
-            for post_id, tag in await session.execute(ENTITY_TAGS, {"ids": keys}):
+            for post_id, tag in await session.execute(orm.TAGS, {"ids": keys}):
                 groups[post_id].append(tag)
         return _grouped(keys, groups)
 
@@ -185,8 +183,8 @@ def _opened(
     return open_
 
 
-def _over_core(engine: AsyncEngine) -> Callable[[], Loaders]:
-    return lambda: _core_loaders(engine)
+def _over_core(loader: Callable[[Any], Loader]) -> Callable[[AsyncEngine], Callable[[], Loaders]]:
+    return lambda engine: lambda: _core_loaders(engine, loader)
 
 
 def _over_orm(engine: AsyncEngine) -> Callable[[], Loaders]:
@@ -194,5 +192,10 @@ def _over_orm(engine: AsyncEngine) -> Callable[[], Loaders]:
     return lambda: _orm_loaders(sessions)
 
 
-CORE_LOADERS = Stack("loaders_core", "Strawberry's DataLoaders by hand over Core", _opened(_over_core))
+CORE_LOADERS = Stack(
+    "loaders_core", "Strawberry's DataLoaders by hand over Core", _opened(_over_core(DataLoader))
+)
+AIO_LOADERS = Stack(
+    "aiodataloader_core", "aiodataloader by hand over Core", _opened(_over_core(AioDataLoader))
+)
 ORM_LOADERS = Stack("loaders_orm", "Strawberry's DataLoaders by hand over the ORM", _opened(_over_orm))

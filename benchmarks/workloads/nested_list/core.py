@@ -46,10 +46,18 @@ COMMENTS = (
     .order_by(_parents.c.id, _l.created_at.desc(), _l.id.desc())
 )
 POSTS_WITH_AUTHOR = POSTS.add_columns(_AUTHOR.name).join_from(Post.__table__, Author.__table__)
+# Materialized, or the authors might be scanned once for each post.
+_found = (
+    sa.select(_parents.c.id.label("post_id"), _l.id, _l.body, _l.created_at, _l.author_id)
+    .select_from(_parents.join(_latest, sa.true()))
+    .cte("found")
+    .prefix_with("MATERIALIZED")
+)
+_f = _found.c
 COMMENTS_WITH_AUTHOR = (
-    sa.select(_parents.c.id, _l.id, _l.body, _l.created_at, _l.author_id, _AUTHOR.name)
-    .select_from(_parents.join(_latest, sa.true()).join(Author.__table__, _AUTHOR.id == _l.author_id))
-    .order_by(_parents.c.id, _l.created_at.desc(), _l.id.desc())
+    sa.select(_f.post_id, _f.id, _f.body, _f.created_at, _f.author_id, _AUTHOR.name)
+    .join_from(_found, Author.__table__, _AUTHOR.id == _f.author_id)
+    .order_by(_f.post_id, _f.created_at.desc(), _f.id.desc())
 )
 
 

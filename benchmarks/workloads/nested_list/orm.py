@@ -13,15 +13,12 @@ from sqlalchemy.orm import aliased, selectinload
 
 from benchmarks.data import Dataset
 from benchmarks.engines import reading_engine
-from benchmarks.models import Comment, Post
+from benchmarks.models import Author, Comment, Post, Tag, post_tag
 from benchmarks.workload import Stack
 from benchmarks.workloads.nested_list.views import SIZE, Listing, PostView
 
-_parents = (
-    sa.func.unnest(sa.bindparam("ids", type_=ARRAY(sa.Integer)))
-    .table_valued(sa.column("id", sa.Integer))
-    .render_derived(name="parents")
-)
+_ids = sa.bindparam("ids", type_=ARRAY(sa.Integer))
+_parents = sa.func.unnest(_ids).table_valued(sa.column("id", sa.Integer)).render_derived(name="parents")
 LATEST = aliased(
     Comment,
     sa.select(Comment)
@@ -39,6 +36,15 @@ COMMENTS = (
     .order_by(LATEST.post_id, LATEST.created_at.desc(), LATEST.id.desc())
 )
 LATEST_COMMENTS = COMMENTS.options(selectinload(LATEST.author))
+
+# For whoever loads relations by loaders.
+AUTHORS = sa.select(Author).where(Author.id == sa.func.any(_ids))
+TAGS = (
+    sa.select(post_tag.c.post_id, Tag)
+    .join_from(post_tag, Tag)
+    .where(post_tag.c.post_id == sa.func.any(_ids))
+    .order_by(Tag.id)
+)
 
 
 @asynccontextmanager
