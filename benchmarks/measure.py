@@ -11,6 +11,7 @@ from time import perf_counter, process_time
 from typing import Any
 
 from benchmarks.data import Dataset
+from benchmarks.server_cpu import ServerCpu
 from benchmarks.workload import Ground, Measured, Request, Stack, Workload
 
 GC_NOTE = "cyclic GC on with CPython's default thresholds; collected and frozen once, after warm-up"
@@ -89,6 +90,7 @@ async def measure(
             for _ in range(min(2, effort.warm_up) if stack.slow else effort.warm_up):
                 await ground.reset()
                 await request()
+        server = await ServerCpu.of(dataset.url)
         gc.collect()
         gc.freeze()
         try:
@@ -97,7 +99,7 @@ async def measure(
                 for stack, request in order.sample(requests, len(requests)):
                     if not stack.slow or number % SLOW_EVERY == 0:
                         await ground.reset()
-                        await _once(request, measured[stack.name])
+                        await _once(request, measured[stack.name], server)
                 progress(number + 1)
         finally:
             gc.unfreeze()
@@ -132,8 +134,11 @@ async def check_equal(
     return {workload.stack(name).case: answers[name] for name in workload.baselines}
 
 
-async def _once(request: Request, measured: Measured) -> None:
+async def _once(request: Request, measured: Measured, server: ServerCpu | None) -> None:
+    before = server.spent() if server else 0.0
     started, cpu = perf_counter(), process_time()
     await request()
     measured.cpu.append((process_time() - cpu) * 1e3)
     measured.times.append((perf_counter() - started) * 1e3)
+    if server:
+        measured.server.append(server.spent() - before)

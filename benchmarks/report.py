@@ -26,6 +26,7 @@ def records(workload: Workload, measured: dict[str, Measured]) -> list[dict[str,
             "median_ms": round(median(found.times), 3),
             "spread": [round(value, 3) for value in spread(found.times)],
             "cpu_ms": round(median(found.cpu), 3),
+            "server_cpu_ms": round(median(found.server), 3) if found.server else None,
             "instructions": None if found.instructions is None else round(found.instructions, 3),
         }
         for name, found in measured.items()
@@ -55,7 +56,15 @@ def show(console: Console, workload: Workload, measured: dict[str, Measured]) ->
     """Print the table of a workload and its targets. True unless a target is missed."""
     table = Table(title=f"{workload.name}: {workload.title}", title_justify="left", title_style="bold")
     table.add_column("stack", no_wrap=True)
-    for heading in ("median ms", "p10 .. p90", f"x {' / '.join(workload.baselines)}", "CPU ms", "Mi", "runs"):
+    for heading in (
+        "median ms",
+        "p10 .. p90",
+        f"x {' / '.join(workload.baselines)}",
+        "CPU ms",
+        "server",
+        "Mi",
+        "runs",
+    ):
         table.add_column(heading, justify="right")
     for stack in workload.measurable:
         found, baseline = measured[stack.name], measured[workload.baseline_of(stack)]
@@ -66,6 +75,7 @@ def show(console: Console, workload: Workload, measured: dict[str, Measured]) ->
             f"{low:.2f} .. {high:.2f}",
             f"{median(found.times) / median(baseline.times):.2f}",
             f"{median(found.cpu):.2f}",
+            f"{median(found.server):.2f}" if found.server else "-",
             "-" if found.instructions is None else f"{found.instructions:.2f}",
             str(len(found.times)),
         )

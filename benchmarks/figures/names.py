@@ -50,6 +50,7 @@ LABELS = {
     },
     "growth": {
         "batchrepo_auto": "batchrepo, JSON, AUTO",
+        "batchrepo_single": "batchrepo, 1 statement",
         "batchrepo_json": "batchrepo, JSON, batched",
         "batchrepo_views": "batchrepo, views",
         "batchrepo_get_many": "batchrepo, get_many",

@@ -6,11 +6,11 @@ import json
 from typing import Any
 
 from benchmarks.growth.orm import NAIVE, SELECTINLOAD
-from benchmarks.growth.ours import AUTO_JSON, BATCHED_JSON, BATCHED_VIEWS, GET_MANY, LOOP
+from benchmarks.growth.ours import AUTO_JSON, BATCHED_JSON, BATCHED_VIEWS, GET_MANY, LOOP, SINGLE_JSON
 from benchmarks.growth.workload import GrowthWorkload, most_statements, worst_exponent
 from benchmarks.workload import Target
 
-OURS = (AUTO_JSON, BATCHED_JSON, BATCHED_VIEWS, GET_MANY, LOOP)
+OURS = (AUTO_JSON, SINGLE_JSON, BATCHED_JSON, BATCHED_VIEWS, GET_MANY, LOOP)
 
 
 def _plain(answer: bytes | list[Any]) -> Any:

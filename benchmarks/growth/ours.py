@@ -36,6 +36,10 @@ async def _auto_json(scope: Scope, size: int, _: Dataset) -> bytes:
     return await PostRepository(scope).find_json(PostView, order_by=NEWEST, limit=size)
 
 
+async def _single_json(scope: Scope, size: int, _: Dataset) -> bytes:
+    return await PostRepository(scope).find_json(PostView, order_by=NEWEST, limit=size, strategy="single")
+
+
 async def _batched_json(scope: Scope, size: int, _: Dataset) -> bytes:
     return await PostRepository(scope).find_json(PostView, order_by=NEWEST, limit=size, strategy="batched")
 
@@ -82,6 +86,7 @@ async def _loop(scope: Scope, size: int, _: Dataset) -> list[PostView]:
 AUTO_JSON = Way(
     "batchrepo_auto", "find_json, as AUTO chooses: one statement up to 500 posts", _opening(_auto_json)
 )
+SINGLE_JSON = Way("batchrepo_single", "find_json by one statement, whatever the size", _opening(_single_json))
 BATCHED_JSON = Way("batchrepo_json", "find_json by the batched strategy", _opening(_batched_json))
 BATCHED_VIEWS = Way("batchrepo_views", "find of views", _opening(_views))
 GET_MANY = Way("batchrepo_get_many", "get_many of views by their keys", _opening(_get_many))

@@ -86,10 +86,10 @@ def workload_of(name: str, answer: object) -> Workload:
 def test_a_workload_that_fails_is_told_of_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("benchmarks.running.busy", lambda: 0.75)
     said = io.StringIO()
-    outcome = run_all(
+    outcome = run_all(  # where no database is, there is no CPU time of it either
         Console(file=said, width=200),
         [workload_of("bad", ValueError("no rows")), workload_of("good", [1])],
-        Dataset("postgresql+asyncpg://nowhere", 0.1),
+        Dataset("sqlite+aiosqlite://", 0.1),
         Effort(warm_up=1, rounds=2, counted=0),
         Estimate({"bad": 30, "good": 45}, ["bad", "good"]),
     )
