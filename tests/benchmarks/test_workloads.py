@@ -126,11 +126,13 @@ ROWS = {
 }
 
 
-@pytest_asyncio.fixture
-async def dataset(postgres_url: str) -> Dataset:
-    filled = Dataset(postgres_url, scale=0.001)
-    await fill(filled)
-    return filled
+@pytest.fixture(scope="module")
+def dataset(postgres_server) -> Iterator[Dataset]:
+    """Filled once: what writes has a table of its own, which it takes away."""
+    with postgres_server.empty_database() as url:
+        filled = Dataset(url.render_as_string(hide_password=False), scale=0.001)
+        asyncio.run(fill(filled))
+        yield filled
 
 
 @contextmanager

@@ -7,9 +7,10 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import strawberry
-import strawberry_chemist as sc
+import strawberry_chemist
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from strawberry import auto
+from strawberry_chemist import Connection, CursorPagination
 
 from benchmarks import models
 from benchmarks.data import Dataset
@@ -17,26 +18,26 @@ from benchmarks.engines import reading_engine
 from benchmarks.workload import Request, Stack
 from benchmarks.workloads.nested_graphql.document import CACHES, QUERY, ask
 
-mapped: Any = sc.type  # which has no types of its own
+sc: Any = strawberry_chemist  # whose fields have types of their own, and its decorator none
 
 CONNECTION = "latestComments(first: 3) {{ edges {{ node {{ {} }} }} }}"
 _COMMENT = "id body createdAt author { id name }"
 CHEMIST_QUERY = QUERY.replace(f"latestComments {{ {_COMMENT} }}", CONNECTION.format(_COMMENT))
 
 
-@mapped(model=models.Author)
+@sc.type(model=models.Author)
 class Author:
     id: int
     name: str
 
 
-@mapped(model=models.Tag)
+@sc.type(model=models.Tag)
 class Tag:
     id: int
     name: str
 
 
-@mapped(model=models.Comment)
+@sc.type(model=models.Comment)
 class Comment:
     id: int
     body: str
@@ -44,7 +45,7 @@ class Comment:
     author: Author = sc.relationship("author")
 
 
-@mapped(model=models.Post)
+@sc.type(model=models.Post)
 class Post:
     id: int
     title: str
@@ -52,18 +53,18 @@ class Post:
     created_at: auto
     author: Author = sc.relationship("author")
     tags: list[Tag] = sc.relationship("tags")
-    latest_comments: sc.Connection[Comment] = sc.connection(
+    latest_comments: Connection[Comment] = sc.connection(
         source="comments",
         default_order_by=(models.Comment.created_at.desc(), models.Comment.id.desc()),
-        pagination=sc.CursorPagination(max_limit=50),
+        pagination=CursorPagination(max_limit=50),
     )
 
 
 @strawberry.type
 class Query:
-    posts: sc.Connection[Post] = sc.connection(
+    posts: Connection[Post] = sc.connection(
         default_order_by=(models.Post.created_at.desc(), models.Post.id.desc()),
-        pagination=sc.CursorPagination(max_limit=50),
+        pagination=CursorPagination(max_limit=50),
     )
 
 

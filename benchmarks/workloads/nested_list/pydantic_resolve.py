@@ -61,7 +61,7 @@ class CommentView(BaseModel):
     author_id: int = Field(exclude=True)
     author: AuthorView | None = None
 
-    def resolve_author(self, loader: AuthorLoader = Loader(AuthorLoader)) -> Any:  # noqa: B008  its own spelling
+    def resolve_author(self, loader: Any = Loader(AuthorLoader)) -> Any:  # noqa: B008  its own spelling
         return loader.load(self.author_id)
 
 
@@ -86,13 +86,13 @@ class PostView(BaseModel):
     tags: list[TagView] = []
     latest_comments: list[CommentView] = []
 
-    def resolve_author(self, loader: AuthorLoader = Loader(AuthorLoader)) -> Any:  # noqa: B008
+    def resolve_author(self, loader: Any = Loader(AuthorLoader)) -> Any:  # noqa: B008
         return loader.load(self.author_id)
 
-    def resolve_tags(self, loader: TagLoader = Loader(TagLoader)) -> Any:  # noqa: B008
+    def resolve_tags(self, loader: Any = Loader(TagLoader)) -> Any:  # noqa: B008
         return loader.load(self.id)
 
-    def resolve_latest_comments(self, loader: CommentLoader = Loader(CommentLoader)) -> Any:  # noqa: B008
+    def resolve_latest_comments(self, loader: Any = Loader(CommentLoader)) -> Any:  # noqa: B008
         return loader.load(self.id)
 
 
