@@ -67,8 +67,7 @@ def _runs(results: Results) -> str:
     rows = [
         (
             run["date"],
-            f"{run['cpu']}, {run['cores']} cores, {run['system']}",
-            f"Python {run['python']}, PostgreSQL {run['postgresql']}",
+            *_made_on(run),
             f"{run['scale']:g}",
             ", ".join(run["workloads"]),
         )
@@ -81,13 +80,22 @@ def _runs(results: Results) -> str:
     ]
     lines = [
         "## The runs\n",
-        "Workloads of one run may be compared; those of different runs only by their ratios.\n"
-        if len(results.runs) > 1
-        else "All of one run.\n",
+        "Milliseconds of one run may be compared; those of different runs only by their ratios.\n",
         _table(("date", "machine", "versions", "scale", "workloads"), "lllrl", rows),
-        "Packages. " + " ".join(packages) + "\n",
     ]
+    if packages:
+        lines.append("Packages. " + " ".join(packages) + "\n")
     return "\n".join(lines)
+
+
+def _made_on(run: Mapping[str, Any]) -> tuple[str, str]:
+    """Machine and versions. Records from before runs said so have none."""
+    if run["cpu"] is None:
+        return "not recorded", "not recorded"
+    return (
+        f"{run['cpu']}, {run['cores']} cores, {run['system']}",
+        f"Python {run['python']}, PostgreSQL {run['postgresql']}",
+    )
 
 
 def _workload(name: str, results: Results) -> str:
@@ -122,7 +130,8 @@ def _measured(run: Mapping[str, Any], about: Mapping[str, Any]) -> str:
         quiet = f"**the machine was busy** with {about['busy']:.0%} of its processors' time when it began"
     else:
         quiet = "the machine had nothing else to do"
-    return f"Measured {run['date']}, {about['rounds']} rounds; {quiet}."
+    rounds = "rounds not recorded" if about["rounds"] is None else f"{about['rounds']} rounds"
+    return f"Measured {run['date']}, {rounds}; {quiet}."
 
 
 def _became(met: bool | None) -> str:

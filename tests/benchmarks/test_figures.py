@@ -78,8 +78,8 @@ MEASURED = Results(
             "nested_list": {"title": "a list", "stacks": {"core": "by hand"}, "rounds": 9, "busy": 0.0},
             "growth": {"title": "growth", "stacks": {}, "rounds": 9, "busy": 0.9},
         }},
-        RUN | {"date": "2025-01-01", "packages": {}, "workloads": {
-            "nested_http": {"title": "over HTTP", "stacks": {}, "rounds": 5, "busy": None},
+        RUN | {"date": "2025-01-01", "cpu": None, "packages": {}, "workloads": {
+            "nested_http": {"title": "over HTTP", "stacks": {}, "rounds": None, "busy": None},
         }},
     ],
     [*LIST, *TARGETS, *GROWTH, *HTTP],
@@ -152,8 +152,11 @@ def test_the_page_says_what_was_missed_when_each_workload_was_measured_and_what_
     assert "| [`nested_list`](#nested_list) | two <= 1 | 1.50 |" in text
     assert "A list. Measured 2026-01-02, 9 rounds; the machine had nothing else to do." in text
     assert "Growth. Measured 2026-01-02, 9 rounds; **the machine was busy** with 90%" in text
-    assert "Over HTTP. Measured 2025-01-01, 5 rounds; how busy the machine was is not recorded." in text
-    assert "those of different runs only by their ratios" in text
+    assert (
+        "Over HTTP. Measured 2025-01-01, rounds not recorded; how busy the machine was is not recorded."
+        in text
+    )
+    assert "| 2025-01-01 | not recorded | not recorded | 1 | nested_http |" in text
     assert "| `naive_loop` | 200.0 | 1.00 .. 9.00 | 40.0 |" in text
     assert "| `batchrepo_auto` | 1.00 | 6.00 | 60.0 | 5 5 5 | 0.90 | 1.01 | 0.80 1.02 |" in text
     assert "| `fastapi_selectinload` | 50 | 1.00 |" in text
