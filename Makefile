@@ -17,7 +17,7 @@ PARALLEL := -n logical --maxprocesses 8 --dist worksteal
 T :=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test lint types mypy pyright bench wheel-test clean
+.PHONY: help demo serve test lint types mypy pyright bench bench-quick wheel-test clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,8 +54,11 @@ mypy: $(STAMP)
 pyright: $(STAMP)
 	@$(BIN)/pyright --pythonpath $(BIN)/python $(TYPED)
 
-bench: $(STAMP) ## Measure batchrepo side by side with its peers
+bench: $(STAMP) ## Measure batchrepo side by side with its peers: half an hour, docs/benchmarks.md
 	@$(BIN)/python -m benchmarks
+
+bench-quick: $(STAMP) ## The same with less data and fewer rounds: two minutes, nothing is written
+	@$(BIN)/python -m benchmarks --quick
 
 wheel-test: $(STAMP) ## Build the wheel and run the tests against it, without src
 	@# The benchmarks are not in the wheel, and counting their instructions takes minutes.

@@ -19,7 +19,7 @@ from typing import IO
 from benchmarks.data import Dataset
 from benchmarks.workload import Stack, Workload
 
-WARM_UP = 40
+WARM_UP = 20
 """Requests before counting starts."""
 
 LIMIT_SECONDS = 300

@@ -11,6 +11,7 @@ from time import perf_counter, process_time
 from typing import Any
 
 from benchmarks.data import Dataset
+from benchmarks.server_cpu import ServerCpu
 from benchmarks.workload import Ground, Measured, Request, Stack, Workload
 
 GC_NOTE = "cyclic GC on with CPython's default thresholds; collected and frozen once, after warm-up"
@@ -35,9 +36,9 @@ class Effort:
     """
 
     warm_up: int = 40
-    rounds: int = 300
+    rounds: int = 240
     counted: int = 10
-    runs: int = 15
+    runs: int = 8
     seconds: float = 2.0
     requests: int = 4_000
 
@@ -53,7 +54,11 @@ class Effort:
         )
 
 
-QUICK = Effort(warm_up=20, rounds=60, counted=5, runs=5, seconds=1.0)
+QUICK = Effort(warm_up=6, rounds=20, counted=0, runs=2, seconds=1.0)
+"""For a look in two minutes: ratios, whose last tenth is noise."""
+
+QUICK_SCALE = 0.05
+"""Of the data, for such a look."""
 
 
 async def measure(
@@ -85,6 +90,7 @@ async def measure(
             for _ in range(min(2, effort.warm_up) if stack.slow else effort.warm_up):
                 await ground.reset()
                 await request()
+        server = await ServerCpu.of(dataset.url)
         gc.collect()
         gc.freeze()
         try:
@@ -93,7 +99,7 @@ async def measure(
                 for stack, request in order.sample(requests, len(requests)):
                     if not stack.slow or number % SLOW_EVERY == 0:
                         await ground.reset()
-                        await _once(request, measured[stack.name])
+                        await _once(request, measured[stack.name], server)
                 progress(number + 1)
         finally:
             gc.unfreeze()
@@ -128,8 +134,11 @@ async def check_equal(
     return {workload.stack(name).case: answers[name] for name in workload.baselines}
 
 
-async def _once(request: Request, measured: Measured) -> None:
+async def _once(request: Request, measured: Measured, server: ServerCpu | None) -> None:
+    before = server.spent() if server else 0.0
     started, cpu = perf_counter(), process_time()
     await request()
     measured.cpu.append((process_time() - cpu) * 1e3)
     measured.times.append((perf_counter() - started) * 1e3)
+    if server:
+        measured.server.append(server.spent() - before)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -13,12 +11,6 @@ from rich.table import Table
 
 from benchmarks.summary import spread
 from benchmarks.workload import M, Measured, Target, Workload
-
-RESULTS = Path(__file__).with_name("results.json")
-"""Where `make bench` leaves its records."""
-
-Results = dict[str, dict[str, Measured]]
-"""What was measured, by workload and stack."""
 
 
 def records(workload: Workload, measured: dict[str, Measured]) -> list[dict[str, Any]]:
@@ -30,8 +22,11 @@ def records(workload: Workload, measured: dict[str, Measured]) -> list[dict[str,
         {
             "workload": workload.name,
             "stack": name,
+            "baseline": workload.baseline_of(workload.stack(name)),
             "median_ms": round(median(found.times), 3),
             "spread": [round(value, 3) for value in spread(found.times)],
+            "cpu_ms": round(median(found.cpu), 3),
+            "server_cpu_ms": round(median(found.server), 3) if found.server else None,
             "instructions": None if found.instructions is None else round(found.instructions, 3),
         }
         for name, found in measured.items()
@@ -49,7 +44,7 @@ def target_records(
         written.append(
             {
                 "workload": workload,
-                "target": f"{target.name} {_bound(target.at_most, target.at_least)}",
+                "target": target.said,
                 "value": None if value is None else round(value, 3),
                 "met": target.met(value),
             }
@@ -57,20 +52,19 @@ def target_records(
     return written
 
 
-def write(measured: Sequence[dict[str, Any]], path: Path = RESULTS) -> None:
-    """Write the records as a JSON array, a record a line; those of workloads that did not run stay."""
-    ran = {record["workload"] for record in measured}
-    known = json.loads(path.read_text()) if path.exists() else []
-    kept = [record for record in known if record["workload"] not in ran]
-    lines = ",\n".join(json.dumps(record) for record in (*kept, *measured))
-    path.write_text(f"[\n{lines}\n]\n")
-
-
 def show(console: Console, workload: Workload, measured: dict[str, Measured]) -> bool:
     """Print the table of a workload and its targets. True unless a target is missed."""
     table = Table(title=f"{workload.name}: {workload.title}", title_justify="left", title_style="bold")
     table.add_column("stack", no_wrap=True)
-    for heading in ("median ms", "p10 .. p90", f"x {' / '.join(workload.baselines)}", "CPU ms", "Mi", "runs"):
+    for heading in (
+        "median ms",
+        "p10 .. p90",
+        f"x {' / '.join(workload.baselines)}",
+        "CPU ms",
+        "server",
+        "Mi",
+        "runs",
+    ):
         table.add_column(heading, justify="right")
     for stack in workload.measurable:
         found, baseline = measured[stack.name], measured[workload.baseline_of(stack)]
@@ -81,6 +75,7 @@ def show(console: Console, workload: Workload, measured: dict[str, Measured]) ->
             f"{low:.2f} .. {high:.2f}",
             f"{median(found.times) / median(baseline.times):.2f}",
             f"{median(found.cpu):.2f}",
+            f"{median(found.server):.2f}" if found.server else "-",
             "-" if found.instructions is None else f"{found.instructions:.2f}",
             str(len(found.times)),
         )
@@ -105,8 +100,3 @@ def _show_target(console: Console, record: dict[str, Any]) -> bool:
     value = "" if record["value"] is None else f"{record['value']:.2f}"
     console.print(f"  {text[record['met']]} {record['target']}: {value}")
     return record["met"] is not False
-
-
-def _bound(at_most: float | None, at_least: float | None) -> str:
-    parts = [f"<= {at_most:g}"] if at_most is not None else []
-    return " and ".join(parts + ([f">= {at_least:g}"] if at_least is not None else []))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from benchmarks.data import Dataset
@@ -70,11 +70,13 @@ class Measured:
         times: wall time of each request, in ms.
         cpu: CPU time of this process for each request, in ms.
         instructions: millions of instructions of this process per request, or None.
+        server: CPU time of the database's processes for each request, in ms; empty where it is not known.
     """
 
     times: list[float]
     cpu: list[float]
     instructions: float | None = None
+    server: list[float] = field(default_factory=list)
 
 
 M = TypeVar("M")
@@ -95,6 +97,13 @@ class Target(Generic[M]):
     value: Callable[[dict[str, M]], float | None]
     at_most: float | None = None
     at_least: float | None = None
+
+    @property
+    def said(self) -> str:
+        """The promise in words: its name and its bounds."""
+        bounds = [f"<= {self.at_most:g}"] if self.at_most is not None else []
+        bounds += [f">= {self.at_least:g}"] if self.at_least is not None else []
+        return f"{self.name} {' and '.join(bounds)}"
 
     def met(self, value: float | None) -> bool | None:
         """Whether a value keeps the promise; None where there is none."""

@@ -19,6 +19,7 @@ def http_records(workload: HttpWorkload, measured: dict[str, Load]) -> list[dict
         {
             "workload": workload.name,
             "stack": name,
+            "baseline": workload.baseline,
             "requests_per_s": round(median(load.rates), 1),
             "p50_ms": round(median(load.p50), 2),
             "p95_ms": round(median(load.p95), 2),

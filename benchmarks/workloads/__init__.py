@@ -10,12 +10,13 @@ from benchmarks.workloads.bulk_upsert import BULK_UPSERT
 from benchmarks.workloads.deep_page import DEEP_PAGES
 from benchmarks.workloads.nested_graphql import NESTED_GRAPHQL
 from benchmarks.workloads.nested_list import NESTED_LIST
+from benchmarks.workloads.network import NETWORK
 from benchmarks.workloads.routing import ROUTING
 from benchmarks.workloads.sparse_fields import SPARSE_FIELDS
 from benchmarks.workloads.thousand_keys import THOUSAND_KEYS
 
 WORKLOADS: tuple[Workload, ...] = (
-    *(NESTED_LIST, NESTED_GRAPHQL, THOUSAND_KEYS, *DEEP_PAGES, SPARSE_FIELDS, ROUTING),
+    *(NESTED_LIST, NETWORK, NESTED_GRAPHQL, THOUSAND_KEYS, *DEEP_PAGES, SPARSE_FIELDS, ROUTING),
     *(BULK_INSERT, BULK_UPDATE, BULK_UPSERT, BULK_SQLITE),
 )
 

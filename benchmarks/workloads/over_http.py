@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from benchmarks.http.workload import HttpWorkload
 from benchmarks.workloads.list_http import LIST_HTTP
+from benchmarks.workloads.nested_http import NESTED_HTTP
 
-HTTP_WORKLOADS: tuple[HttpWorkload, ...] = (LIST_HTTP,)
+HTTP_WORKLOADS: tuple[HttpWorkload, ...] = (NESTED_HTTP, LIST_HTTP)
 
 
 def http_workload(name: str) -> HttpWorkload:

@@ -12,20 +12,20 @@ from sqlalchemy.ext.asyncio import async_sessionmaker
 from benchmarks.data import Dataset
 from benchmarks.engines import reading_engine
 from benchmarks.models import Comment, Post
-from benchmarks.workload import Request, Stack
-from benchmarks.workloads.nested_list.views import AuthorView, CommentView, PostView, TagView
+from benchmarks.workload import Stack
+from benchmarks.workloads.nested_list.views import SIZE, AuthorView, CommentView, Listing, PostView, TagView
 
 
 @asynccontextmanager
-async def _naive(dataset: Dataset) -> AsyncIterator[Request]:
+async def lazy_posts(dataset: Dataset) -> AsyncIterator[Listing]:
     engine = reading_engine(dataset)
     sessions = async_sessionmaker(engine, expire_on_commit=False)
     adapter = TypeAdapter(list[PostView])
 
-    async def request() -> bytes:
+    async def request(size: int = SIZE) -> bytes:
         answer = []
         async with sessions() as session:
-            newest = sa.select(Post).order_by(Post.created_at.desc(), Post.id.desc()).limit(50)
+            newest = sa.select(Post).order_by(Post.created_at.desc(), Post.id.desc()).limit(size)
             for post in await session.scalars(newest):
                 latest = (
                     sa.select(Comment)
@@ -60,4 +60,4 @@ async def _naive(dataset: Dataset) -> AsyncIterator[Request]:
         await engine.dispose()
 
 
-NAIVE = Stack("naive_loop", "ORM, every relation loaded when it is needed, Pydantic", _naive, slow=True)
+NAIVE = Stack("naive_loop", "ORM, every relation loaded when it is needed, Pydantic", lazy_posts, slow=True)

@@ -14,8 +14,8 @@ from sqlalchemy.orm import aliased, selectinload
 from benchmarks.data import Dataset
 from benchmarks.engines import reading_engine
 from benchmarks.models import Author, Comment, Post, Tag, post_tag
-from benchmarks.workload import Request, Stack
-from benchmarks.workloads.nested_list.views import PostView
+from benchmarks.workload import Stack
+from benchmarks.workloads.nested_list.views import SIZE, Listing, PostView
 
 _ids = sa.bindparam("ids", type_=ARRAY(sa.Integer))
 _parents = sa.func.unnest(_ids).table_valued(sa.column("id", sa.Integer)).render_derived(name="parents")
@@ -28,7 +28,7 @@ LATEST = aliased(
     .correlate(_parents)
     .lateral("latest"),
 )
-NEWEST = sa.select(Post).order_by(Post.created_at.desc(), Post.id.desc()).limit(50)
+NEWEST = sa.select(Post).order_by(Post.created_at.desc(), Post.id.desc()).limit(SIZE)
 POSTS = NEWEST.options(selectinload(Post.author), selectinload(Post.tags))
 COMMENTS = (
     sa.select(LATEST)
@@ -48,14 +48,15 @@ TAGS = (
 
 
 @asynccontextmanager
-async def _selectinload(dataset: Dataset) -> AsyncIterator[Request]:
+async def selectinload_posts(dataset: Dataset) -> AsyncIterator[Listing]:
     engine = reading_engine(dataset)
     sessions = async_sessionmaker(engine, expire_on_commit=False, autoflush=False)
     adapter = TypeAdapter(list[PostView])
 
-    async def request() -> bytes:
+    async def request(size: int = SIZE) -> bytes:
+        statement = POSTS if size == SIZE else POSTS.limit(size)
         async with sessions() as session:
-            posts = {post.id: post for post in await session.scalars(POSTS)}
+            posts = {post.id: post for post in await session.scalars(statement)}
             for post in posts.values():
                 post.latest_comments = []  # type: ignore[attr-defined]  # not mapped: only for the view
             for comment in await session.scalars(LATEST_COMMENTS, {"ids": list(posts)}):
@@ -71,5 +72,5 @@ async def _selectinload(dataset: Dataset) -> AsyncIterator[Request]:
 SELECTINLOAD = Stack(
     "orm_selectinload",
     "ORM selectinload, LATERAL by hand for the comments, Pydantic from attributes",
-    _selectinload,
+    selectinload_posts,
 )

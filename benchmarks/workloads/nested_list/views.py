@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from datetime import datetime
+from typing import Protocol
 
 from pydantic import BaseModel, ConfigDict
+
+SIZE = 50
+"""Posts of a request, where nothing else is asked for."""
+
+
+class Listing(Protocol):
+    """Answers the request for so many posts."""
+
+    def __call__(self, size: int = SIZE) -> Awaitable[bytes]: ...
 
 
 class View(BaseModel):

@@ -1,0 +1,1 @@
+"""Growth: what a request costs against the number of its parents, and the exponent that fits."""

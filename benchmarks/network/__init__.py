@@ -1,0 +1,1 @@
+"""A network between client and database, of a known round trip."""
