@@ -125,7 +125,7 @@ class Scopes:
         self._context = context
         self._look_ahead = look_ahead
         self._pass_through = pass_through
-        self._strategy = strategy
+        self._strategy: Literal["single", "batched"] | None = strategy
         self._event = AsyncExitStack()
 
     @asynccontextmanager
