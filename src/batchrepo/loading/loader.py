@@ -215,6 +215,15 @@ class BatchLoader(aiodataloader.DataLoader[K, V]):
         return many.future
 
     def _ask_many(self, keys: list[K], many: Many, queue: Queue, asker: Batch | None) -> None:
+        fresh: list[Entry] = []
+        try:
+            self._ask_each(keys, many, queue, asker, fresh)
+        finally:
+            queue.extend(fresh)  # those before a bad key too: nobody waits for them, and a round drops them
+
+    def _ask_each(
+        self, keys: list[K], many: Many, queue: Queue, asker: Batch | None, fresh: list[Entry]
+    ) -> None:
         values: Mapping[Any, V] = self._values if self.cache else {}
         flying, key_of, items = self._flying, self._key_of, many.items
         blocked = None if asker is None else Blocked(asker, self)
@@ -235,7 +244,7 @@ class BatchLoader(aiodataloader.DataLoader[K, V]):
                 continue
             if entry is None:
                 entry = flying[cache_key] = Entry(self, key, cache_key, many, queue)
-                queue.add(entry)
+                fresh.append(entry)
             else:
                 self._join(entry, many, queue)
             items.append(entry)

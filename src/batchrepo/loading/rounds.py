@@ -10,7 +10,7 @@ from batchrepo.events import Origin
 if TYPE_CHECKING:
     import asyncio
     from asyncio import Future
-    from collections.abc import Hashable
+    from collections.abc import Hashable, Sequence
 
     from batchrepo.events import RoundReason
     from batchrepo.loading.loader import BatchLoader
@@ -52,7 +52,13 @@ class Queue:
 
     def add(self, entry: Entry) -> None:
         """Queue a key (its ``queue`` is this one), and start the quiet detection if it is the first."""
-        self.entries.append(entry)
+        self.extend((entry,))
+
+    def extend(self, entries: Sequence[Entry]) -> None:
+        """Queue many."""
+        if not entries:
+            return
+        self.entries += entries
         self._last = self.hops
         if not self.awake:
             self.scheduler.wake(self)

@@ -74,6 +74,10 @@ class Loaders:
 
     def entity(self, entity: EntityInfo) -> BatchLoader[Any, Any]:
         """Entities by primary key; None for a key without a row."""
+        identity = ("entity", entity)
+        known = self._loaders.get(identity)  # each `get` asks for it
+        if known is not None:
+            return known
 
         async def load(keys: list[Any]) -> list[Any]:
             found = {key: known for key in keys if (known := self.known(entity, key)) is not None}
@@ -85,7 +89,7 @@ class Loaders:
                 found.update(zip(matched, entities, strict=True))
             return [found.get(key) for key in keys]
 
-        return self._made(("entity", entity), entity.name, load, values=_WholeRows(entity.row_names))
+        return self._made(identity, entity.name, load, values=_WholeRows(entity.row_names))
 
     def known(self, entity: EntityInfo, key: Any) -> Any | None:
         """The entity with this key, if the scope has its full row already."""
@@ -164,6 +168,10 @@ class Loaders:
         self, entity: EntityInfo, compiled: CompiledPlan, delivery: Delivery[Any]
     ) -> BatchLoader[Any, Any]:
         """Views by primary key; None for a key without a row."""
+        identity = ("view", entity, delivery)
+        known = self._loaders.get(identity)  # each `get` asks for it
+        if known is not None:
+            return known
 
         async def load(keys: list[Any]) -> list[Any]:
             lookup = Lookup(entity, columns=entity.key)
@@ -172,7 +180,7 @@ class Loaders:
             return list(map(found.get, keys))
 
         name = f"{entity.name} as {delivery.view.__name__}"
-        return self._made(("view", entity, delivery), name, load)
+        return self._made(identity, name, load)
 
     def dicts_of_all(self, entity: EntityInfo, compiled: CompiledPlan) -> BatchLoader[Any, Any]:
         """Dicts of a plan by tuples of primary keys, for JSON, in their order; None for a key without a row.

@@ -67,9 +67,16 @@ def check_keys(owner: str, columns: Sequence[ColumnInfo], keys: Iterable[Any], d
     Raises:
         InvalidArgument: a key has the wrong shape, or a value that its column cannot hold.
     """
-    checks = [_check_of(column, dialect) for column in columns]
     if len(columns) == 1:
-        return [_checked(owner, columns[0], checks[0], key) for key in keys]
+        (column,) = columns
+        check, checked = _check_of(column, dialect), []
+        for key in keys:
+            try:
+                checked.append(check(key) if key is not None else _checked(owner, column, check, key))
+            except Unusable:
+                checked.append(_checked(owner, column, check, key))  # which says what is wrong with it
+        return checked
+    checks = [_check_of(column, dialect) for column in columns]
     return [
         tuple(
             _checked(owner, column, check, value)
