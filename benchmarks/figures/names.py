@@ -16,6 +16,7 @@ LABELS = {
     "nested_list": {
         "batchrepo_single": "batchrepo, one statement",
         "batchrepo_json": "batchrepo, batched, JSON",
+        "batchrepo_inline": "batchrepo, inline_lookups",
         "batchrepo_views": "batchrepo, batched, views",
         "statement_by_hand": "1 statement, json_agg",
         "statement_texts": "1 statement, texts",
@@ -33,6 +34,7 @@ LABELS = {
     },
     "nested_graphql": {
         "batchrepo": "batchrepo",
+        "batchrepo_rows": "batchrepo, from rows",
         "batchrepo_visited": "batchrepo, every field visited",
         "floor": "Strawberry, prebuilt objects",
         "loaders_core": "DataLoaders over Core",

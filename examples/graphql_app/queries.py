@@ -17,7 +17,7 @@ class Example:
         title: what it reads.
         text: what is to be seen there.
         query: the document.
-        statements: how many SQL statements it takes.
+        statements: how many SQL statements it takes; at most, on PostgreSQL, which writes some answers by one.
         variables: of the operation.
         code: of the error that it gives, or None.
     """

@@ -32,6 +32,7 @@ STATEMENTS = {
     "nested_list": {
         "batchrepo_single": 1,
         "batchrepo_json": 5,
+        "batchrepo_inline": 3,
         "batchrepo_views": 5,
         "core": 5,
         "core_fewest": 3,
@@ -43,7 +44,8 @@ STATEMENTS = {
     },
     "network": {},
     "nested_graphql": {
-        "batchrepo": 5,
+        "batchrepo": 1,
+        "batchrepo_rows": 5,
         "batchrepo_visited": 5,
         "floor": 0,
         "loaders_core": 5,

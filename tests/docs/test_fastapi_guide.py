@@ -110,15 +110,14 @@ async def test_the_page_that_is_shown(http):
     assert set(answer.links) == {"first", "next"}
 
 
-async def test_a_row_is_written(writing):
+async def test_a_row_is_written(chinook_copy_url, writing):
     made = await writing.post("/shelf", json={"title": "Live", "artist_id": 1})
     assert (made.status_code, made.json()["title"]) == (201, "Live"), made.text
     where, tag = made.headers["Location"], made.headers["ETag"]
     changed = await writing.patch(where, json={"title": "Live!"}, headers={"If-Match": tag})
     assert (changed.json()["title"], changed.json()["artist_name"]) == ("Live!", "AC/DC")
-    assert (
-        changed.headers["X-Statements"] == "8"
-    )  # the lock, the view to compare, the row, and the view again
+    # The lock, the view to compare, the row, and the view again, which PostgreSQL writes by one statement each time.
+    assert changed.headers["X-Statements"] == ("4" if chinook_copy_url.startswith("postgresql") else "8")
     assert (await writing.patch(where, json={}, headers={"If-Match": tag})).status_code == 412
     assert (await writing.delete(where)).status_code == 204
     for answer, status, code in (

@@ -21,6 +21,7 @@ from examples.chinook.store import open_store
 from examples.graphql_app.app import create_app
 from examples.graphql_app.queries import EXAMPLES
 from examples.graphql_app.schema import create_schema
+from tests.support.stores import taken_by
 
 EVERY_EXAMPLE = {example.title: example for examples in EXAMPLES.values() for example in examples}
 
@@ -70,19 +71,20 @@ async def test_fifty_operations_at_once(store, http, expected):
 # --- what there is ----------------------------------------------------------------------------------
 
 
-async def test_every_query_to_try_takes_what_its_page_says(http):
+async def test_every_query_to_try_takes_what_its_page_says(store, http):
     for title, example in EVERY_EXAMPLE.items():
         answer = await ask(http, example.query, **example.variables)
         errors = answer.json().get("errors", [])
         codes = [error["extensions"]["code"] for error in errors]
         assert codes == ([] if example.code is None else [example.code]), (title, errors)
         # What is refused at once never asks for a scope.
-        assert answer.headers.get("X-Statements", "0") == str(example.statements), title
+        ran = int(answer.headers.get("X-Statements", "0"))
+        assert ran in taken_by(example.statements, store), title
 
 
-async def test_computed_attributes(http, expected):
+async def test_computed_attributes(store, http, expected):
     query = "{ albums(first: 400) { edges { node { id trackCount duration longest { milliseconds } firstTracks { id } } } } }"
-    found = await rows(http, query, statements=4)
+    found = await rows(http, query, statements=min(taken_by(4, store)))
     assert found["albums"] == [
         {
             "id": album["id"],
@@ -249,13 +251,13 @@ async def test_what_goes_wrong_in_the_store_is_logged(caplog):
     assert [record.name for record in caplog.records] == ["strawberry.execution"]
 
 
-async def test_the_report_is_there_for_whoever_asks(http):
+async def test_the_report_is_there_for_whoever_asks(store, http):
     query = "{ albums(first: 2) { edges { node { artist { name } } } } }"
     plain = await ask(http, query)
     assert "extensions" not in plain.json()
     asked = await http.post("/graphql", json={"query": query}, headers={"X-Batchrepo-Report": "1"})
     report = asked.json()["extensions"]["batchrepo"]
-    assert report["statements"] == int(asked.headers["X-Statements"]) == 2
+    assert report["statements"] == int(asked.headers["X-Statements"]) == min(taken_by(2, store))
     assert "FROM artist" in json.dumps(report["steps"])
 
 

@@ -103,6 +103,11 @@ async def db(chinook_url: str) -> AsyncIterator[Database]:
         yield opened
 
 
+def by_postgresql(db: Database) -> bool:
+    """Whether few rows are one statement, which the database makes JSON of."""
+    return db.engine.dialect.name == "postgresql"
+
+
 def columns_in(statements: list[str]) -> set[str]:
     """Every column that the statements name, wherever they name it."""
     found = re.findall(r"\b((?:album|artist|track|genre|playlist)\.\w+)", " ".join(statements))
@@ -227,7 +232,7 @@ async def test_conditions_orders_and_strategies_hold_as_ever(db: Database):
 async def test_one_row_and_many_by_key(db: Database):
     async with db.scope() as scope:
         albums = AlbumRepository(scope)
-        with assert_statements(2, db) as seen:
+        with assert_statements(1 if by_postgresql(db) else 2, db) as seen:
             one = await albums.get_json(1, AlbumView, fields="title,artist(name)")
         assert columns_in(seen.statements) == {
             "album.id", "album.title", "album.artist_id", "artist.id", "artist.name",
@@ -258,7 +263,7 @@ async def test_pages_of_a_relation(db: Database):
     async with db.scope() as scope:
         albums = AlbumRepository(scope)
         whole = json.loads(await albums.find_json(AlbumView, limit=3, fields="track_page"))
-        with assert_statements(3, db) as seen:  # albums, tracks, and the totals
+        with assert_statements(1 if by_postgresql(db) else 3, db) as seen:  # albums, tracks, and the totals
             part = json.loads(await albums.find_json(AlbumView, limit=3, fields="track_page(name)"))
     assert not {"track.composer", "track.bytes", "track.genre_id"} & columns_in(seen.statements)
     for album, of_whole in zip(part, whole, strict=True):

@@ -24,14 +24,21 @@ class PostRepository(Repository[Post]):
     latest_comments = top(Post.comments, 3, order_by=(Comment.created_at.desc(), Comment.id.desc()))
 
 
-def _database(dataset: Dataset) -> Database:
-    return Database(dataset.url, repositories=[PostRepository, AuthorRepository], views=[PostView])
+def _database(dataset: Dataset, inline_lookups: int = 0) -> Database:
+    return Database(
+        dataset.url,
+        repositories=[PostRepository, AuthorRepository],
+        views=[PostView],
+        inline_lookups=inline_lookups,
+    )
 
 
-def _json(strategy: str | None) -> Callable[[Dataset], AbstractAsyncContextManager[Request]]:
+def _json(
+    strategy: str | None, inline_lookups: int = 0
+) -> Callable[[Dataset], AbstractAsyncContextManager[Request]]:
     @asynccontextmanager
     async def opened(dataset: Dataset) -> AsyncIterator[Request]:
-        async with _database(dataset) as db:
+        async with _database(dataset, inline_lookups) as db:
 
             async def request() -> bytes:
                 async with db.scope() as scope:
@@ -60,4 +67,9 @@ async def _views(dataset: Dataset) -> AsyncIterator[Request]:
 
 SINGLE = Stack("batchrepo_single", "find_json in a fresh scope: one statement, as AUTO chooses", _json(None))
 JSON = Stack("batchrepo_json", "find_json in a fresh scope, by the batched strategy", _json("batched"))
+INLINE = Stack(
+    "batchrepo_inline",
+    "the same with inline_lookups=300: to-one relations inside of the statements, 3 of them",
+    _json("batched", 300),
+)
 VIEWS = Stack("batchrepo_views", "find of views in a fresh scope, dumped by Pydantic", _views)

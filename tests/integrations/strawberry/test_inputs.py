@@ -71,7 +71,8 @@ async def test_a_connection_is_filtered_and_ordered_by_what_the_repository_decla
     query = """{ albums(first: 50, where: {title: {icontains: "the"}, or: [{trackCount: {ge: 20}},
         {not: {artistName: {icontains: "e"}}}]}, orderBy: [TRACK_COUNT_DESC, TITLE_ASC]) {
             totalCount edges { node { displayTitle trackCount artistName } } } }"""
-    with counting(shop, 4):  # the page, its total, the counts of its rows, their artists
+    by_rows = 4  # the page, its total, the counts of its rows, their artists
+    with counting(shop, 2 if shop.engine.dialect.name == "postgresql" else by_rows):
         found = (await answer(make_shop(shop), query))["albums"]
     nodes = [edge["node"] for edge in found["edges"]]
     everything = await answer(

@@ -89,7 +89,8 @@ async def test_however_it_is_written_the_same_is_read(store, statements, way):
 
 
 async def test_relations_read_only_the_columns_that_are_selected(store, statements):
-    await answer(make_schema(store), "{ tracks(first: 3) { edges { node { name album { title } } } } }")
+    schema = make_schema(store, strategy="batched")
+    await answer(schema, "{ tracks(first: 3) { edges { node { name album { title } } } } }")
     tracks, albums = statements
     assert columns(tracks, "track") == {"id", "name", "album_id"}
     assert columns(albums, "album") == {"id", "title"}
