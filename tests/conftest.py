@@ -31,7 +31,8 @@ from tests.support.postgres import PostgresServer, running_server
 pytest_plugins = ["tests.support.tracing", "tests.support.pgbouncer", "tests.support.stores"]
 
 # A machine that others use too is slow at times: a deadline would report the machine, not the code.
-hypothesis.settings.register_profile("default", deadline=None)
+# Half of Hypothesis' own number of examples: other ones in every run, and `thorough` for a night.
+hypothesis.settings.register_profile("default", deadline=None, max_examples=50)
 hypothesis.settings.register_profile("brief", deadline=None, max_examples=10)
 hypothesis.settings.register_profile("thorough", deadline=None, max_examples=1000, print_blob=True)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
