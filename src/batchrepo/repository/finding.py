@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from batchrepo.plan.fieldsets import Fieldset
     from batchrepo.plan.read import ReadPlan
     from batchrepo.scope import Scope
-    from batchrepo.strategies.compile import CompiledPlan
+    from batchrepo.strategies.compiled import CompiledPlan
     from batchrepo.strategies.entities import Lock
     from batchrepo.strategies.reading import Names
 

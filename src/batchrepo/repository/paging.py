@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from batchrepo.plan.read import ReadPlan
     from batchrepo.repository.finding import Finder
     from batchrepo.scope.loaders import Loaders
-    from batchrepo.strategies.compile import CompiledPlan
+    from batchrepo.strategies.compiled import CompiledPlan
     from batchrepo.strategies.deliver import Delivery
     from batchrepo.strategies.reading import Names, PagedOrder
 

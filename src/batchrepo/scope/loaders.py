@@ -14,7 +14,8 @@ from batchrepo.loading import BatchLoader
 from batchrepo.scope.coherence import depends
 from batchrepo.sql.rows import Lookup
 from batchrepo.strategies.batched import aggregate_rows, complete, fetch_rows, find_by_keys, holding
-from batchrepo.strategies.compile import AggregateFetch, CompiledPlan, lookup_of
+from batchrepo.strategies.compile import lookup_of
+from batchrepo.strategies.compiled import AggregateFetch, CompiledPlan
 from batchrepo.strategies.entities import entities_by_keys
 from batchrepo.strategies.related_pages import read_related_pages
 from batchrepo.strategies.single import texts_by_keys

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from batchrepo.scope.peers import FetchMode
     from batchrepo.scope.related import Related
     from batchrepo.scope.scope import Scope
-    from batchrepo.strategies.compile import CompiledPlan
+    from batchrepo.strategies.compiled import CompiledPlan
     from batchrepo.strategies.paging import Found, Place
     from batchrepo.strategies.related_pages import RelatedPages
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from batchrepo.plan.planner import Output
     from batchrepo.plan.read import ReadPlan
     from batchrepo.sql.keys import Key
-    from batchrepo.strategies.compile import (
+    from batchrepo.strategies.compiled import (
         AggregateFetch,
         Attach,
         CompiledPlan,

@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from batchrepo.plan.read import Field, ReadPlan
     from batchrepo.sql.rows import Keyed
     from batchrepo.sql.statement import Statement
-    from batchrepo.strategies.compile import Source
+    from batchrepo.strategies.compiled import Source
     from batchrepo.strategies.form import Form
     from batchrepo.strategies.reading import PagedOrder
 

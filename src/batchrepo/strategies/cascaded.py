@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from batchrepo.plan.read import AggregateField, ColumnField, FetchedField, FlatField, Include
-from batchrepo.strategies.compile import Source
+from batchrepo.strategies.compiled import Source
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

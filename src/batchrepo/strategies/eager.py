@@ -14,7 +14,8 @@ from sqlalchemy.orm.attributes import instance_state, set_committed_value
 from batchrepo.plan.read import AggregateField, ColumnField, FetchedField, FlatField, Include, ReadPlan
 from batchrepo.sql.rows import Lookup
 from batchrepo.strategies.batched import aggregate_rows, fetch_rows
-from batchrepo.strategies.compile import AggregateFetch, lookup_of
+from batchrepo.strategies.compile import lookup_of
+from batchrepo.strategies.compiled import AggregateFetch
 from batchrepo.strategies.entities import entities_by_keys
 
 if TYPE_CHECKING:

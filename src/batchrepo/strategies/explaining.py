@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from batchrepo.plan.fieldsets import Fieldset
     from batchrepo.plan.narrowing import Narrowed
     from batchrepo.plan.planner import Choice
-    from batchrepo.strategies.compile import CompiledPlan
+    from batchrepo.strategies.compiled import CompiledPlan
     from batchrepo.strategies.deliver import Delivery
     from batchrepo.strategies.reading import Reading
 

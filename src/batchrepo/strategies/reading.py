@@ -28,7 +28,7 @@ from batchrepo.sql.identity import (
 from batchrepo.sql.keyset import Keyset, make_keyset
 from batchrepo.sql.parameters import Conditions, Shapes
 from batchrepo.sql.rows import Lookup
-from batchrepo.strategies.compile import CompiledPlan, compile_plan
+from batchrepo.strategies.compile import compile_plan
 from batchrepo.strategies.deliver import Delivery
 from batchrepo.strategies.inline import Inlining
 from batchrepo.strategies.registered import strategies
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from batchrepo.mapping import EntityInfo, RelationInfo
     from batchrepo.plan.planner import Choice, Output
     from batchrepo.plan.read import ReadPlan
+    from batchrepo.strategies.compiled import CompiledPlan
 
 V = TypeVar("V", bound=BaseModel)
 
