@@ -8,7 +8,6 @@ from typing import Any, NewType
 
 import pytest
 import strawberry
-from graphql import Executor
 from strawberry import auto
 from strawberry.directive import DirectiveLocation, DirectiveValue
 from strawberry.extensions import FieldExtension, SchemaExtension
@@ -42,20 +41,6 @@ NESTED = """{ albums(first: 3) { totalCount pageInfo { hasNextPage endCursor } e
 @pytest.fixture(autouse=True)
 def quiet_strawberry(caplog):
     caplog.set_level(logging.CRITICAL, logger="strawberry.execution")
-
-
-@pytest.fixture
-def visited(monkeypatch):
-    """The fields that the executor visits, as Type.field."""
-    found: list[str] = []
-    execute_field = Executor.execute_field
-
-    def noting(self, parent_type, source, details, *rest):
-        found.append(f"{parent_type.name}.{details[0].node.name.value}")
-        return execute_field(self, parent_type, source, details, *rest)
-
-    monkeypatch.setattr(Executor, "execute_field", noting)
-    return found
 
 
 async def told(schema: strawberry.Schema, query: str, **given: Any) -> tuple[Any, dict[str, Any]]:

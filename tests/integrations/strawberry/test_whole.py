@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 import pytest_asyncio
 import strawberry
-from graphql import Executor
 from sqlalchemy import ForeignKey, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from strawberry import auto
@@ -153,20 +152,6 @@ WRITTEN = {
         1,
     ),
 }
-
-
-@pytest.fixture
-def visited(monkeypatch):
-    """The names of the fields that the executor visits."""
-    found: list[str] = []
-    execute_field = Executor.execute_field
-
-    def noting(self, parent_type, source, details, *rest):
-        found.append(f"{parent_type.name}.{details[0].node.name.value}")
-        return execute_field(self, parent_type, source, details, *rest)
-
-    monkeypatch.setattr(Executor, "execute_field", noting)
-    return found
 
 
 @pytest.mark.parametrize("what", WRITTEN)
