@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Annotated, Any
@@ -35,10 +35,14 @@ _TAGS = (
 )
 
 
-def _empty(_dataset: Dataset) -> FastAPI:
+Items = Callable[[AsyncConnection, Sequence[Any]], Awaitable[list[dict[str, Any]]]]
+"""From rows of posts to the items of the answer, with what belongs to them read."""
+
+
+def empty_app(items: list[dict[str, Any]]) -> FastAPI:
+    """An application that parses the parameters of a list and answers the same bytes every time."""
     app = FastAPI()
-    item = {"id": 1, "title": "Post number 1", "created_at": "2020-01-01T00:00:00Z"}
-    body = orjson.dumps({"items": [item | {"author": {"id": 1, "name": "Author 1"}, "tags": []}] * SIZE})
+    body = orjson.dumps({"items": items})
 
     @app.get("/posts")
     async def list_posts(
@@ -50,7 +54,14 @@ def _empty(_dataset: Dataset) -> FastAPI:
     return app
 
 
-def _core(dataset: Dataset) -> FastAPI:
+def core_app(dataset: Dataset, page: sa.Select[*tuple[Any, ...]], items: Items) -> FastAPI:
+    """An application that reads a list by Core.
+
+    Args:
+        dataset: what it reads.
+        page: selects posts before the parameter ``before``.
+        items: makes the answer of its rows.
+    """
     # Half a pool: those of all servers together are more than PostgreSQL's 100 connections.
     engine = reading_engine(dataset, pool_size=CONNECTIONS // 2, max_overflow=0)
 
@@ -65,16 +76,25 @@ def _core(dataset: Dataset) -> FastAPI:
     async def list_posts(
         created_at__lt: datetime, sort: str = SORT, first: Annotated[int, Query(ge=1, le=100)] = SIZE
     ) -> Response:
-        statement = _PAGE.order_by(*sorting(sort)).limit(first + 1)
+        statement = page.order_by(*sorting(sort)).limit(first + 1)
         async with engine.connect() as connection:
             posts = (await connection.execute(statement, {"before": created_at__lt})).all()
-            items = await _items(connection, posts[:first])
+            read = await items(connection, posts[:first])
         return Response(
-            orjson.dumps({"items": items, "has_next": len(posts) > first}, option=orjson.OPT_UTC_Z),
+            orjson.dumps({"items": read, "has_next": len(posts) > first}, option=orjson.OPT_UTC_Z),
             media_type="application/json",
         )
 
     return app
+
+
+def _empty(_dataset: Dataset) -> FastAPI:
+    item = {"id": 1, "title": "Post number 1", "created_at": "2020-01-01T00:00:00Z"}
+    return empty_app([item | {"author": {"id": 1, "name": "Author 1"}, "tags": []}] * SIZE)
+
+
+def _core(dataset: Dataset) -> FastAPI:
+    return core_app(dataset, _PAGE, _items)
 
 
 async def _items(connection: AsyncConnection, posts: Sequence[Any]) -> list[dict[str, Any]]:

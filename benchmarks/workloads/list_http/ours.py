@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import FastAPI, Query, Request, Response
+from pydantic import BaseModel
 
 from batchrepo import Database, Page, Repository, ge, lt
 from batchrepo.integrations.fastapi import Provide, install, json_response, lifespan, resource
@@ -25,11 +27,17 @@ class PostRepository(Repository[Post]):
     filterable = {Post.created_at: (ge, lt)}  # noqa: RUF012  as it is declared
 
 
-def _prepared(dataset: Dataset) -> FastAPI:
+REPOSITORIES = (PostRepository, AuthorRepository)
+
+
+def prepared(
+    dataset: Dataset, repositories: Sequence[type[Repository[Any]]], view: type[BaseModel]
+) -> FastAPI:
+    """An application whose Database has a connection for each client."""
     database = Database(
         dataset.url,
-        repositories=[PostRepository, AuthorRepository],
-        views=[PostView],
+        repositories=repositories,
+        views=[view],
         pool_size=CONNECTIONS,
         max_overflow=0,
     )
@@ -39,13 +47,13 @@ def _prepared(dataset: Dataset) -> FastAPI:
 
 
 def _resource(dataset: Dataset) -> FastAPI:
-    app = _prepared(dataset)
+    app = prepared(dataset, REPOSITORIES, PostView)
     app.include_router(resource(PostRepository, view=PostView, prefix="/posts", operations=["list"]))
     return app
 
 
 def _bytes(dataset: Dataset) -> FastAPI:
-    app = _prepared(dataset)
+    app = prepared(dataset, REPOSITORIES, PostView)
 
     @app.get("/posts", response_model=Page[PostView])
     async def list_posts(
@@ -63,7 +71,7 @@ def _bytes(dataset: Dataset) -> FastAPI:
 
 
 def _response_model(dataset: Dataset) -> FastAPI:
-    app = _prepared(dataset)
+    app = prepared(dataset, REPOSITORIES, PostView)
 
     @app.get("/posts", response_model=Page[PostView])
     async def list_posts(

@@ -7,17 +7,14 @@ from typing import Annotated
 
 from fastapi import FastAPI, Query, Request, Response
 
-from batchrepo import Database, Repository, ge, lt, top
-from batchrepo.integrations.fastapi import Provide, install, json_response, lifespan, resource
+from batchrepo import Repository, ge, lt, top
+from batchrepo.integrations.fastapi import Provide, json_response, resource
 from benchmarks.data import Dataset
 from benchmarks.http.workload import Server
-from benchmarks.models import Author, Comment, Post
-from benchmarks.workloads.list_http.views import CONNECTIONS, SIZE, SORT
+from benchmarks.models import Comment, Post
+from benchmarks.workloads.list_http.ours import AuthorRepository, prepared
+from benchmarks.workloads.list_http.views import SIZE, SORT
 from benchmarks.workloads.nested_list.views import PostView
-
-
-class AuthorRepository(Repository[Author]):
-    pass
 
 
 class PostRepository(Repository[Post]):
@@ -27,27 +24,14 @@ class PostRepository(Repository[Post]):
     latest_comments = top(Post.comments, 3, order_by=(Comment.created_at.desc(), Comment.id.desc()))
 
 
-def _prepared(dataset: Dataset) -> FastAPI:
-    database = Database(
-        dataset.url,
-        repositories=[PostRepository, AuthorRepository],
-        views=[PostView],
-        pool_size=CONNECTIONS,
-        max_overflow=0,
-    )
-    app = FastAPI(lifespan=lifespan(database))
-    install(app, database)
-    return app
-
-
 def _resource(dataset: Dataset) -> FastAPI:
-    app = _prepared(dataset)
+    app = prepared(dataset, [PostRepository, AuthorRepository], PostView)
     app.include_router(resource(PostRepository, view=PostView, prefix="/posts", operations=["list"]))
     return app
 
 
 def _find(dataset: Dataset) -> FastAPI:
-    app = _prepared(dataset)
+    app = prepared(dataset, [PostRepository, AuthorRepository], PostView)
 
     @app.get("/posts", response_model=list[PostView])
     async def list_posts(

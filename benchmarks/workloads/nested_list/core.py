@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 import orjson
 import sqlalchemy as sa
@@ -14,6 +13,7 @@ from benchmarks.data import Dataset
 from benchmarks.engines import reading_engine
 from benchmarks.models import Author, Comment, Post, Tag, post_tag
 from benchmarks.workload import Request, Stack
+from benchmarks.workloads.nested_list.by_hand import posts_joined, posts_with, tags_by_post
 
 _AUTHOR, _TAG, _POST, _COMMENT = (entity.__table__.c for entity in (Author, Tag, Post, Comment))
 _ids = sa.bindparam("ids", type_=ARRAY(sa.Integer))
@@ -74,29 +74,13 @@ async def _core(dataset: Dataset) -> AsyncIterator[Request]:
                 id_: {"id": id_, "name": name}
                 for id_, name in await connection.execute(AUTHORS, {"ids": wanted})
             }
-            tags = _tags_by_post(ids, (await connection.execute(TAGS, {"ids": ids})).all())
+            tags = tags_by_post(ids, (await connection.execute(TAGS, {"ids": ids})).all())
             found = (await connection.execute(COMMENTS, {"ids": ids})).all()
             missing = list({row[4] for row in found} - authors.keys())
             if missing:
                 for id_, name in await connection.execute(AUTHORS, {"ids": missing}):
                     authors[id_] = {"id": id_, "name": name}
-        comments: dict[int, list[dict[str, Any]]] = {id_: [] for id_ in ids}
-        for post_id, id_, body, created_at, author_id in found:
-            comments[post_id].append(
-                {"id": id_, "body": body, "created_at": created_at, "author": authors[author_id]}
-            )
-        answer = [
-            {
-                "id": id_,
-                "title": title,
-                "body": body,
-                "created_at": created_at,
-                "author": authors[author_id],
-                "tags": tags[id_],
-                "latest_comments": comments[id_],
-            }
-            for id_, title, body, created_at, author_id in rows
-        ]
+        answer = posts_with(rows, tags, found, authors)
         return orjson.dumps(answer, option=orjson.OPT_UTC_Z)
 
     try:
@@ -113,38 +97,15 @@ async def _core_fewest(dataset: Dataset) -> AsyncIterator[Request]:
         async with engine.connect() as connection:
             rows = (await connection.execute(POSTS_WITH_AUTHOR)).all()
             ids = [row[0] for row in rows]
-            tags = _tags_by_post(ids, (await connection.execute(TAGS, {"ids": ids})).all())
+            tags = tags_by_post(ids, (await connection.execute(TAGS, {"ids": ids})).all())
             found = (await connection.execute(COMMENTS_WITH_AUTHOR, {"ids": ids})).all()
-        comments: dict[int, list[dict[str, Any]]] = {id_: [] for id_ in ids}
-        for post_id, id_, body, created_at, author_id, name in found:
-            comments[post_id].append(
-                {"id": id_, "body": body, "created_at": created_at, "author": {"id": author_id, "name": name}}
-            )
-        answer = [
-            {
-                "id": id_,
-                "title": title,
-                "body": body,
-                "created_at": created_at,
-                "author": {"id": author_id, "name": name},
-                "tags": tags[id_],
-                "latest_comments": comments[id_],
-            }
-            for id_, title, body, created_at, author_id, name in rows
-        ]
+        answer = posts_joined(rows, tags, found)
         return orjson.dumps(answer, option=orjson.OPT_UTC_Z)
 
     try:
         yield request
     finally:
         await engine.dispose()
-
-
-def _tags_by_post(ids: Sequence[int], rows: Sequence[Any]) -> dict[int, list[dict[str, Any]]]:
-    tags: dict[int, list[dict[str, Any]]] = {id_: [] for id_ in ids}
-    for post_id, id_, name in rows:
-        tags[post_id].append({"id": id_, "name": name})
-    return tags
 
 
 CORE = Stack("core", "hand-written Core, ANY + LATERAL, the same 5 statements as batchrepo, orjson", _core)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 import orjson
 
 from benchmarks.data import Dataset
 from benchmarks.pools import asyncpg_pool
 from benchmarks.workload import Request, Stack
-
-Rows = list[dict[str, Any]]
+from benchmarks.workloads.nested_list.by_hand import posts_joined, posts_with, tags_by_post
 
 POSTS = """
 SELECT id, title, body, created_at, author_id FROM post ORDER BY created_at DESC, id DESC LIMIT 50"""
@@ -56,24 +54,7 @@ async def _batched(dataset: Dataset) -> AsyncIterator[Request]:
                 wanted.update(comment[4] for comment in comments)
                 found = await connection.fetch(_AUTHORS, list(wanted))
             authors = {id_: {"id": id_, "name": name} for id_, name in found}
-            comments_of: dict[int, Rows] = {id_: [] for id_ in ids}
-            for post_id, id_, body, created_at, author_id in comments:
-                comments_of[post_id].append(
-                    {"id": id_, "body": body, "created_at": created_at, "author": authors[author_id]}
-                )
-            tags_of = _tags_of(ids, tags)
-            answer = [
-                {
-                    "id": id_,
-                    "title": title,
-                    "body": body,
-                    "created_at": created_at,
-                    "author": authors[author_id],
-                    "tags": tags_of[id_],
-                    "latest_comments": comments_of[id_],
-                }
-                for id_, title, body, created_at, author_id in posts
-            ]
+            answer = posts_with(posts, tags_by_post(ids, tags), comments, authors)
             return orjson.dumps(answer, option=orjson.OPT_UTC_Z)
 
         yield request
@@ -89,35 +70,10 @@ async def _fewest(dataset: Dataset) -> AsyncIterator[Request]:
                 ids = [post[0] for post in posts]
                 tags = await connection.fetch(_TAGS, ids)
                 comments = await connection.fetch(COMMENTS_WITH_AUTHOR, ids)
-            comments_of: dict[int, Rows] = {id_: [] for id_ in ids}
-            for post_id, id_, body, created_at, author_id, name in comments:
-                author = {"id": author_id, "name": name}
-                comments_of[post_id].append(
-                    {"id": id_, "body": body, "created_at": created_at, "author": author}
-                )
-            tags_of = _tags_of(ids, tags)
-            answer = [
-                {
-                    "id": id_,
-                    "title": title,
-                    "body": body,
-                    "created_at": created_at,
-                    "author": {"id": author_id, "name": name},
-                    "tags": tags_of[id_],
-                    "latest_comments": comments_of[id_],
-                }
-                for id_, title, body, created_at, author_id, name in posts
-            ]
+            answer = posts_joined(posts, tags_by_post(ids, tags), comments)
             return orjson.dumps(answer, option=orjson.OPT_UTC_Z)
 
         yield request
-
-
-def _tags_of(ids: Iterable[int], rows: Iterable[Any]) -> dict[int, Rows]:
-    tags: dict[int, Rows] = {id_: [] for id_ in ids}
-    for post_id, id_, name in rows:
-        tags[post_id].append({"id": id_, "name": name})
-    return tags
 
 
 RAW = Stack("raw_asyncpg", "raw asyncpg by hand, 4 statements on its own pool, orjson", _batched)
