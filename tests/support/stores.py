@@ -55,9 +55,3 @@ class Kept:
 
 
 kept = Kept()
-
-
-def taken_by(statements: int, store: Database) -> range:
-    """How many statements an answer takes that takes so many as rows: fewer where PostgreSQL writes it itself."""
-    least = min(1, statements) if store.engine.dialect.name == "postgresql" else statements
-    return range(least, statements + 1)
