@@ -188,7 +188,7 @@ def test_taking_a_round_needs_no_running_loop():
         album.load_many([4, 1, 5])
         round_ = scheduler._take_round(scheduler.root, "quiet")
         assert repr(round_) == "<Round 1 depth 0 quiet: album(2), album(1), artist(1)>"
-        assert [[entry.key for entry in batch.entries] for batch in round_.batches] == [[1, 4], [5], [3]]
+        assert [list(batch.bundle.keys) for batch in round_.batches] == [[1, 4], [5], [3]]
         assert scheduler._take_round(scheduler.root, "quiet") is None
     finally:
         loop.close()

@@ -5,6 +5,9 @@ from __future__ import annotations
 # what users declare
 from batchrepo.loading.batched import Batched, batched
 
+# what single lookups give
+from batchrepo.loading.lazy_future import LazyFuture, awaited
+
 # loaders and when they go out
 from batchrepo.loading.loader import BatchLoader, Dispatch, InvalidKey
 
@@ -19,7 +22,9 @@ __all__ = [
     "Batched",
     "Dispatch",
     "InvalidKey",
+    "LazyFuture",
     "Scheduler",
     "Sentinel",
+    "awaited",
     "batched",
 ]

@@ -44,7 +44,7 @@ class Blocked:
         batch that loads it would go on for ever.
         """
         for batch in self._same_loader:
-            if cache_key in batch.cache_keys:
+            if cache_key in batch.bundle.keys:
                 return self._error(batch, key)
         return None
 

@@ -23,15 +23,14 @@ from batchrepo.loading.cycles import Blocked
 from batchrepo.loading.results import MISSING, RAISE, Sentinel, as_failure
 from batchrepo.loading.rounds import Queue, current_batch
 from batchrepo.loading.scheduler import Scheduler
-from batchrepo.loading.waiting import Entry, Many
+from batchrepo.loading.waiting import Bundle, Many
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, Future
-    from collections.abc import Awaitable, Callable, Hashable, MutableMapping, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Hashable, MutableMapping, Sequence
     from typing import Self
 
     from batchrepo.loading.rounds import Batch
-    from batchrepo.loading.waiting import Waiter
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -106,7 +105,7 @@ class BatchLoader(aiodataloader.DataLoader[K, V]):
 
         self._key_of: Callable[[K], Any] | None = getattr(self, "get_cache_key", None)
         self._values: MutableMapping[Any, V] = {} if cache_map is None else cache_map
-        self._flying: dict[Hashable, Entry] = {}
+        self._flying: dict[Hashable, Bundle] = {}
         self._scheduler = scheduler if scheduler is not None else Scheduler()
         self._given_loop = loop
         self.immediate = Queue(self._scheduler, reason="immediate") if dispatch == "immediate" else None
@@ -126,7 +125,7 @@ class BatchLoader(aiodataloader.DataLoader[K, V]):
             )
 
     def __repr__(self) -> str:
-        pending = sum(entry.batch is None and entry.wanted() is not None for entry in self._flying.values())
+        pending = sum(len(bundle.living()) for bundle in set(self._flying.values()) if bundle.batch is None)
         return f"<{type(self).__name__} {self.name} {pending} pending, {len(self._values)} cached>"
 
     # --- loading ------------------------------------------------------------------------------------
@@ -141,11 +140,18 @@ class BatchLoader(aiodataloader.DataLoader[K, V]):
             InvalidKey: the key is None or cannot be hashed.
             ScopeClosed: the scope has ended.
         """
+        future: Future[V] = self._loop().create_future()
+        self.load_into(key, future)
+        return future
+
+    def load_into(self, key: K, future: Future[V]) -> None:
+        """As ``load``, into a future that the caller has made.
+
+        Raises:
+            InvalidKey, ScopeClosed: as ``load``; the future stays as it is.
+        """
         scheduler = self._scheduler
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            loop = self._loop_or_fail()
+        loop = future.get_loop()
         if loop is not scheduler.loop:
             scheduler.bind(loop)
         cache_key = key if self._key_of is None else self._key_of(key)
@@ -153,15 +159,18 @@ class BatchLoader(aiodataloader.DataLoader[K, V]):
         if asker is not None:
             asker.loader.reads.add(self)
         try:
-            value = self._values.get(cache_key, MISSING) if self.cache else MISSING
-            entry = self._flying.get(cache_key)
+            value: Any = self._values.get(cache_key, MISSING) if self.cache else MISSING
+            bundle = self._flying.get(cache_key)
         except TypeError as error:
             raise self._unhashable(key) from error
         if key is None:
             raise self._no_key()
         if value is not MISSING:
-            return _resolved(loop, value)
-        future: Future[V] = loop.create_future()
+            if isinstance(value, Exception):
+                future.set_exception(value)
+            else:
+                future.set_result(value)
+            return
         if asker is None:
             queue = self._home
         else:
@@ -169,15 +178,15 @@ class BatchLoader(aiodataloader.DataLoader[K, V]):
             cycle = Blocked(asker, self).cycle(key, cache_key)
             if cycle is not None:
                 future.set_exception(cycle)
-                return future
-        if entry is None:
-            entry = self._flying[cache_key] = Entry(self, key, cache_key, future, queue)
-            queue.add(entry)
-        else:
-            self._join(entry, future, queue)
+                return
+        if bundle is None:
+            bundle = self._flying[cache_key] = queue.bundle(self)
+            bundle.keys[cache_key] = key
+        elif bundle.queue is scheduler.root and queue is not scheduler.root:
+            bundle = self._hurried((cache_key,), bundle, queue)
+        bundle.wait(cache_key, future)
         if asker is not None:
-            entry.note_asker(asker, future)
-        return future
+            bundle.note_asker(asker, future, cache_key)
 
     def load_many(self, keys: Iterable[K]) -> Future[list[V]]:
         """The values of many keys, in their order and with their duplicates, as one future.
@@ -194,72 +203,103 @@ class BatchLoader(aiodataloader.DataLoader[K, V]):
                 f"{self.name}.load_many() takes an iterable of keys, got {keys!r}. For one key: load()."
             )
         keys = list(keys)  # a generator may run code that loads or clears
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            loop = self._loop_or_fail()
+        loop = self._loop()
         if loop is not self._scheduler.loop:
             self._scheduler.bind(loop)
-        many = Many(loop.create_future())
+        cache_keys: list[Any] = keys if self._key_of is None else [self._key_of(key) for key in keys]
+        asked = self._distinct(keys, cache_keys)
         asker = current_batch.get()
         if asker is not None:
             asker.loader.reads.add(self)
+        many = Many(loop.create_future(), cache_keys)
         queue = self._home if asker is None else self._scheduler.queue_for(self, asker)
-        try:
-            self._ask_many(keys, many, queue, asker)
-        except BaseException:
-            many.future.cancel()  # what was queued before the bad key must not be loaded for nobody
-            raise
+        if asked and asker is None and self._knows_none(asked):
+            self._ask_all(asked, many, queue)
+        else:
+            self._ask_each(asked, many, queue, asker)
         if not many.remaining:
             many.finish()
         return many.future
 
-    def _ask_many(self, keys: list[K], many: Many, queue: Queue, asker: Batch | None) -> None:
-        fresh: list[Entry] = []
-        try:
-            self._ask_each(keys, many, queue, asker, fresh)
-        finally:
-            queue.extend(fresh)  # those before a bad key too: nobody waits for them, and a round drops them
+    def _distinct(self, keys: list[K], cache_keys: Sequence[Any]) -> dict[Hashable, K]:
+        """The keys by cache key, each once.
 
-    def _ask_each(
-        self, keys: list[K], many: Many, queue: Queue, asker: Batch | None, fresh: list[Entry]
-    ) -> None:
-        values: Mapping[Any, V] = self._values if self.cache else {}
-        flying, key_of, items = self._flying, self._key_of, many.items
-        blocked = None if asker is None else Blocked(asker, self)
-        for key in keys:
-            cache_key = key if key_of is None else key_of(key)
-            try:
-                value: Any = values.get(cache_key, MISSING)
-                entry = flying.get(cache_key)
-            except TypeError as error:
-                raise self._unhashable(key) from error
+        Raises:
+            InvalidKey: one of them cannot be asked for.
+        """
+        try:
+            distinct: dict[Hashable, Any] = dict.fromkeys(cache_keys)
+        except TypeError:
+            for key, cache_key in zip(keys, cache_keys, strict=True):
+                try:
+                    hash(cache_key)
+                except TypeError as error:
+                    raise self._unhashable(key) from error
+            raise
+        if cache_keys is keys:
+            if None in distinct:
+                raise self._no_key()
+            return dict(zip(distinct, distinct, strict=True))
+        for key, cache_key in zip(reversed(keys), reversed(cache_keys), strict=True):
             if key is None:
                 raise self._no_key()
+            distinct[cache_key] = key
+        return distinct
+
+    def _knows_none(self, asked: dict[Hashable, K]) -> bool:
+        """Whether none of the keys is in the cache or under way."""
+        if self._flying and not self._flying.keys().isdisjoint(asked):
+            return False
+        return not (self.cache and self._values) or self._values.keys().isdisjoint(asked)
+
+    def _ask_all(self, asked: dict[Hashable, K], many: Many, queue: Queue) -> None:
+        bundle = queue.bundle(self)
+        bundle.keys |= asked
+        bundle.wait_for_many(many, asked)
+        self._flying |= dict.fromkeys(asked, bundle)
+
+    def _ask_each(self, asked: dict[Hashable, K], many: Many, queue: Queue, asker: Batch | None) -> None:
+        values: Mapping[Any, V] = self._values if self.cache else {}
+        root, flying = self._scheduler.root, self._flying
+        blocked = None if asker is None else Blocked(asker, self)
+        waits: dict[Bundle, list[Hashable]] = {}
+        fresh: dict[Hashable, K] = {}
+        early: dict[Bundle, list[Hashable]] = {}
+        for cache_key, key in asked.items():
+            value: Any = values.get(cache_key, MISSING)
             if value is MISSING and blocked is not None:
                 value = blocked.cycle(key, cache_key) or MISSING
             if value is not MISSING:
                 many.failed = many.failed or isinstance(value, Exception)
-                items.append(value)
+                many.values[cache_key] = value
                 continue
-            if entry is None:
-                entry = flying[cache_key] = Entry(self, key, cache_key, many, queue)
-                fresh.append(entry)
+            bundle = flying.get(cache_key)
+            if bundle is None:
+                fresh[cache_key] = key
+            elif bundle.queue is root and queue is not root:
+                early.setdefault(bundle, []).append(cache_key)
             else:
-                self._join(entry, many, queue)
-            items.append(entry)
-            many.remaining += 1
+                waits.setdefault(bundle, []).append(cache_key)
+        if fresh:
+            bundle = queue.bundle(self)
+            bundle.keys |= fresh
+            self._flying |= dict.fromkeys(fresh, bundle)
+            waits.setdefault(bundle, []).extend(fresh)
+        for bundle, cache_keys in early.items():
+            waits.setdefault(self._hurried(cache_keys, bundle, queue), []).extend(cache_keys)
+        for bundle, cache_keys in waits.items():
+            bundle.wait_for_many(many, cache_keys)
             if asker is not None:
-                entry.note_asker(asker, many.future)
+                for cache_key in cache_keys:
+                    bundle.note_asker(asker, many.future, cache_key)
 
-    def _join(self, entry: Entry, waiter: Waiter, queue: Queue) -> None:
-        """Wait for a key that is under way already."""
-        entry.join(waiter)
-        root = self._scheduler.root
-        if entry.queue is root and queue is not root:
-            # An outside task asked first. The root waits for the round whose batch waits for this key.
-            entry.queue = queue
-            queue.add(entry)
+    def _hurried(self, cache_keys: Sequence[Hashable], bundle: Bundle, queue: Queue) -> Bundle:
+        """Keys that an outside task asked for first. The root waits for the round whose batch waits for them: move them."""
+        taken = bundle.take(cache_keys)
+        target = queue.bundle(self)
+        target.join(taken)
+        self._flying |= dict.fromkeys(cache_keys, target)
+        return target
 
     # --- the cache ----------------------------------------------------------------------------------
 
@@ -277,16 +317,16 @@ class BatchLoader(aiodataloader.DataLoader[K, V]):
         """
         cache_key = self._cache_key(key)
         self._values.pop(cache_key, None)
-        entry = self._flying.get(cache_key)
-        if entry is not None and entry.batch is not None:
+        bundle = self._flying.get(cache_key)
+        if bundle is not None and bundle.batch is not None:
             del self._flying[cache_key]
         return self
 
     def clear_all(self) -> Self:
         """Forget all keys, as ``clear`` does."""
         self._values.clear()
-        for entry in [entry for entry in self._flying.values() if entry.batch is not None]:
-            self.forget(entry)
+        for bundle in {bundle for bundle in self._flying.values() if bundle.batch is not None}:
+            self.forget(bundle)
         return self
 
     def prime(self, key: K, value: V) -> Self:
@@ -298,17 +338,13 @@ class BatchLoader(aiodataloader.DataLoader[K, V]):
         if not self.cache:
             return self
         cache_key = self._cache_key(key)
-        entry = self._flying.get(cache_key)
-        if cache_key in self._values or (entry is not None and entry.batch is not None):
+        bundle = self._flying.get(cache_key)
+        if cache_key in self._values or (bundle is not None and bundle.batch is not None):
             return self
         self._values[cache_key] = value
-        if entry is not None:
-            entry.queue = None
-            self.forget(entry)
-            if isinstance(value, Exception):
-                entry.fail(value)
-            else:
-                entry.resolve(value)
+        if bundle is not None:
+            del self._flying[cache_key]
+            bundle.take((cache_key,)).resolve({cache_key: value}, failures=True)
         return self
 
     def prime_many(self, values: Mapping[K, V] | Iterable[tuple[K, V]]) -> Self:
@@ -328,56 +364,83 @@ class BatchLoader(aiodataloader.DataLoader[K, V]):
 
     # --- for the scheduler --------------------------------------------------------------------------
 
-    @property
-    def batch_limit(self) -> int | None:
-        """Keys in one batch at most, or None."""
-        return self.max_batch_size if self.batch else 1
-
     async def call_batch(self, keys: list[K]) -> list[Any]:
         """Call the batch function. Returns one value for each key; an ``Exception`` among them fails its key."""
         return await call_batch(self.name, self.batch_load_fn, keys, limit=self.timeout, missing=self.missing)
 
-    def dispatched(self, entries: list[Entry]) -> None:
+    def split(self, bundle: Bundle) -> list[Bundle]:
+        """A bundle in parts that are not too large for one batch."""
+        size = self.max_batch_size if self.batch else 1
+        if size is None or len(bundle.keys) <= size:
+            return [bundle]
+        parts, flying = bundle.split(size), self._flying
+        for part in parts:
+            for cache_key in part.keys:
+                if flying.get(cache_key) is bundle:
+                    flying[cache_key] = part
+        return parts
+
+    def dispatched(self, bundle: Bundle) -> None:
         """Keys leave the queue for a batch. Without a cache, later loads do not share what is being read."""
         if not self.cache:
-            for entry in entries:
-                self.forget(entry)
+            self.forget(bundle)
 
-    def settle(self, entries: list[Entry], values: list[Any]) -> None:
+    def settle(self, bundle: Bundle, values: list[Any]) -> None:
         """A batch has its values: into the cache, unless the key was cleared meanwhile, and to all who wait."""
-        flying, cache = self._flying, self._values if self.cache else None
-        for entry, value in zip(entries, values, strict=True):
-            cache_key = entry.cache_key
-            current = flying.get(cache_key) is entry
-            if current:
-                del flying[cache_key]
-            if isinstance(value, BaseException):
-                entry.fail(as_failure(self.name, 1, value))
+        found = dict(zip(bundle.keys, values, strict=True))
+        kinds = set(map(type, values))
+        failures = any(issubclass(kind, BaseException) for kind in kinds)
+        if failures:
+            for cache_key, value in found.items():
+                if isinstance(value, BaseException):
+                    found[cache_key] = as_failure(self.name, 1, value)
+        current = self.forget(bundle)
+        if self.cache:
+            self._keep(found, current, bundle, failures=failures)
+        bundle.resolve(found, failures=failures)
+
+    def _keep(
+        self, found: dict[Hashable, Any], cache_keys: list[Hashable], bundle: Bundle, *, failures: bool
+    ) -> None:
+        cache = self._values
+        for index, cache_key in enumerate(cache_keys):
+            value = found[cache_key]
+            if failures and isinstance(value, Exception):
                 continue
-            if current and cache is not None:
+            try:
                 cache[cache_key] = value
-            entry.resolve(value)
+            except BaseException:  # of the user's cache_map: it fails those behind it
+                bundle.take(cache_keys[:index]).resolve(found, failures=failures)
+                raise
 
-    def fail(self, entries: list[Entry], error: Exception) -> None:
+    def fail(self, bundle: Bundle, error: Exception) -> None:
         """A batch failed: every key of it without a value gets the error, and the next load tries again."""
-        for entry in entries:
-            self.forget(entry)
-            if entry.value is MISSING:
-                entry.fail(error)
+        self.forget(bundle)
+        bundle.fail(lambda _: error)
 
-    def forget(self, entry: Entry) -> None:
-        """Let later loads of the key start anew. By identity: a newer load of the same key stays."""
-        if self._flying.get(entry.cache_key) is entry:
-            del self._flying[entry.cache_key]
+    def forget(self, bundle: Bundle, cache_keys: Collection[Hashable] | None = None) -> list[Hashable]:
+        """Let later loads of the keys (default: all) start anew. Newer loads stay. Returns those that were forgotten."""
+        flying = self._flying
+        asked = bundle.keys if cache_keys is None else cache_keys
+        current = [cache_key for cache_key in asked if flying.get(cache_key) is bundle]
+        if len(current) == len(flying):
+            flying.clear()
+        else:
+            for cache_key in current:
+                del flying[cache_key]
+        return current
 
     # --- odds and ends ------------------------------------------------------------------------------
 
-    def _loop_or_fail(self) -> AbstractEventLoop:
-        if self._given_loop is None:
-            raise InvalidArgument(
-                f"{self.name}.load() was called where no event loop runs. Call it from async code, or pass loop=."
-            )
-        return self._given_loop
+    def _loop(self) -> AbstractEventLoop:
+        try:
+            return asyncio.get_running_loop()
+        except RuntimeError:
+            if self._given_loop is not None:
+                return self._given_loop
+        raise InvalidArgument(
+            f"{self.name}.load() was called where no event loop runs. Call it from async code, or pass loop=."
+        )
 
     def _no_key(self) -> InvalidKey:
         return InvalidKey(
@@ -388,12 +451,3 @@ class BatchLoader(aiodataloader.DataLoader[K, V]):
         return InvalidKey(
             f"{self.name} was asked for {key!r}, which is not hashable. Use a tuple, or pass get_cache_key=."
         )
-
-
-def _resolved(loop: AbstractEventLoop, value: Any) -> Future[Any]:
-    future = loop.create_future()
-    if isinstance(value, Exception):
-        future.set_exception(value)
-    else:
-        future.set_result(value)
-    return future

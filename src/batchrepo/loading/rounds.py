@@ -6,16 +6,15 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from batchrepo.events import Origin
+from batchrepo.loading.waiting import Bundle
 
 if TYPE_CHECKING:
     import asyncio
     from asyncio import Future
-    from collections.abc import Hashable, Sequence
 
     from batchrepo.events import RoundReason
     from batchrepo.loading.loader import BatchLoader
     from batchrepo.loading.scheduler import Scheduler
-    from batchrepo.loading.waiting import Entry
 
 
 class Queue:
@@ -26,12 +25,13 @@ class Queue:
         parent: the round in whose batches the keys were asked for; None for the root and for foreign batches.
         depth: of the rounds that are taken from it; 0 is the root.
         reason: of its rounds where that is fixed, else None.
-        entries: the keys; those that were moved to another queue, or dropped, are left out when it is taken.
+        bundles: the keys, by loader.
         hops: loop hops since it began to fill.
+        last: the hop in which the last new key came.
         awake: whether the scheduler knows that it is not empty.
     """
 
-    __slots__ = ("_last", "awake", "depth", "entries", "hops", "parent", "reason", "scheduler")
+    __slots__ = ("awake", "bundles", "depth", "hops", "last", "parent", "reason", "scheduler")
 
     def __init__(
         self,
@@ -45,29 +45,26 @@ class Queue:
         self.parent = parent
         self.depth = depth
         self.reason: RoundReason | None = reason
-        self.entries: list[Entry] = []
+        self.bundles: dict[BatchLoader[Any, Any], Bundle] = {}
         self.hops = 0
-        self._last = 0
+        self.last = 0
         self.awake = False
 
-    def add(self, entry: Entry) -> None:
-        """Queue a key (its ``queue`` is this one), and start the quiet detection if it is the first."""
-        self.extend((entry,))
-
-    def extend(self, entries: Sequence[Entry]) -> None:
-        """Queue many."""
-        if not entries:
-            return
-        self.entries += entries
-        self._last = self.hops
+    def bundle(self, loader: BatchLoader[Any, Any]) -> Bundle:
+        """Where new keys of a loader go. Says that they come, which starts the quiet detection if they are the first."""
+        self.last = self.hops
         if not self.awake:
             self.scheduler.wake(self)
+        bundle = self.bundles.get(loader)
+        if bundle is None:
+            bundle = self.bundles[loader] = Bundle(loader, self)
+        return bundle
 
     def hop(self, quiet_hops: int, max_hops: int) -> RoundReason | None:
         """Count one loop hop. Returns why the queue should be flushed now, or None to go on waiting."""
         self.hops += 1
         # More than, not as many as: the tick may run first in its hop, before the tasks that load in it.
-        if self.hops - self._last > quiet_hops:
+        if self.hops - self.last > quiet_hops:
             return self.reason or "quiet"
         if self.hops >= max_hops:
             return self.reason or "cap"
@@ -76,27 +73,23 @@ class Queue:
     @property
     def pending(self) -> int:
         """Number of keys in it that somebody waits for."""
-        return sum(entry.queue is self and entry.wanted() is not None for entry in self.entries)
+        return sum(len(bundle.living()) for bundle in self.bundles.values())
 
-    def take(self) -> dict[BatchLoader[Any, Any], list[Entry]]:
-        """Empty the queue. Returns the keys that somebody still waits for, by loader."""
-        taken: dict[BatchLoader[Any, Any], list[Entry]] = {}
-        loader: BatchLoader[Any, Any] | None = None
-        same: list[Entry] = []
-        for entry in self.entries:
-            if entry.queue is not self:
-                continue
-            entry.queue = None
-            if entry.first.done() and entry.wanted() is None:
-                entry.loader.forget(entry)
-                continue
-            if entry.loader is not loader:  # they mostly come in runs
-                loader = entry.loader
-                same = taken.setdefault(loader, [])
-            same.append(entry)
-        self.entries = []
+    def take(self) -> list[Bundle]:
+        """Empty the queue. Returns the keys that somebody still waits for."""
+        taken = []
+        for bundle in self.bundles.values():
+            living = bundle.living()
+            if len(living) < len(bundle.keys):
+                gone = bundle.keys.keys() - living
+                bundle.loader.forget(bundle, gone)
+                bundle.take(gone)
+            bundle.queue = None
+            if living:
+                taken.append(bundle)
+        self.bundles = {}
         self.awake = False
-        self.hops = self._last = 0
+        self.hops = self.last = 0
         return taken
 
 
@@ -141,7 +134,7 @@ class Round:
         return self._children
 
     def __repr__(self) -> str:
-        sizes = ", ".join(f"{batch.loader.name}({len(batch.entries)})" for batch in self.batches)
+        sizes = ", ".join(f"{batch.loader.name}({len(batch.bundle.keys)})" for batch in self.batches)
         return f"<Round {self.number} depth {self.depth} {self.reason}: {sizes}>"
 
 
@@ -149,6 +142,7 @@ class Batch:
     """One call of one batch function.
 
     Attributes:
+        bundle: its keys; none any more when it has ended.
         blocked: the batches that wait for this one, with the futures they got and for which keys (the wait-for
             graph, upwards).
         ended: whether every waiter has its answer and the batch function has returned.
@@ -158,11 +152,10 @@ class Batch:
     """
 
     __slots__ = (
-        "_cache_keys",
         "_watched",
         "blocked",
+        "bundle",
         "ended",
-        "entries",
         "loader",
         "origin",
         "round",
@@ -170,30 +163,20 @@ class Batch:
         "task",
     )
 
-    def __init__(self, round_: Round, loader: BatchLoader[Any, Any], entries: list[Entry]) -> None:
+    def __init__(self, round_: Round, bundle: Bundle) -> None:
         self.round = round_
-        self.loader = loader
-        self.entries = entries
+        self.loader = bundle.loader
+        self.bundle = bundle
         self.blocked: dict[Batch, list[tuple[Future[Any], Any]]] = {}
         self.ended = False
         self.stopped = False
         self.task: asyncio.Task[None] | None = None
-        self.origin = Origin(round_.number, round_.depth, loader.name, loader.reads)
-        self._cache_keys: frozenset[Hashable] | None = None
+        self.origin = Origin(round_.number, round_.depth, self.loader.name, self.loader.reads)
         self._watched = 0
-        for entry in entries:
-            entry.batch = self
-            if entry.askers is not None:
-                for asker, future in entry.askers:
-                    self.add_blocked(asker, future, entry.key)
-                entry.askers = None
-
-    @property
-    def cache_keys(self) -> frozenset[Hashable]:
-        """The cache keys of its entries, as a set."""
-        if self._cache_keys is None:
-            self._cache_keys = frozenset(entry.cache_key for entry in self.entries)
-        return self._cache_keys
+        bundle.batch = self
+        for asker, future, cache_key in bundle.askers:
+            self.add_blocked(asker, future, bundle.keys[cache_key])
+        bundle.askers = []
 
     def add_blocked(self, asker: Batch, future: Future[Any], key: Any) -> None:
         """Another batch waits for a key of this one."""
@@ -209,20 +192,16 @@ class Batch:
     def watch(self, _: object = None) -> None:
         """Watch one living waiter, and when that one has gone another; when none is left, stop the work.
 
-        One callback for each batch instead of one for each key. Cancelled waiters are passed once; the search
-        is circular, because a key that was passed may have been asked for again.
+        One callback for each batch instead of one for each key. Cancelled waiters are passed once; who asks for a key
+        meanwhile comes behind them.
         """
         if self.ended:
             return
-        entries, start = self.entries, self._watched
-        for index in (*range(start, len(entries)), *range(start)):
-            future = entries[index].wanted()
-            if future is not None:
-                self._watched = index
-                future.add_done_callback(self.watch)
-                return
-        for entry in entries:
-            entry.loader.forget(entry)  # later loads start anew
+        self._watched, future = self.bundle.watched(self._watched)
+        if future is not None:
+            future.add_done_callback(self.watch)
+            return
+        self.loader.forget(self.bundle)  # later loads start anew
         self.stop()
 
     def stop(self) -> None:

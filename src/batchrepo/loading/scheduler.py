@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 from batchrepo.errors import InvalidArgument, ScopeClosed, ScopeError
 from batchrepo.events import BatchEvent, EventLog, RoundEvent, current_origin
-from batchrepo.loading.results import MISSING, as_failure
+from batchrepo.loading.results import as_failure
 from batchrepo.loading.rounds import Batch, Queue, Round, current_batch, living_round
 
 if TYPE_CHECKING:
     from batchrepo.events import RoundReason
     from batchrepo.loading.loader import BatchLoader
-    from batchrepo.loading.waiting import Entry
+    from batchrepo.loading.waiting import Bundle
 
 
 class Scheduler:
@@ -166,11 +166,10 @@ class Scheduler:
         if not taken:
             return None
         round_ = Round(self, next(self._numbers), queue, reason)
-        for loader, entries in taken.items():
-            loader.dispatched(entries)
-            size = loader.batch_limit or len(entries)
-            for start in range(0, len(entries), size):
-                round_.batches.append(Batch(round_, loader, entries[start : start + size]))
+        for bundle in taken:
+            loader = bundle.loader
+            loader.dispatched(bundle)
+            round_.batches += (Batch(round_, part) for part in loader.split(bundle))
         round_.running = len(round_.batches)
         self._running.update(round_.batches)
         if queue is self.root and not self._manual:
@@ -181,7 +180,7 @@ class Scheduler:
         """Run each batch of a round in a task of its own."""
         assert self.loop is not None
         batches = tuple(round_.batches)
-        sizes = tuple((batch.loader.name, len(batch.entries)) for batch in batches)
+        sizes = tuple((batch.loader.name, len(batch.bundle.keys)) for batch in batches)
         parent = None if round_.parent is None else round_.parent.number
         try:
             self._events.emit(RoundEvent(round_.number, round_.depth, sizes, round_.reason, parent))
@@ -204,7 +203,7 @@ class Scheduler:
         current_origin.set(batch.origin)
         started = perf_counter()
         try:
-            values = await batch.loader.call_batch([entry.key for entry in batch.entries])
+            values = await batch.loader.call_batch(list(batch.bundle.keys.values()))
         except Exception as error:  # noqa: BLE001 - every error of a batch function belongs to those who wait
             self._finish(batch, error, perf_counter() - started)
         except GeneratorExit:
@@ -219,12 +218,12 @@ class Scheduler:
         """Answer whoever still waits for a batch, and count it as ended. Happens once."""
         if batch.ended:
             return
-        loader, entries = batch.loader, batch.entries
+        loader, bundle = batch.loader, batch.bundle
         try:
             failed = type(outcome).__name__ if isinstance(outcome, BaseException) else None
-            self._events.emit(BatchEvent(loader.name, len(entries), seconds, batch.origin, failed))
+            self._events.emit(BatchEvent(loader.name, len(bundle.keys), seconds, batch.origin, failed))
             if not isinstance(outcome, BaseException):
-                loader.settle(entries, outcome)
+                loader.settle(bundle, outcome)
         except BaseException as error:  # of a listener, or of the user's cache_map: nobody may hang
             outcome = error
             if not isinstance(error, Exception):
@@ -236,14 +235,14 @@ class Scheduler:
                 self._ended(batch)
 
     def _fail(self, batch: Batch, error: BaseException) -> None:
-        loader, entries = batch.loader, batch.entries
-        loader.fail(entries, as_failure(loader.name, len(entries), error))
+        loader, bundle = batch.loader, batch.bundle
+        loader.fail(bundle, as_failure(loader.name, len(bundle.keys), error))
         self._ended(batch)
 
     def _ended(self, batch: Batch) -> None:
         batch.ended = True
         batch.blocked.clear()
-        batch.entries = []  # a task that was spawned in the batch keeps it, but need not keep all values
+        batch.bundle.drop()
         self._running.discard(batch)
         round_ = batch.round
         round_.running -= 1
@@ -294,11 +293,11 @@ class Scheduler:
         self.closed = True
         reachable = self.loop is not None and not self.loop.is_closed()
         self.loop = None  # so that the next load comes to bind(), which refuses it
-        for entry in self._disown():
+        for bundle in self._disown():
             if not reachable:
                 continue  # futures of a closed loop: nobody can wait for them any more
-            futures = list(entry.futures())
-            entry.fail(ScopeClosed(f"The scope ended while {entry.loader.name} loaded key {entry.key!r}."))
+            futures = [future for future in bundle.futures() if not future.done()]
+            bundle.fail(partial(_scope_ended, bundle.loader.name))
             for future in futures:
                 # Many of them have lost their task with the scope: do not log them as never retrieved.
                 if future.done():
@@ -311,11 +310,15 @@ class Scheduler:
         if tasks:
             await asyncio.wait(tasks)
 
-    def _disown(self) -> list[Entry]:
+    def _disown(self) -> list[Bundle]:
         """Empty all queues, and let no batch that runs fill a cache. Returns the keys without a value."""
-        entries = [entry for queue in self._filled for waiting in queue.take().values() for entry in waiting]
+        bundles = [bundle for queue in self._filled for bundle in queue.take()]
         self._filled.clear()
-        entries += (entry for batch in self._running for entry in batch.entries if entry.value is MISSING)
-        for entry in entries:
-            entry.loader.forget(entry)
-        return entries
+        bundles += (batch.bundle for batch in self._running)
+        for bundle in bundles:
+            bundle.loader.forget(bundle)
+        return bundles
+
+
+def _scope_ended(name: str, key: Any) -> ScopeClosed:
+    return ScopeClosed(f"The scope ended while {name} loaded key {key!r}.")

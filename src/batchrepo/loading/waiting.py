@@ -1,98 +1,178 @@
-"""A key that was asked for, and those who wait for it.
+"""Keys that were asked for, and those who wait for them.
 
 Every waiter has a future of its own, so that cancelling one hurts nobody. Nothing is told when a future is
 cancelled: that would cost a call of the loop, or a slower await, for each key. Whoever needs to know looks
-(``Entry.wanted``), and a batch watches one living waiter at a time (``Batch.watch``).
+(``Bundle.living``), and a batch watches one living waiter at a time (``Batch.watch``).
+
+A key has no object of its own. Loaders are asked for thousands of keys at once, which are one dict and one list here.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias, final
-
-from batchrepo.loading.results import MISSING
+from operator import methodcaller
+from typing import TYPE_CHECKING, Any, final
 
 if TYPE_CHECKING:
     from asyncio import Future
-    from collections.abc import Hashable, Iterator
+    from collections.abc import Callable, Collection, Hashable, Mapping
 
     from batchrepo.loading.loader import BatchLoader
     from batchrepo.loading.rounds import Batch, Queue
 
-    Waiter: TypeAlias = "Many | Future[Any]"
-    """Who waits for an entry: the future of one ``load``, or all of a ``load_many``."""
+_done = methodcaller("done")
 
 
-class Entry:
-    """One key of one loader from the first load until its value is here.
+class Bundle:
+    """Keys of one loader that go out together, from the first load until their values are here.
 
     Attributes:
-        first: who asked first; there may be more.
-        queue: where it waits for its round; None once it is in a batch, or dropped.
-        batch: the batch that loads it, or None.
-        value: what came (an ``Exception`` is a failure), or ``MISSING`` before.
-        askers: the batches that wait for it and the futures they got, while it is in no batch itself.
+        keys: by cache key, in the order in which they came.
+        queue: where they wait for their round; None once they are in a batch.
+        batch: the batch that loads them, or None.
+        askers: the batches that wait for them, with the futures they got and for which keys, while they are in no batch.
     """
 
-    __slots__ = ("_more", "askers", "batch", "cache_key", "first", "key", "loader", "queue", "value")
+    __slots__ = ("_futures", "_keys_of_futures", "_many", "askers", "batch", "keys", "loader", "queue")
 
-    def __init__(
-        self, loader: BatchLoader[Any, Any], key: Any, cache_key: Hashable, waiter: Waiter, queue: Queue
-    ) -> None:
+    def __init__(self, loader: BatchLoader[Any, Any], queue: Queue | None) -> None:
         self.loader = loader
-        self.key = key
-        self.cache_key = cache_key
-        self.first = waiter
-        self._more: list[Waiter] | None = None
-        self.queue: Queue | None = queue
+        self.queue = queue
         self.batch: Batch | None = None
-        self.value: Any = MISSING
-        self.askers: list[tuple[Batch, Future[Any]]] | None = None
+        self.keys: dict[Hashable, Any] = {}
+        self.askers: list[tuple[Batch, Future[Any], Hashable]] = []
+        # Side by side, and not as pairs: a tuple for each key would cost as much as all else here.
+        self._futures: list[Future[Any]] = []
+        self._keys_of_futures: list[Hashable] = []
+        self._many: list[tuple[Many, Collection[Hashable]]] = []
 
-    def join(self, waiter: Waiter) -> None:
-        """Add a waiter to an entry that has one already."""
-        if self._more is None:
-            self._more = [waiter]
+    # --- who waits ----------------------------------------------------------------------------------
+
+    def wait(self, cache_key: Hashable, future: Future[Any]) -> None:
+        """A future gets the value of a key."""
+        self._futures.append(future)
+        self._keys_of_futures.append(cache_key)
+
+    def wait_for_many(self, many: Many, cache_keys: Collection[Hashable]) -> None:
+        """A ``load_many`` gets the values of some keys."""
+        self._many.append((many, cache_keys))
+        many.remaining += len(cache_keys)
+
+    def note_asker(self, asker: Batch, future: Future[Any], cache_key: Hashable) -> None:
+        """Remember that a batch waits for a key (an edge of the wait-for graph)."""
+        if self.batch is None:
+            self.askers.append((asker, future, cache_key))
         else:
-            self._more.append(waiter)
+            self.batch.add_blocked(asker, future, self.keys[cache_key])
 
-    def note_asker(self, asker: Batch, future: Future[Any]) -> None:
-        """Remember that a batch waits for this entry (an edge of the wait-for graph)."""
-        if self.batch is not None:
-            self.batch.add_blocked(asker, future, self.key)
-        elif self.askers is None:
-            self.askers = [(asker, future)]
-        else:
-            self.askers.append((asker, future))
+    def living(self) -> Collection[Hashable]:
+        """The cache keys that somebody waits for."""
+        if not any(map(_done, self.futures())):
+            return self.keys.keys()
+        living = {
+            cache_key
+            for future, cache_key in zip(self._futures, self._keys_of_futures, strict=True)
+            if not future.done()
+        }
+        for many, cache_keys in self._many:
+            if not many.future.done():
+                living.update(cache_keys)
+        return living
 
-    def wanted(self) -> Future[Any] | None:
-        """The future of a waiter that is still waiting, or None when all have gone."""
-        first = self.first
-        if not first.done():
-            return first.future if type(first) is Many else first
-        return next(self.futures(), None) if self._more else None
+    def futures(self) -> list[Future[Any]]:
+        """The futures of all who wait or have waited: for single keys in the order they came, then for many."""
+        return [*self._futures, *(many.future for many, _ in self._many)]
 
-    def futures(self) -> Iterator[Future[Any]]:
-        """The futures of all who still wait, in the order they came."""
-        for waiter in (self.first, *(self._more or ())):
-            if not waiter.done():
-                yield waiter.future if isinstance(waiter, Many) else waiter
+    def watched(self, start: int) -> tuple[int, Future[Any] | None]:
+        """A future that is still waited for, if there is one, and where to go on looking when it has gone."""
+        futures = self._futures
+        for index in range(start, len(futures)):
+            if not futures[index].done():
+                return index, futures[index]
+        for many, _ in self._many:
+            if not many.future.done():
+                return len(futures), many.future
+        return len(futures), None
 
-    def resolve(self, value: Any) -> None:
-        """Give every waiter the value."""
-        self.value = value
-        waiter = self.first
-        if not waiter.done():
-            waiter.set_result(value)
-        for waiter in self._more or ():
-            if not waiter.done():
-                waiter.set_result(value)
+    # --- keys that go elsewhere ---------------------------------------------------------------------
 
-    def fail(self, error: Exception) -> None:
-        """Fail every waiter."""
-        self.value = error
-        for waiter in (self.first, *(self._more or ())):
-            if not waiter.done():
-                waiter.set_exception(error)
+    def take(self, cache_keys: Collection[Hashable]) -> Bundle:
+        """Take some keys out, with all who wait for them, as a bundle of their own."""
+        taken = Bundle(self.loader, self.queue)
+        self._move(dict.fromkeys(cache_keys, taken))
+        return taken
+
+    def split(self, size: int) -> list[Bundle]:
+        """Bundles of so many keys at most, in their order. This one is empty afterwards."""
+        parts: list[Bundle] = []
+        homes: dict[Hashable, Bundle] = {}
+        for index, cache_key in enumerate(self.keys):
+            if index % size == 0:
+                parts.append(Bundle(self.loader, self.queue))
+            homes[cache_key] = parts[-1]
+        self._move(homes)
+        return parts
+
+    def _move(self, homes: Mapping[Hashable, Bundle]) -> None:
+        """Give keys, and who waits for them, to other bundles, by cache key; what is not named stays here."""
+        keys, self.keys = self.keys, {}
+        for cache_key, key in keys.items():
+            homes.get(cache_key, self).keys[cache_key] = key
+        pairs = list(zip(self._futures, self._keys_of_futures, strict=True))
+        self._futures, self._keys_of_futures = [], []
+        for future, cache_key in pairs:
+            homes.get(cache_key, self).wait(cache_key, future)
+        groups, self._many = self._many, []
+        for many, cache_keys in groups:
+            parts: dict[Bundle, list[Hashable]] = {}
+            for cache_key in cache_keys:
+                parts.setdefault(homes.get(cache_key, self), []).append(cache_key)
+            for bundle, part in parts.items():
+                bundle._many.append((many, part))
+        askers, self.askers = self.askers, []
+        for asked in askers:
+            homes.get(asked[2], self).askers.append(asked)
+
+    def join(self, other: Bundle) -> None:
+        """Let the keys of another bundle go out with this one."""
+        self.keys |= other.keys
+        self._futures += other._futures
+        self._keys_of_futures += other._keys_of_futures
+        self._many += other._many
+        self.askers += other.askers
+
+    # --- answers ------------------------------------------------------------------------------------
+
+    def resolve(self, found: Mapping[Hashable, Any], *, failures: bool) -> None:
+        """Give every waiter its value.
+
+        Args:
+            found: by cache key.
+            failures: whether some of the values are exceptions, which fail their waiters.
+        """
+        for future, cache_key in zip(self._futures, self._keys_of_futures, strict=True):
+            if not future.done():
+                value = found[cache_key]
+                if failures and isinstance(value, Exception):
+                    future.set_exception(value)
+                else:
+                    future.set_result(value)
+        for many, cache_keys in self._many:
+            many.give(cache_keys, found, failures=failures)
+
+    def fail(self, error_of: Callable[[Any], Exception]) -> None:
+        """Fail every waiter, with an error that is made of his key."""
+        for future, cache_key in zip(self._futures, self._keys_of_futures, strict=True):
+            if not future.done():
+                future.set_exception(error_of(self.keys[cache_key]))
+        for many, cache_keys in self._many:
+            if not many.future.done():
+                error = error_of(self.keys[next(iter(cache_keys))])
+                many.give(cache_keys, dict.fromkeys(cache_keys, error), failures=True)
+
+    def drop(self) -> None:
+        """All have their answers: let go of them, since what a batch spawned may keep the batch."""
+        self.keys = {}
+        self._futures, self._keys_of_futures, self._many, self.askers = [], [], [], []
 
 
 @final
@@ -101,35 +181,44 @@ class Many:
 
     Attributes:
         future: what the caller has.
-        items: for each key as asked, its value if that was here, else its entry.
-        remaining: number of items without a value; a key that was asked for twice counts twice.
-        failed: whether some item is a failure.
+        cache_keys: as asked, in their order and with their duplicates.
+        values: by cache key, as far as they are here.
+        remaining: number of distinct keys without a value.
+        failed: whether some value is a failure.
     """
 
-    __slots__ = ("done", "failed", "future", "items", "remaining")
+    __slots__ = ("cache_keys", "failed", "future", "remaining", "values")
 
-    def __init__(self, future: Future[list[Any]]) -> None:
+    def __init__(self, future: Future[list[Any]], cache_keys: list[Hashable]) -> None:
         self.future = future
-        self.done = future.done
-        self.items: list[Any] = []
+        self.cache_keys = cache_keys
+        self.values: dict[Hashable, Any] = {}
         self.remaining = 0
         self.failed = False
 
-    def set_result(self, _: Any) -> None:
-        """One of the entries has its value."""
-        self.remaining -= 1
+    def give(
+        self, cache_keys: Collection[Hashable], found: Mapping[Hashable, Any], *, failures: bool
+    ) -> None:
+        """Some of the values are here; with the last ones the future has them all."""
+        if self.future.done():
+            return
+        if failures and not self.failed:
+            self.failed = any(isinstance(found[cache_key], Exception) for cache_key in cache_keys)
+        self.remaining -= len(cache_keys)
+        if not self.remaining and not self.values:
+            self._finish(found)  # nearly always all at once
+            return
+        self.values.update((cache_key, found[cache_key]) for cache_key in cache_keys)
         if not self.remaining:
             self.finish()
 
-    def set_exception(self, error: Exception) -> None:
-        """One of the entries failed."""
-        self.failed = True
-        self.set_result(error)
-
     def finish(self) -> None:
         """All values are here: hand them over, or the first failure in the order of the keys."""
-        items, self.items = self.items, []  # they refer to this object: do not leave it to the collector
-        values = [item.value if type(item) is Entry else item for item in items]
+        values, self.values = self.values, {}
+        self._finish(values)
+
+    def _finish(self, found: Mapping[Hashable, Any]) -> None:
+        values = list(map(found.__getitem__, self.cache_keys))
         if self.failed:
             self.future.set_exception(next(value for value in values if isinstance(value, Exception)))
         else:

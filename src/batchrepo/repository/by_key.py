@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from pydantic import BaseModel
 
 from batchrepo.errors import NotFound, StrategyRefused
+from batchrepo.loading import awaited
 from batchrepo.mapping.keys import key_values
 from batchrepo.repository.arguments import ForUpdate, check_many, check_view, lock_of, lookup_columns
 from batchrepo.repository.parts import RepositoryParts
+from batchrepo.repository.rows_asked import Row, RowOrNone
 from batchrepo.sql.rows import Lookup
 from batchrepo.strategies.entities import lock_by_keys
 from batchrepo.strategies.form import ViewForm
 from batchrepo.strategies.single import array_of, exact_of, pays_by_keys
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Coroutine, Iterable, Sequence
 
     from sqlalchemy.orm import QueryableAttribute
 
@@ -33,11 +36,16 @@ class ReadsByKey(RepositoryParts[E]):
     """Rows by primary key, or by any columns."""
 
     @overload
-    async def get(self, key: Any, *, for_update: ForUpdate = False) -> E: ...
+    def get(self, key: Any, *, for_update: ForUpdate = False) -> Coroutine[Any, Any, E]: ...
     @overload
-    async def get(self, key: Any, view: type[V]) -> V: ...
-    async def get(self, key: Any, view: type[V] | None = None, *, for_update: ForUpdate = False) -> E | V:
+    def get(self, key: Any, view: type[V]) -> Coroutine[Any, Any, V]: ...
+    @awaited
+    def get(
+        self, key: Any, view: type[V] | None = None, *, for_update: ForUpdate = False
+    ) -> Coroutine[Any, Any, E | V]:
         """The row with this primary key; batched with concurrent calls.
+
+        Await it, or give many of them to ``asyncio.gather``, which makes no task for any of them.
 
         Args:
             key: the primary key; for a composite one a tuple in its columns' order.
@@ -52,35 +60,26 @@ class ReadsByKey(RepositoryParts[E]):
             TransactionError: ``for_update`` without a transaction.
             RowsLocked: others have locked the row, with ``"nowait"``.
         """
-        lock = None if for_update is False else lock_of(for_update, self.scope, view)
-        if lock is not None:
-            (locked,) = await self._locked([key], lock)
-            self._refuse_missing([key], [key], [locked])
-            return locked  # type: ignore[no-any-return]
-        found: E | V | None
-        if view is not None:
-            # Not through get_or_none: of a thousand concurrent calls each frame counts.
-            (checked,) = self._checked([key])
-            found = await self._view_loader(view).load(checked)
-        else:
-            found = await self.get_or_none(key)
-        if found is None:
-            raise NotFound(self._entity.name, [key])
-        return found
+        if for_update is not False:
+            return self._get_locked(key, view, for_update)
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return _later(self.get, key, view)
+        return Row(loop, f"{type(self).__name__}.get", self, key, view)
 
     @overload
-    async def get_or_none(self, key: Any) -> E | None: ...
+    def get_or_none(self, key: Any) -> Coroutine[Any, Any, E | None]: ...
     @overload
-    async def get_or_none(self, key: Any, view: type[V]) -> V | None: ...
-    async def get_or_none(self, key: Any, view: type[V] | None = None) -> E | V | None:
+    def get_or_none(self, key: Any, view: type[V]) -> Coroutine[Any, Any, V | None]: ...
+    @awaited
+    def get_or_none(self, key: Any, view: type[V] | None = None) -> Coroutine[Any, Any, E | V | None]:
         """As `get`, but None where there is no such row."""
-        (checked,) = self._checked([key])
-        if view is not None:
-            return await self._view_loader(view).load(checked)  # type: ignore[no-any-return]
-        found: E | None = self.scope.loaders.known(self._entity, checked)
-        if found is None:
-            found = await self.scope.loaders.entity(self._entity).load(checked)
-        return found
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return _later(self.get_or_none, key, view)
+        return RowOrNone(loop, f"{type(self).__name__}.get_or_none", self, key, view)
 
     @overload
     async def get_many(self, keys: Iterable[Any], *, for_update: ForUpdate = False) -> list[E]: ...
@@ -219,6 +218,25 @@ class ReadsByKey(RepositoryParts[E]):
         found = iter(await self._column_loader(infos, view).load_many(checked))
         return [list(next(found)) if whole else [] for whole in complete]
 
+    def _read_into(self, key: Any, view: type[BaseModel] | None, answer: asyncio.Future[Any]) -> None:
+        (checked,) = self._checked([key])
+        if view is not None:
+            self._view_loader(view).load_into(checked, answer)
+            return
+        loaders = self.scope.loaders
+        found = loaders.known(self._entity, checked)
+        if found is None:
+            loaders.entity(self._entity).load_into(checked, answer)
+        else:
+            answer.set_result(found)
+
+    async def _get_locked(self, key: Any, view: type[BaseModel] | None, for_update: ForUpdate) -> Any:
+        lock = lock_of(for_update, self.scope, view)
+        assert lock is not None
+        (locked,) = await self._locked([key], lock)
+        self._refuse_missing([key], [key], [locked])
+        return locked
+
     async def _locked(self, keys: Sequence[Any], lock: Lock) -> list[Any]:
         distinct = list(dict.fromkeys(self._checked(keys)))
         found = await lock_by_keys(self._entity, distinct, lock, self.scope) if distinct else {}
@@ -265,3 +283,10 @@ class ReadsByKey(RepositoryParts[E]):
         delivery, compiled = self.scope.reading.views(view, self._entity, self._info)
         lookup = Lookup(self._entity, columns=tuple(columns), order=self._finder.key_order)
         return self.scope.loaders.view(lookup, compiled, delivery)
+
+
+async def _later(
+    read: Callable[..., Coroutine[Any, Any, Any]], key: Any, view: type[BaseModel] | None
+) -> Any:
+    """For a call before an event loop runs."""
+    return await (read(key) if view is None else read(key, view))
