@@ -6,7 +6,7 @@ from __future__ import annotations
 from batchrepo.loading.batched import Batched, batched
 
 # what single lookups give
-from batchrepo.loading.lazy_future import LazyFuture, awaited
+from batchrepo.loading.lazy_future import Asked, LazyFuture, awaited, lazily
 
 # loaders and when they go out
 from batchrepo.loading.loader import BatchLoader, Dispatch, InvalidKey
@@ -18,6 +18,7 @@ from batchrepo.loading.scheduler import Scheduler
 __all__ = [
     "MISSING",
     "RAISE",
+    "Asked",
     "BatchLoader",
     "Batched",
     "Dispatch",
@@ -27,4 +28,5 @@ __all__ = [
     "Sentinel",
     "awaited",
     "batched",
+    "lazily",
 ]

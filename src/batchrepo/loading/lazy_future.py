@@ -2,8 +2,8 @@
 
 A coroutine that is gathered costs a task, which takes longer than a key of a batch. ``asyncio.gather`` takes futures as
 they are, but what returns a future has begun its work already, and what is awaited later would be older than its ``await``.
-So here is a future that begins when somebody waits for it, and that everything takes which takes coroutines:
-``await``, ``create_task``, ``TaskGroup``, ``wait_for``, ``shield``.
+So here is a coroutine that becomes a future when somebody takes it for one: ``gather``, ``ensure_future``, ``shield``,
+``wait_for``. Until then it has asked nothing.
 """
 
 from __future__ import annotations
@@ -12,13 +12,11 @@ import asyncio
 import inspect
 import sys
 import warnings
-from abc import abstractmethod
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
-    from contextvars import Context
     from types import TracebackType
 
 T = TypeVar("T")
@@ -28,61 +26,58 @@ F = TypeVar("F", bound="Callable[..., Any]")
 _BLOCKING: Any = asyncio.Future.__dict__["_asyncio_future_blocking"]
 
 
-class LazyFuture(asyncio.Future[T], Coroutine[Any, Any, T]):
-    """A future whose question is asked when somebody begins to wait for it.
+class Source(Protocol):
+    """What can answer: its text is what the caller called, for warnings and the names of tasks."""
+
+    def ask(self, key: Any, answer: asyncio.Future[Any], /) -> None:
+        """Begin; the answer comes by ``set_result`` or ``set_exception``. What is raised is the answer too."""
+
+
+class Asked(asyncio.Future[T]):
+    """The answer to a question that is asked.
 
     Args:
         loop: in which it is awaited.
-        name: what the caller called, for warnings and the names of tasks.
+        source: who is asked.
+        key: for what.
     """
 
-    __slots__ = ("__name__", "_asked", "_steps")
+    __slots__ = ("_awaited", "_key", "_source", "_steps")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, name: str) -> None:
-        super().__init__(loop=loop)
-        self.__name__ = name
-        self._asked = False
+    def __init__(self, loop: asyncio.AbstractEventLoop, source: Source, key: Any) -> None:
+        asyncio.Future.__init__(self, loop=loop)  # super() would take longer than it does
+        self._source = source
+        self._key = key
+        self._awaited = False
         self._steps: Generator[Any, None, T] | None = None
 
-    @abstractmethod
     def _ask(self) -> None:
-        """Begin; the answer comes by ``set_result`` or ``set_exception``. What is raised is the answer too."""
-
-    def _begin(self) -> None:
-        self._asked = True
         try:
-            self._ask()
+            self._source.ask(self._key, self)
         except Exception as error:  # noqa: BLE001  a coroutine raises it where it is awaited, too
             self.set_exception(error)
 
-    # --- as a future ------------------------------------------------------------------------------------
+
+class LazyFuture(Asked[T], Coroutine[Any, Any, T]):
+    """A question that is asked when somebody begins to wait; as a future it is of another class from then on."""
+
+    __slots__ = ()
+    _as_future: ClassVar[type[Asked[Any]]] = Asked
+
+    # --- as a coroutine ---------------------------------------------------------------------------------
 
     def __await__(self) -> Generator[Any, None, T]:
-        if not self._asked:
-            self._begin()
-        return super().__await__()
+        if self._awaited:
+            raise RuntimeError(f"{self._source}() is already awaited. Call it again.")
+        self._awaited = True
+        self._ask()
+        return asyncio.Future.__await__(self)
 
     __iter__ = __await__
 
     @property
-    def _asyncio_future_blocking(self) -> bool:
-        # What asyncio looks at to know a future: `ensure_future` must begin it, as it begins a coroutine.
-        if not self._asked:
-            self._begin()
-        blocking: bool = _BLOCKING.__get__(self)
-        return blocking
-
-    @_asyncio_future_blocking.setter
-    def _asyncio_future_blocking(self, blocking: bool) -> None:
-        _BLOCKING.__set__(self, blocking)
-
-    def add_done_callback(self, fn: Callable[[Any], object], /, *, context: Context | None = None) -> None:
-        """Call a function with the future when it is done."""
-        if not self._asked:
-            self._begin()
-        super().add_done_callback(fn, context=context)
-
-    # --- as a coroutine ---------------------------------------------------------------------------------
+    def __name__(self) -> str:
+        return str(self._source)
 
     def send(self, value: Any, /) -> Any:
         """Go on, for the task that runs it."""
@@ -95,19 +90,47 @@ class LazyFuture(asyncio.Future[T], Coroutine[Any, Any, T]):
     ) -> Any:
         """Raise an exception where it waits."""
         if self._steps is None:
-            self._asked = True
-            self._steps = super().__await__()
+            self._awaited = True
+            self._steps = asyncio.Future.__await__(self)
         return self._steps.throw(kind, value, trace)
 
     def close(self) -> None:
         """Give up, before the question is asked or while its answer is awaited."""
-        self._asked = True
+        self._awaited = True
         self.cancel()
 
     def __del__(self) -> None:
-        if not self._asked:
-            warnings.warn(f"{self.__name__}() was never awaited", RuntimeWarning, source=self, stacklevel=2)
-        super().__del__()
+        if not self._awaited:
+            warnings.warn(f"{self._source}() was never awaited", RuntimeWarning, source=self, stacklevel=2)
+        asyncio.Future.__del__(self)
+
+    # --- as a future ------------------------------------------------------------------------------------
+
+    @property
+    def _asyncio_future_blocking(self) -> bool:
+        # By this attribute asyncio knows a future. To `asyncio.wait` it must not be a coroutine any more.
+        if not self._awaited:
+            self.__class__ = self._as_future  # type: ignore[assignment]
+            self._ask()
+        blocking: bool = _BLOCKING.__get__(self)
+        return blocking
+
+    @_asyncio_future_blocking.setter
+    def _asyncio_future_blocking(self, blocking: bool) -> None:
+        _BLOCKING.__set__(self, blocking)
+
+
+def lazily(source: Source, key: Any, kind: type[LazyFuture[Any]] = LazyFuture, /) -> Coroutine[Any, Any, Any]:
+    """The answer for a key, asked for when somebody waits for it; a plain coroutine where no event loop runs yet."""
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        return _once_a_loop_runs(source, key, kind)
+    return kind(loop, source, key)
+
+
+async def _once_a_loop_runs(source: Source, key: Any, kind: type[LazyFuture[T]]) -> T:
+    return await kind(asyncio.get_running_loop(), source, key)
 
 
 def awaited(function: F) -> F:

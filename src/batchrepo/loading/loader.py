@@ -171,22 +171,30 @@ class BatchLoader(aiodataloader.DataLoader[K, V]):
             else:
                 future.set_result(value)
             return
-        if asker is None:
-            queue = self._home
-        else:
-            queue = scheduler.queue_for(self, asker)
-            cycle = Blocked(asker, self).cycle(key, cache_key)
-            if cycle is not None:
-                future.set_exception(cycle)
-                return
+        if asker is not None:
+            self._load_inside(asker, key, cache_key, bundle, future)
+            return
+        if bundle is None:
+            bundle = self._flying[cache_key] = self._home.bundle(self)
+            bundle.keys[cache_key] = key
+        bundle.wait(cache_key, future)
+
+    def _load_inside(
+        self, asker: Batch, key: K, cache_key: Hashable, bundle: Bundle | None, future: Future[V]
+    ) -> None:
+        """A batch function loads."""
+        queue, root = self._scheduler.queue_for(self, asker), self._scheduler.root
+        cycle = Blocked(asker, self).cycle(key, cache_key)
+        if cycle is not None:
+            future.set_exception(cycle)
+            return
         if bundle is None:
             bundle = self._flying[cache_key] = queue.bundle(self)
             bundle.keys[cache_key] = key
-        elif bundle.queue is scheduler.root and queue is not scheduler.root:
+        elif bundle.queue is root and queue is not root:
             bundle = self._hurried((cache_key,), bundle, queue)
         bundle.wait(cache_key, future)
-        if asker is not None:
-            bundle.note_asker(asker, future, cache_key)
+        bundle.note_asker(asker, future, cache_key)
 
     def load_many(self, keys: Iterable[K]) -> Future[list[V]]:
         """The values of many keys, in their order and with their duplicates, as one future.
@@ -228,7 +236,7 @@ class BatchLoader(aiodataloader.DataLoader[K, V]):
             InvalidKey: one of them cannot be asked for.
         """
         try:
-            distinct: dict[Hashable, Any] = dict.fromkeys(cache_keys)
+            distinct: dict[Any, Any] = dict.fromkeys(cache_keys)
         except TypeError:
             for key, cache_key in zip(keys, cache_keys, strict=True):
                 try:
@@ -240,7 +248,7 @@ class BatchLoader(aiodataloader.DataLoader[K, V]):
             if None in distinct:
                 raise self._no_key()
             return dict(zip(distinct, distinct, strict=True))
-        for key, cache_key in zip(reversed(keys), reversed(cache_keys), strict=True):
+        for key, cache_key in zip(reversed(keys), reversed(cache_keys), strict=True):  # the first one counts
             if key is None:
                 raise self._no_key()
             distinct[cache_key] = key

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from pydantic import BaseModel
 
 from batchrepo.errors import NotFound, StrategyRefused
-from batchrepo.loading import awaited
+from batchrepo.loading import awaited, lazily
 from batchrepo.mapping.keys import key_values
 from batchrepo.repository.arguments import ForUpdate, check_many, check_view, lock_of, lookup_columns
 from batchrepo.repository.parts import RepositoryParts
-from batchrepo.repository.rows_asked import Row, RowOrNone
+from batchrepo.repository.rows_asked import Row, RowsByKey
 from batchrepo.sql.rows import Lookup
 from batchrepo.strategies.entities import lock_by_keys
 from batchrepo.strategies.form import ViewForm
 from batchrepo.strategies.single import array_of, exact_of, pays_by_keys
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable, Sequence
+    from collections.abc import Coroutine, Iterable, Sequence
 
     from sqlalchemy.orm import QueryableAttribute
 
@@ -62,11 +61,7 @@ class ReadsByKey(RepositoryParts[E]):
         """
         if for_update is not False:
             return self._get_locked(key, view, for_update)
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            return _later(self.get, key, view)
-        return Row(loop, f"{type(self).__name__}.get", self, key, view)
+        return lazily(self._rows(view), key, Row)
 
     @overload
     def get_or_none(self, key: Any) -> Coroutine[Any, Any, E | None]: ...
@@ -75,11 +70,7 @@ class ReadsByKey(RepositoryParts[E]):
     @awaited
     def get_or_none(self, key: Any, view: type[V] | None = None) -> Coroutine[Any, Any, E | V | None]:
         """As `get`, but None where there is no such row."""
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            return _later(self.get_or_none, key, view)
-        return RowOrNone(loop, f"{type(self).__name__}.get_or_none", self, key, view)
+        return lazily(self._rows(view), key)
 
     @overload
     async def get_many(self, keys: Iterable[Any], *, for_update: ForUpdate = False) -> list[E]: ...
@@ -218,17 +209,14 @@ class ReadsByKey(RepositoryParts[E]):
         found = iter(await self._column_loader(infos, view).load_many(checked))
         return [list(next(found)) if whole else [] for whole in complete]
 
-    def _read_into(self, key: Any, view: type[BaseModel] | None, answer: asyncio.Future[Any]) -> None:
-        (checked,) = self._checked([key])
-        if view is not None:
-            self._view_loader(view).load_into(checked, answer)
-            return
-        loaders = self.scope.loaders
-        found = loaders.known(self._entity, checked)
+    def _rows(self, view: type[BaseModel] | None) -> RowsByKey:
+        try:
+            found = self._rows_by_key.get(view)
+        except TypeError:
+            return RowsByKey(self, view)  # no view at all, of which it will tell whoever awaits it
         if found is None:
-            loaders.entity(self._entity).load_into(checked, answer)
-        else:
-            answer.set_result(found)
+            found = self._rows_by_key[view] = RowsByKey(self, view)
+        return found
 
     async def _get_locked(self, key: Any, view: type[BaseModel] | None, for_update: ForUpdate) -> Any:
         lock = lock_of(for_update, self.scope, view)
@@ -283,10 +271,3 @@ class ReadsByKey(RepositoryParts[E]):
         delivery, compiled = self.scope.reading.views(view, self._entity, self._info)
         lookup = Lookup(self._entity, columns=tuple(columns), order=self._finder.key_order)
         return self.scope.loaders.view(lookup, compiled, delivery)
-
-
-async def _later(
-    read: Callable[..., Coroutine[Any, Any, Any]], key: Any, view: type[BaseModel] | None
-) -> Any:
-    """For a call before an event loop runs."""
-    return await (read(key) if view is None else read(key, view))

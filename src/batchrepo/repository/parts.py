@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from batchrepo.mapping import ColumnInfo, EntityInfo
     from batchrepo.repository.finding import Finder
     from batchrepo.repository.paging import Pager
+    from batchrepo.repository.rows_asked import RowsByKey
     from batchrepo.scope import Scope
 
 E = TypeVar("E")
@@ -30,6 +31,7 @@ class RepositoryParts(Generic[E]):
     _entity: EntityInfo
     _finder: Finder[E]
     _pager: Pager[E]
+    _rows_by_key: dict[Any, RowsByKey]
 
     def _checked(self, keys: Iterable[Any], columns: Sequence[ColumnInfo] | None = None) -> list[Any]:
         return check_keys(

@@ -96,6 +96,7 @@ class Repository(Writes[E], UpdatesAndDeletes[E], ReadsByCondition[E], ReadsByPa
         self._entity = info.entity
         self._finder: Finder[E] = Finder(scope, info)
         self._pager: Pager[E] = Pager(self._finder)
+        self._rows_by_key = {}
 
     def filters(self, given: Mapping[str, Any]) -> ColumnElement[bool]:
         """The condition for what a caller sent, checked against ``filterable`` and parsed by Pydantic.

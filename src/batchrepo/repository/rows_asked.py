@@ -1,67 +1,81 @@
-"""The answers of `get` and `get_or_none`: a row of one key, read when somebody waits for it."""
+"""The answers of `get` and `get_or_none`: rows by primary key, read when somebody waits for them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+import asyncio
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from batchrepo.errors import NotFound
-from batchrepo.loading import LazyFuture
+from batchrepo.loading import Asked, LazyFuture
+from batchrepo.repository.arguments import check_view
+from batchrepo.sql.key_checks import key_check
 
 if TYPE_CHECKING:
-    import asyncio
-
     from pydantic import BaseModel
+
+    from batchrepo.loading import BatchLoader
+    from batchrepo.repository.parts import RepositoryParts
+    from batchrepo.scope import Scope
 
 R = TypeVar("R")
 
 
-class RowReader(Protocol):
-    """A repository, as the answers see it."""
-
-    def _read_into(self, key: Any, view: type[BaseModel] | None, answer: asyncio.Future[Any]) -> None: ...
-
-    @property
-    def _entity(self) -> Any: ...
-
-
-class RowOrNone(LazyFuture[R]):
-    """The row with a primary key, or None.
+class RowsByKey:
+    """Reads rows of a repository by primary key, for any number of answers. Of a thousand at once each frame counts.
 
     Args:
-        loop: in which it is awaited.
-        name: what the caller called.
-        reader: the repository.
-        key: as the caller gave it.
-        view: None for the entity.
+        repository: in its scope.
+        view: None for entities.
     """
 
-    __slots__ = ("_key", "_reader", "_view")
-
-    def __init__(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        name: str,
-        reader: RowReader,
-        key: Any,
-        view: type[BaseModel] | None,
-    ) -> None:
-        super().__init__(loop, name)
-        self._reader = reader
-        self._key = key
+    def __init__(self, repository: RepositoryParts[Any], view: type[BaseModel] | None) -> None:
+        self._repository = repository
+        self._entity = repository._entity
+        self._scope: Scope = repository.scope
         self._view = view
+        self._check = key_check(self._entity.name, self._entity.key, self._scope.reading.engine.dialect)
+        self._of_views: BatchLoader[Any, Any] | None = None
 
-    def _ask(self) -> None:
-        self._reader._read_into(self._key, self._view, self)
+    def ask(self, key: Any, answer: asyncio.Future[Any]) -> None:
+        """Read the row into a future; None where there is none."""
+        checked = self._check(key)
+        loaders = self._scope.loaders
+        if self._of_views is not None:
+            self._of_views.load_into(checked, answer)
+        elif self._view is not None:
+            view = check_view(self._view)
+            delivery, compiled = self._scope.reading.views(view, self._entity, self._repository._info)
+            self._of_views = loaders.view_by_key(self._entity, compiled, delivery)
+            self._of_views.load_into(checked, answer)
+        elif (found := loaders.known(self._entity, checked)) is not None:
+            answer.set_result(found)
+        else:
+            loaders.entity(self._entity).load_into(checked, answer)
+
+    def missing(self, key: Any) -> NotFound:
+        """The error for a key without a row."""
+        return NotFound(self._entity.name, [key])
+
+    def __str__(self) -> str:
+        return f"{type(self._repository).__name__}.get"
 
 
-class Row(RowOrNone[R]):
+class RowAsked(Asked[R]):
     """The row with a primary key; without one it fails with `NotFound`."""
 
     __slots__ = ()
+    _source: RowsByKey
 
     def set_result(self, result: Any, /) -> None:
         """The loader has it, or None."""
         if result is None:
-            self.set_exception(NotFound(self._reader._entity.name, [self._key]))
+            self.set_exception(self._source.missing(self._key))
         else:
-            super().set_result(result)
+            asyncio.Future.set_result(self, result)
+
+
+class Row(RowAsked[R], LazyFuture[R]):
+    """A row that is read when somebody waits for it."""
+
+    __slots__ = ()
+    _as_future = RowAsked

@@ -12,12 +12,14 @@ from sqlalchemy import inspect
 from sqlalchemy.orm import Mapper
 
 from batchrepo.errors import InvalidArgument
+from batchrepo.loading import awaited, lazily
 from batchrepo.scope.related_pages import PageArguments
 from batchrepo.sql.guarding import guard_statement
 from batchrepo.strategies.entities import OURS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    import asyncio
+    from collections.abc import Coroutine, Iterable
 
     from sqlalchemy.ext.asyncio import AsyncSession
     from sqlalchemy.orm import QueryableAttribute
@@ -203,9 +205,13 @@ class ScopeReads(ABC):
         arguments = PageArguments(conditions, order_by, first, after, last, before, total)
         return await self._related_pages.of_entity(entity, attribute, view, arguments, mode or self.mode)
 
-    async def load(self, source: Batched[K, T], key: K) -> T:
-        """The value of a batched function for one key, batched with concurrent calls."""
-        return await self.loaders.batched(source).load(key)  # type: ignore[no-any-return]
+    @awaited
+    def load(self, source: Batched[K, T], key: K) -> Coroutine[Any, Any, T]:
+        """The value of a batched function for one key, batched with concurrent calls.
+
+        Await it, or give many of them to ``asyncio.gather``, which makes no task for any of them.
+        """
+        return lazily(_BatchedFunction(self, source), key)
 
     async def load_many(self, source: Batched[K, T], keys: Iterable[K]) -> list[T]:
         """The values of a batched function, in the order of the keys."""
@@ -247,3 +253,17 @@ class ScopeReads(ABC):
             if unfiltered is None and isinstance(inspect(described["type"], raiseerr=False), Mapper):
                 self._peers.register_loaded([row[i] for row in rows if row[i] is not None])
         return [row[0] for row in rows] if len(statement.column_descriptions) == 1 else rows
+
+
+class _BatchedFunction:
+    """A batched function in a scope, for the answers of `ScopeReads.load`."""
+
+    def __init__(self, scope: ScopeReads, source: Batched[Any, Any]) -> None:
+        self._scope = scope
+        self._source = source
+
+    def ask(self, key: Any, answer: asyncio.Future[Any]) -> None:
+        self._scope.loaders.batched(self._source).load_into(key, answer)
+
+    def __str__(self) -> str:
+        return f"load of {self._source}"

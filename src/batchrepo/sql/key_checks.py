@@ -86,6 +86,22 @@ def check_keys(owner: str, columns: Sequence[ColumnInfo], keys: Iterable[Any], d
     ]
 
 
+def key_check(owner: str, columns: Sequence[ColumnInfo], dialect: Dialect) -> Callable[[Any], Key]:
+    """`check_keys` for one key at a time."""
+    if len(columns) > 1:
+        return lambda key: check_keys(owner, columns, [key], dialect)[0]
+    (column,) = columns
+    check = _check_of(column, dialect)
+
+    def checked(key: Any) -> Any:
+        try:
+            return check(key) if key is not None else _checked(owner, column, check, key)
+        except Unusable:
+            return _checked(owner, column, check, key)
+
+    return checked
+
+
 def _checked(owner: str, column: ColumnInfo, check: ValueCheck, value: Any) -> Any:
     if value is None:
         raise InvalidArgument(f"{owner}.{column.name} was looked up with None, which equals no row.")
