@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Self
 
 import pytest
 from pydantic import BaseModel
@@ -31,7 +32,7 @@ class Tasks:
     def __init__(self) -> None:
         self.made = 0
 
-    def __enter__(self) -> Tasks:
+    def __enter__(self) -> Self:
         asyncio.get_running_loop().set_task_factory(self._make)
         return self
 

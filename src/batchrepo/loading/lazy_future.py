@@ -76,7 +76,7 @@ class LazyFuture(Asked[T], Coroutine[Any, Any, T]):
     __iter__ = __await__
 
     @property
-    def __name__(self) -> str:
+    def __name__(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
         return str(self._source)
 
     def send(self, value: Any, /) -> Any:
@@ -107,7 +107,7 @@ class LazyFuture(Asked[T], Coroutine[Any, Any, T]):
     # --- as a future ------------------------------------------------------------------------------------
 
     @property
-    def _asyncio_future_blocking(self) -> bool:
+    def _asyncio_future_blocking(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
         # By this attribute asyncio knows a future. To `asyncio.wait` it must not be a coroutine any more.
         if not self._awaited:
             self.__class__ = self._as_future  # type: ignore[assignment]
