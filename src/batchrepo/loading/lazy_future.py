@@ -107,7 +107,7 @@ class LazyFuture(Asked[T], Coroutine[Any, Any, T]):
     # --- as a future ------------------------------------------------------------------------------------
 
     @property
-    def _asyncio_future_blocking(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def _asyncio_future_blocking(self) -> bool:
         # By this attribute asyncio knows a future. To `asyncio.wait` it must not be a coroutine any more.
         if not self._awaited:
             self.__class__ = self._as_future  # type: ignore[assignment]
@@ -116,7 +116,7 @@ class LazyFuture(Asked[T], Coroutine[Any, Any, T]):
         return blocking
 
     @_asyncio_future_blocking.setter
-    def _asyncio_future_blocking(self, blocking: bool) -> None:
+    def _asyncio_future_blocking(self, blocking: bool) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
         _BLOCKING.__set__(self, blocking)
 
 
