@@ -120,7 +120,7 @@ class _Reader:
             else self._condition(name, value, path)
             for name, value in given.items()
         ]
-        return sa.and_(sa.true(), *parts)
+        return parts[0] if len(parts) == 1 else sa.and_(sa.true(), *parts)
 
     def _group(self, value: Any, depth: int, path: Path) -> ColumnElement[bool]:
         name = str(path[-1])
