@@ -101,7 +101,7 @@ class CascadeBuilder:
         """What the statement of the root has to select first."""
         return labelled(self.source.columns)
 
-    def build(self, root: Statement, entities: Sequence[EntityInfo], others: Sequence[int] = ()) -> Rooted:
+    def each(self, root: Statement, entities: Sequence[EntityInfo], others: Sequence[int] = ()) -> Rooted:
         """The statement: one row for each row of the root, in their order, that begins with its JSON.
 
         Args:
@@ -109,14 +109,61 @@ class CascadeBuilder:
             entities: whose criteria are in it.
             others: the places of columns of `root` that are selected behind the JSON.
         """
-        self._entities |= dict.fromkeys(entities)
-        # Read once whoever refers to it: two executions of one LIMIT might give different rows.
-        table: Any = self._numbered(root).prefix_with("MATERIALIZED")
-        rows = PartRows(self.plan, self.source, table)
+        rows = self._root(root, entities)
         text = self._text(rows)
-        behind = [list(table.c)[place] for place in others]
+        behind = [list(rows.table.c)[place] for place in others]
         statement = sa.select(text.label("json"), *behind).select_from(rows.joined).order_by(rows.number)
         return Rooted(statement, tuple(self._entities))
+
+    def whole(self, root: Statement, entities: Sequence[EntityInfo]) -> Rooted:
+        """The statement: texts that are the JSON of all rows of the root once they are joined with commas.
+
+        A server sends many values in pieces, each of which wakes the client, and a large one as a whole. So it is one text
+        (NULL without any row), but for SQLite, which sends nothing and has one for each row.
+        """
+        if self._dialect.name == "sqlite":
+            return self.each(root, entities)
+        rows = self._root(root, entities)
+        statement = joined_texts([], self._text(rows), rows.number, rows.joined, self._dialect)
+        return Rooted(statement, tuple(self._entities))
+
+    def page(
+        self,
+        root: Statement,
+        entities: Sequence[EntityInfo],
+        others: Sequence[int],
+        most: ColumnElement[int],
+        present: int,
+        *,
+        backward: bool,
+    ) -> Rooted:
+        """As `each`, with texts as those of `whole`: the first row has the JSON of all.
+
+        Args:
+            root: as for `each`, in the direction of reading.
+            entities: as for `each`.
+            others: as for `each`.
+            most: JSON is needed of so many rows.
+            present: the place of a column that is NULL only where there is no row.
+            backward: the page has the last row first.
+        """
+        if self._dialect.name == "sqlite":
+            return self.each(root, entities, others)
+        rows = self._root(root, entities)
+        number, text = rows.number, self._text(rows)
+        columns = list(rows.table.c)
+        place = number.desc() if backward else number
+        whole = joined_texts([], text, place, rows.joined, self._dialect)
+        whole = whole.where(number <= most, columns[present].is_not(None))
+        first = sa.case((number == sa.literal_column("1"), whole.scalar_subquery()))
+        behind = [columns[place] for place in others]
+        statement = sa.select(first.label("json"), *behind).select_from(rows.table).order_by(number)
+        return Rooted(statement, tuple(self._entities))
+
+    def _root(self, root: Statement, entities: Sequence[EntityInfo]) -> PartRows:
+        self._entities |= dict.fromkeys(entities)
+        # Read once whoever refers to it: two executions of one LIMIT might give different rows.
+        return PartRows(self.plan, self.source, self._numbered(root).prefix_with("MATERIALIZED"))
 
     # --- parts --------------------------------------------------------------------------------------
 

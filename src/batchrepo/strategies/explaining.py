@@ -157,7 +157,7 @@ def _one_statement(reading: Reading, plan: ReadPlan, info: RepositoryInfo) -> Ex
         plan, guards, dialect, guarded=reading.guarded, paged=reading.paged, form=ViewForm()
     )
     root, entities = select_rows(info.entity, builder.columns, guards, order=parse_order(info.default_order))
-    statement = builder.build(root, entities).statement
+    statement = builder.whole(root, entities).statement
     purpose = f"JSON of {info.entity.name}, with everything below"
     return ExplainedStatement(0, purpose, str(statement.compile(dialect=dialect)))
 

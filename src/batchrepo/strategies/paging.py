@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
+import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from batchrepo.errors import InvalidCursor
@@ -18,6 +19,8 @@ from batchrepo.strategies.kept import kept
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from types import TracebackType
+
+    from sqlalchemy.sql.elements import ColumnElement
 
     from batchrepo.declare.cursors import Cursors
     from batchrepo.mapping import EntityInfo, RelationInfo
@@ -56,6 +59,13 @@ class Walk:
         rows = self.size + 1
         written = rows if is_written(rows) else None
         return PageShape(shape_of(self.start), shape_of(self.stop), self.probes, written)
+
+    @property
+    def most(self) -> ColumnElement[int]:
+        """Its size in SQL: written out where its limit is."""
+        if is_written(self.size + 1):
+            return sa.literal_column(str(self.size), sa.Integer())
+        return sa.bindparam(ROWS, type_=sa.Integer()) - sa.literal_column("1", sa.Integer())
 
     @property
     def outer(self) -> tuple[bool, bool]:
@@ -170,8 +180,8 @@ class AroundPage(Protocol):
         """What decides about what is built, besides the page; objects in it are kept alive."""
         ...
 
-    def of_page(self, page: Paged) -> Paged:
-        """The other statement, with a row for each of the page."""
+    def of_page(self, page: Paged, walk: Walk) -> Paged:
+        """The other statement, with a row for each of the page. Of the walk, what `page_statement` tells statements by."""
         ...
 
 
@@ -190,7 +200,7 @@ def page_statement(
         source = root_source(entity, conditions, context.guards)
         selected = columns if around is None else around.columns
         page = select_page(source, selected, walk.directed, shape, context.guards)
-        return page if around is None else around.of_page(page)
+        return page if around is None else around.of_page(page, walk)
 
     identity = (
         "page",

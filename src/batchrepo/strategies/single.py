@@ -182,13 +182,14 @@ class _Texts:
         return "single", self.plan, self.form
 
     def __call__(self, root: Statement, entities: tuple[EntityInfo, ...]) -> Rooted:
-        return self._builder().build(root, entities)
+        return self._builder().whole(root, entities)
 
-    def of_page(self, page: Paged) -> Paged:
-        width = len(page.statement.selected_columns)
-        probes = range(page.probes, width)
-        made = self._builder().build(page.statement, page.entities, (*page.places, *probes))
+    def of_page(self, page: Paged, walk: Walk) -> Paged:
         places = tuple(range(1, 1 + len(page.places)))
+        others = (*page.places, *range(page.probes, len(page.statement.selected_columns)))
+        made = self._builder().page(
+            page.statement, page.entities, others, walk.most, page.places[-1], backward=walk.backward
+        )
         return replace(
             page,
             statement=made.statement,
@@ -209,7 +210,7 @@ class _Texts:
         entity, builder = self.plan.entity, self._builder()
         lookup = Lookup(entity, columns=entity.key)
         keyed = keyed_rows(lookup, builder.columns, self.context.guards, keys.dialect, keys)
-        made = builder.build(keyed.statement, keyed.entities, keyed.match)
+        made = builder.each(keyed.statement, keyed.entities, keyed.match)
         places = tuple(range(1, 1 + len(keyed.match)))
         return replace(keyed, statement=made.statement, entities=made.entities, match=places)
 
@@ -236,7 +237,7 @@ async def find_texts(
     offset: int | None = None,
     cause: str,
 ) -> list[str] | None:
-    """The JSON of each row of a plan's entity. One statement.
+    """The JSON of the rows of a plan's entity, as texts to be joined with commas: one each, or one of all. One statement.
 
     Args:
         plan: what is read.
@@ -264,7 +265,7 @@ async def find_texts(
         around=texts,
     )
     rows = await context.door.rows(built.statement, params, cause=cause)
-    exact = exact_of([row[0] for row in rows])
+    exact = exact_of([row[0] for row in rows if row[0] is not None])
     return None if exact is None else spliced(exact, plan, context)
 
 
@@ -277,7 +278,7 @@ async def page_of_texts(
     where: Sequence[Any],
     cause: str,
 ) -> Found | None:
-    """One page of a plan's entity: its rows are texts. One statement; the arguments are those of `find_texts`.
+    """One page of a plan's entity: its rows are texts, as those of `find_texts`. One statement; so are the arguments.
 
     Returns:
         The page, or None as `find_texts`.
@@ -287,7 +288,7 @@ async def page_of_texts(
     with refusing_values(walk):
         rows = await context.door.rows(paged.statement, params, cause=cause)
     found = found_of(rows, walk, paged.places, paged.probes)
-    exact = exact_of([row[0] for row in found.rows])
+    exact = exact_of([row[0] for row in found.rows if row[0] is not None])
     return None if exact is None else replace(found, rows=spliced(exact, plan, context))
 
 
