@@ -25,7 +25,7 @@ four of five requests were (p10 .. p90). **Read the ratios**, which compare stac
 _GROWTH = """
 The exponent is the slope of the line with the least squares through the logarithms of size and median time: 1 is a cost
 that is proportional to the number of parents. Over all sizes it is flattered by what a request costs in any case, so it is also given from
-100 parents on, and between each size and the next; the target holds the worst of the latter.
+100 parents on, and between each size and the next; one target holds the fit over all, a stricter one the worst of the latter.
 
 ![Cost against the number of parents, on logarithmic axes](benchmarks-growth.svg)
 """

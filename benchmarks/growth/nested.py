@@ -7,7 +7,7 @@ from typing import Any
 
 from benchmarks.growth.orm import NAIVE, SELECTINLOAD
 from benchmarks.growth.ours import AUTO_JSON, BATCHED_JSON, BATCHED_VIEWS, GET_MANY, LOOP, SINGLE_JSON
-from benchmarks.growth.workload import GrowthWorkload, most_statements, worst_exponent
+from benchmarks.growth.workload import GrowthWorkload, fitted_exponent, most_statements, worst_exponent
 from benchmarks.workload import Target
 
 OURS = (AUTO_JSON, SINGLE_JSON, BATCHED_JSON, BATCHED_VIEWS, GET_MANY, LOOP)
@@ -27,6 +27,7 @@ GROWTH = GrowthWorkload(
     baseline=SELECTINLOAD.name,
     plain=_plain,
     targets=(
+        *(Target(f"{way.name}, exponent", fitted_exponent(way), at_most=1.05) for way in OURS),
         *(Target(f"{way.name}, worst exponent", worst_exponent(way), at_most=1.05) for way in OURS),
         *(Target(f"{way.name}, statements more", most_statements(way), at_most=0) for way in OURS[1:]),
     ),

@@ -9,7 +9,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks.data import Dataset
-from benchmarks.growth.fit import local_exponents
+from benchmarks.growth.fit import exponent, local_exponents
 from benchmarks.workload import Target
 
 Sized = Callable[[int], Awaitable[Any]]
@@ -83,6 +83,15 @@ class GrowthWorkload:
     def sizes_in(self, dataset: Dataset) -> list[int]:
         """The sizes that the data suffice for."""
         return [size for size in self.sizes if size <= dataset.posts]
+
+
+def fitted_exponent(way: Way) -> Callable[[dict[str, Grown]], float | None]:
+    """A target's value: the exponent that fits all sizes; None where there is one size only."""
+
+    def fitted(measured: dict[str, Grown]) -> float | None:
+        return exponent(measured[way.name].medians)
+
+    return fitted
 
 
 def worst_exponent(way: Way) -> Callable[[dict[str, Grown]], float | None]:

@@ -98,7 +98,10 @@ class Bundle:
     def take(self, cache_keys: Collection[Hashable]) -> Bundle:
         """Take some keys out, with all who wait for them, as a bundle of their own."""
         taken = Bundle(self.loader, self.queue)
-        self._move(dict.fromkeys(cache_keys, taken))
+        if len(cache_keys) == 1:
+            self._move_one(next(iter(cache_keys)), taken)
+        else:
+            self._move(dict.fromkeys(cache_keys, taken))
         return taken
 
     def split(self, size: int) -> list[Bundle]:
@@ -111,6 +114,24 @@ class Bundle:
             homes[cache_key] = parts[-1]
         self._move(homes)
         return parts
+
+    def _move_one(self, cache_key: Hashable, home: Bundle) -> None:
+        """As `_move`: a batch function may take a thousand keys one after the other, so this one must not look at all."""
+        home.keys[cache_key] = self.keys.pop(cache_key)
+        keys = self._keys_of_futures
+        while cache_key in keys:
+            place = keys.index(cache_key)
+            home.wait(keys.pop(place), self._futures.pop(place))
+        groups, self._many = self._many, []
+        for many, cache_keys in groups:
+            if cache_key not in cache_keys:
+                self._many.append((many, cache_keys))
+                continue
+            home._many.append((many, (cache_key,)))
+            if len(cache_keys) > 1:
+                self._many.append((many, [other for other in cache_keys if other != cache_key]))
+        home.askers += [asked for asked in self.askers if asked[2] == cache_key]
+        self.askers = [asked for asked in self.askers if asked[2] != cache_key]
 
     def _move(self, homes: Mapping[Hashable, Bundle]) -> None:
         """Give keys, and who waits for them, to other bundles, by cache key; what is not named stays here."""
@@ -171,6 +192,7 @@ class Bundle:
 
     def drop(self) -> None:
         """All have their answers: let go of them, since what a batch spawned may keep the batch."""
+        self.batch = None
         self.keys = {}
         self._futures, self._keys_of_futures, self._many, self.askers = [], [], [], []
 
