@@ -88,17 +88,17 @@ async def test_a_thousand_keys_may_be_needed_one_after_the_other_by_a_running_ba
     below = inner.loader(scheduler=scheduler)
 
     async def through(keys):
+        begun.set()
         await entered.wait()
         return await asyncio.gather(*(below.load(key) for key in range(1_000)))
 
     async def outer_function(keys):
         return {key: await through(keys) for key in keys}
 
-    entered = asyncio.Event()
+    begun, entered = asyncio.Event(), asyncio.Event()
     outer = BatchLoader(outer_function, name="outer", scheduler=scheduler)
     whole = outer.load("all")
-    while not scheduler.running:
-        await asyncio.sleep(0)
+    await begun.wait()
     outside = [below.load(key) for key in range(1_000)]
     entered.set()
     assert len(await whole) == 1_000

@@ -370,6 +370,10 @@ class BatchLoader(aiodataloader.DataLoader[K, V]):
             raise self._unhashable(key) from error
         return cache_key
 
+    def close(self) -> None:
+        """Let go of the values; those in a ``cache_map`` of the user's stay there. It is not to be used any more."""
+        self._values = {}
+
     # --- for the scheduler --------------------------------------------------------------------------
 
     async def call_batch(self, keys: list[K]) -> list[Any]:

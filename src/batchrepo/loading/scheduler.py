@@ -248,6 +248,7 @@ class Scheduler:
         round_.running -= 1
         if round_.running:
             return
+        round_.batches = []  # they refer to each other: what they loaded must not wait for the garbage collector
         if round_.done is not None and not round_.done.done():
             round_.done.set_result(None)
         if round_ is self._root_round:
@@ -262,6 +263,7 @@ class Scheduler:
             task.exception()  # its waiters have it; asyncio need not log it as never retrieved
         # A task that was cancelled before its first step never ran: nothing else would tell its waiters.
         self._finish(batch, asyncio.CancelledError(), 0.0)
+        batch.task = None  # its context has the batch: together they would wait for the garbage collector
 
     # --- by hand, and the end -----------------------------------------------------------------------
 

@@ -29,7 +29,9 @@ class RowsByKey:
     """
 
     def __init__(self, repository: RepositoryParts[Any], view: type[BaseModel] | None) -> None:
-        self._repository = repository
+        # Not the repository, which keeps this: together they would wait for the garbage collector.
+        self._name = type(repository).__name__
+        self._info = repository._info
         self._entity = repository._entity
         self._scope: Scope = repository.scope
         self._view = view
@@ -44,7 +46,7 @@ class RowsByKey:
             self._of_views.load_into(checked, answer)
         elif self._view is not None:
             view = check_view(self._view)
-            delivery, compiled = self._scope.reading.views(view, self._entity, self._repository._info)
+            delivery, compiled = self._scope.reading.views(view, self._entity, self._info)
             self._of_views = loaders.view_by_key(self._entity, compiled, delivery)
             self._of_views.load_into(checked, answer)
         elif (found := loaders.known(self._entity, checked)) is not None:
@@ -57,7 +59,7 @@ class RowsByKey:
         return NotFound(self._entity.name, [key])
 
     def __str__(self) -> str:
-        return f"{type(self._repository).__name__}.get"
+        return f"{self._name}.get"
 
 
 class RowAsked(Asked[R]):

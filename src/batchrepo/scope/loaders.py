@@ -65,6 +65,18 @@ class Loaders:
         self._chunks.add(chunk)
         return chunk
 
+    def close(self) -> None:
+        """Let go of the loaders and of what they have. Those who know them would keep it for long.
+
+        They refer to each other, which is a matter for the garbage collector. And drivers set timers while they prepare
+        a statement, for minutes, in the context variables of the batch that ran it.
+        """
+        for loader in self._loaders.values():
+            loader.close()
+        self._loaders.clear()
+        for chunk in self._chunks or ():
+            chunk.close()
+
     def forget(self, written: Tables | None) -> None:
         """Answer from the database again what may have come from these tables; None for everything."""
         for loader in self._loaders.values():

@@ -160,6 +160,8 @@ class Scope(ScopeReads, ScopeWrites, ScopeRoutes):
             if "_scheduler" in self.__dict__:
                 await self._scheduler.aclose()
         finally:
+            if "_loaders" in self.__dict__:
+                self._loaders.close()
             try:
                 await self._door.aclose()
             finally:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic_core import SchemaSerializer, SchemaValidator, to_json
 
 from batchrepo.plan.naming import output_name
+from batchrepo.strategies.collector import making_many
 from batchrepo.strategies.plain import Plain, how_plain
 
 if TYPE_CHECKING:
@@ -60,7 +61,8 @@ class Delivery(Generic[V]):
                 constraints of the view.
         """
         assert self.narrowed is None, "a view of which only some fields were read is no view"
-        return self._list.validate_python(dicts, by_name=True, by_alias=False)
+        with making_many(len(dicts)):
+            return self._list.validate_python(dicts, by_name=True, by_alias=False)
 
     def decoded(self, text: bytes) -> list[V]:
         """The views of a JSON array whose objects have the names of the fields, as a database wrote it of plain views."""
@@ -80,7 +82,8 @@ class Delivery(Generic[V]):
             text = to_json(dicts, inf_nan_mode="null")
             if not (how.decimals and (b'"NaN"' in text or b'Infinity"' in text)):
                 return text
-        values = self._validator.validate_python(dicts, by_name=True, by_alias=False)
+        with making_many(len(dicts)):
+            values = self._validator.validate_python(dicts, by_name=True, by_alias=False)
         text = self._serializer.to_json(values, by_alias=by_alias)
         if self.narrowed is None or not self.narrowed.whole:
             return text
