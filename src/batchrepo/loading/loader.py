@@ -262,9 +262,10 @@ class BatchLoader(aiodataloader.DataLoader[K, V]):
 
     def _ask_all(self, asked: dict[Hashable, K], many: Many, queue: Queue) -> None:
         bundle = queue.bundle(self)
-        bundle.keys |= asked
-        bundle.wait_for_many(many, asked)
-        self._flying |= dict.fromkeys(asked, bundle)
+        bundle.wait_for_many(many, list(asked))
+        bundle.keys = bundle.keys | asked if bundle.keys else asked
+        flying = dict.fromkeys(asked, bundle)
+        self._flying = self._flying | flying if self._flying else flying
 
     def _ask_each(self, asked: dict[Hashable, K], many: Many, queue: Queue, asker: Batch | None) -> None:
         values: Mapping[Any, V] = self._values if self.cache else {}
@@ -327,6 +328,7 @@ class BatchLoader(aiodataloader.DataLoader[K, V]):
         self._values.pop(cache_key, None)
         bundle = self._flying.get(cache_key)
         if bundle is not None and bundle.batch is not None:
+            bundle.partial = True
             del self._flying[cache_key]
         return self
 
@@ -385,8 +387,10 @@ class BatchLoader(aiodataloader.DataLoader[K, V]):
         size = self.max_batch_size if self.batch else 1
         if size is None or len(bundle.keys) <= size:
             return [bundle]
-        parts, flying = bundle.split(size), self._flying
+        partial, flying = bundle.partial, self._flying
+        parts = bundle.split(size)
         for part in parts:
+            part.partial = partial
             for cache_key in part.keys:
                 if flying.get(cache_key) is bundle:
                     flying[cache_key] = part
@@ -415,6 +419,9 @@ class BatchLoader(aiodataloader.DataLoader[K, V]):
         self, found: dict[Hashable, Any], cache_keys: list[Hashable], bundle: Bundle, *, failures: bool
     ) -> None:
         cache = self._values
+        if not failures and len(cache_keys) == len(found) and type(cache).__setitem__ is dict.__setitem__:
+            cache.update(found)
+            return
         for index, cache_key in enumerate(cache_keys):
             value = found[cache_key]
             if failures and isinstance(value, Exception):
@@ -434,7 +441,12 @@ class BatchLoader(aiodataloader.DataLoader[K, V]):
         """Let later loads of the keys (default: all) start anew. Newer loads stay. Returns those that were forgotten."""
         flying = self._flying
         asked = bundle.keys if cache_keys is None else cache_keys
-        current = [cache_key for cache_key in asked if flying.get(cache_key) is bundle]
+        current = (
+            [cache_key for cache_key in asked if flying.get(cache_key) is bundle]
+            if bundle.partial
+            else list(asked)
+        )
+        bundle.partial = bundle.partial or cache_keys is None
         if len(current) == len(flying):
             flying.clear()
         else:

@@ -29,15 +29,27 @@ class Bundle:
         keys: by cache key, in the order in which they came.
         queue: where they wait for their round; None once they are in a batch.
         batch: the batch that loads them, or None.
+        partial: whether some of them may have been forgotten, so that newer loads do not join.
         askers: the batches that wait for them, with the futures they got and for which keys, while they are in no batch.
     """
 
-    __slots__ = ("_futures", "_keys_of_futures", "_many", "askers", "batch", "keys", "loader", "queue")
+    __slots__ = (
+        "_futures",
+        "_keys_of_futures",
+        "_many",
+        "askers",
+        "batch",
+        "keys",
+        "loader",
+        "partial",
+        "queue",
+    )
 
     def __init__(self, loader: BatchLoader[Any, Any], queue: Queue | None) -> None:
         self.loader = loader
         self.queue = queue
         self.batch: Batch | None = None
+        self.partial = False
         self.keys: dict[Hashable, Any] = {}
         self.askers: list[tuple[Batch, Future[Any], Hashable]] = []
         # Side by side, and not as pairs: a tuple for each key would cost as much as all else here.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from pydantic import BaseModel
@@ -61,7 +62,15 @@ class ReadsByKey(RepositoryParts[E]):
         """
         if for_update is not False:
             return self._get_locked(key, view, for_update)
-        return lazily(self._rows(view), key, Row)
+        try:
+            rows, loop = self._rows_by_key[view], asyncio.get_running_loop()
+        except (
+            KeyError,
+            TypeError,
+            RuntimeError,
+        ):  # for the first time, no view at all, or before a loop runs
+            return lazily(self._rows(view), key, Row)
+        return Row(loop, rows, key)
 
     @overload
     def get_or_none(self, key: Any) -> Coroutine[Any, Any, E | None]: ...

@@ -102,7 +102,7 @@ class Loaders:
                 found.update(zip(matched, entities, strict=True))
             return [found.get(key) for key in keys]
 
-        return self._made(identity, entity.name, load, values=_WholeRows(entity.row_names))
+        return self._made(identity, entity.name, load, values=_WholeRows(entity.row_names), nulls=False)
 
     def known(self, entity: EntityInfo, key: Any) -> Any | None:
         """The entity with this key, if the scope has its full row already."""
@@ -193,7 +193,7 @@ class Loaders:
             return list(map(found.get, keys))
 
         name = f"{entity.name} as {delivery.view.__name__}"
-        return self._made(identity, name, load)
+        return self._made(identity, name, load, nulls=False)
 
     def dicts_of_all(self, entity: EntityInfo, compiled: CompiledPlan) -> BatchLoader[Any, Any]:
         """Dicts of a plan by tuples of primary keys, for JSON, in their order; None for a key without a row.
@@ -316,7 +316,9 @@ class Loaders:
         *,
         cache: bool = True,
         values: dict[Any, Any] | None = None,
+        nulls: bool = True,
     ) -> BatchLoader[Any, Any]:
+        """The loader of this identity; `nulls` says whether its keys may be `NULL_KEY`."""
         found = self._loaders.get(identity)
         if found is None:
 
@@ -326,7 +328,11 @@ class Loaders:
                 )
 
             found = self._loaders[identity] = BatchLoader(
-                load_keys, name=name, scheduler=self.scheduler, cache=cache, cache_map=values
+                load_keys if nulls else load,
+                name=name,
+                scheduler=self.scheduler,
+                cache=cache,
+                cache_map=values,
             )
         return found
 
