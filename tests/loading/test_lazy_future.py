@@ -3,6 +3,8 @@
 import asyncio
 import gc
 import inspect
+import subprocess
+import sys
 from collections.abc import Coroutine
 from unittest.mock import AsyncMock, create_autospec
 
@@ -117,6 +119,26 @@ async def test_everything_that_takes_coroutines_takes_it(way, debug):
     source = Doubling()
     assert await way(lazily(source, 4)) == 8
     assert source.asked == [4]
+
+
+def test_futures_that_are_written_in_python_do_too():
+    """As other interpreters have them."""
+    program = """
+import sys
+sys.modules["_asyncio"] = None
+import asyncio
+from tests.loading.test_lazy_future import WAYS, Doubling, lazily
+
+async def all_ways():
+    assert asyncio.Future.__module__ == "asyncio.futures"
+    return [await way(lazily(Doubling(), 4)) for way in WAYS]
+
+print(asyncio.run(all_ways()))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.stdout.strip() == str([8] * len(WAYS)), done.stderr
 
 
 @ways

@@ -24,6 +24,9 @@ F = TypeVar("F", bound="Callable[..., Any]")
 
 
 _BLOCKING: Any = asyncio.Future.__dict__["_asyncio_future_blocking"]
+"""Where futures written in C have it; those in Python, which other interpreters have, keep it in their `__dict__`."""
+
+_IN_C = hasattr(_BLOCKING, "__set__")
 
 
 class Source(Protocol):
@@ -112,12 +115,17 @@ class LazyFuture(Asked[T], Coroutine[Any, Any, T]):
                 self._source.ask(self._key, self)
             except Exception as error:  # noqa: BLE001  a task would raise it to whoever awaits it
                 self.set_exception(error)
-        blocking: bool = _BLOCKING.__get__(self)
+        blocking: bool = (
+            _BLOCKING.__get__(self) if _IN_C else self.__dict__.get("_asyncio_future_blocking", False)
+        )
         return blocking
 
     @_asyncio_future_blocking.setter
     def _asyncio_future_blocking(self, blocking: bool) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
-        _BLOCKING.__set__(self, blocking)
+        if _IN_C:
+            _BLOCKING.__set__(self, blocking)
+        else:
+            self.__dict__["_asyncio_future_blocking"] = blocking
 
 
 def lazily(source: Source, key: Any, kind: type[LazyFuture[Any]] = LazyFuture, /) -> Coroutine[Any, Any, Any]:
