@@ -20,27 +20,26 @@ import aiodataloader
 from batchrepo.errors import InvalidArgument
 from batchrepo.loading.calling import call_batch, name_of
 from batchrepo.loading.cycles import Blocked
+from batchrepo.loading.keys import InvalidKey, check_hashable, distinct_keys, no_key, unhashable
 from batchrepo.loading.results import MISSING, RAISE, Sentinel, as_failure
 from batchrepo.loading.rounds import Queue, current_batch
 from batchrepo.loading.scheduler import Scheduler
-from batchrepo.loading.waiting import Bundle, Many
+from batchrepo.loading.underway import Underway
+from batchrepo.loading.waiting import Many
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, Future
-    from collections.abc import Awaitable, Callable, Collection, Hashable, MutableMapping, Sequence
+    from collections.abc import Awaitable, Callable, Hashable, MutableMapping, Sequence
     from typing import Self
 
     from batchrepo.loading.rounds import Batch
+    from batchrepo.loading.waiting import Bundle
 
 K = TypeVar("K")
 V = TypeVar("V")
 
 Dispatch = Literal["round", "immediate"]
 """``round``: go out with everything else of the scope; ``immediate``: go alone, and hold up nobody."""
-
-
-class InvalidKey(InvalidArgument, TypeError):
-    """A key is None or cannot be hashed (also a TypeError, as in aiodataloader)."""
 
 
 class BatchLoader(aiodataloader.DataLoader[K, V]):
@@ -105,7 +104,7 @@ class BatchLoader(aiodataloader.DataLoader[K, V]):
 
         self._key_of: Callable[[K], Any] | None = getattr(self, "get_cache_key", None)
         self._values: MutableMapping[Any, V] = {} if cache_map is None else cache_map
-        self._flying: dict[Hashable, Bundle] = {}
+        self.underway = Underway()
         self._scheduler = scheduler if scheduler is not None else Scheduler()
         self._given_loop = loop
         self.immediate = Queue(self._scheduler, reason="immediate") if dispatch == "immediate" else None
@@ -125,7 +124,7 @@ class BatchLoader(aiodataloader.DataLoader[K, V]):
             )
 
     def __repr__(self) -> str:
-        pending = sum(len(bundle.living()) for bundle in set(self._flying.values()) if bundle.batch is None)
+        pending = sum(len(bundle.living()) for bundle in set(self.underway.values()) if bundle.batch is None)
         return f"<{type(self).__name__} {self.name} {pending} pending, {len(self._values)} cached>"
 
     # --- loading ------------------------------------------------------------------------------------
@@ -160,11 +159,11 @@ class BatchLoader(aiodataloader.DataLoader[K, V]):
             asker.loader.reads.add(self)
         try:
             value: Any = self._values.get(cache_key, MISSING) if self.cache else MISSING
-            bundle = self._flying.get(cache_key)
+            bundle = self.underway.get(cache_key)
         except TypeError as error:
-            raise self._unhashable(key) from error
+            raise unhashable(self.name, key) from error
         if key is None:
-            raise self._no_key()
+            raise no_key(self.name)
         if value is not MISSING:
             if isinstance(value, Exception):
                 future.set_exception(value)
@@ -175,7 +174,7 @@ class BatchLoader(aiodataloader.DataLoader[K, V]):
             self._load_inside(asker, key, cache_key, bundle, future)
             return
         if bundle is None:
-            bundle = self._flying[cache_key] = self._home.bundle(self)
+            bundle = self.underway[cache_key] = self._home.bundle(self)
             bundle.keys[cache_key] = key
         bundle.wait(cache_key, future)
 
@@ -189,10 +188,12 @@ class BatchLoader(aiodataloader.DataLoader[K, V]):
             future.set_exception(cycle)
             return
         if bundle is None:
-            bundle = self._flying[cache_key] = queue.bundle(self)
+            bundle = self.underway[cache_key] = queue.bundle(self)
             bundle.keys[cache_key] = key
         elif bundle.queue is root and queue is not root:
-            bundle = self._hurried((cache_key,), bundle, queue)
+            # An outside task asked first. The root waits for the round whose batch waits for this key.
+            early, bundle = bundle, queue.bundle(self)
+            self.underway.move((cache_key,), early, bundle)
         bundle.wait(cache_key, future)
         bundle.note_asker(asker, future, cache_key)
 
@@ -215,61 +216,26 @@ class BatchLoader(aiodataloader.DataLoader[K, V]):
         if loop is not self._scheduler.loop:
             self._scheduler.bind(loop)
         cache_keys: list[Any] = keys if self._key_of is None else [self._key_of(key) for key in keys]
-        asked = self._distinct(keys, cache_keys)
+        asked = distinct_keys(self.name, keys, cache_keys)
         asker = current_batch.get()
         if asker is not None:
             asker.loader.reads.add(self)
         many = Many(loop.create_future(), cache_keys)
         queue = self._home if asker is None else self._scheduler.queue_for(self, asker)
-        if asked and asker is None and self._knows_none(asked):
-            self._ask_all(asked, many, queue)
+        known = self.cache and self._values and not self._values.keys().isdisjoint(asked)
+        if asked and asker is None and not known and self.underway.has_none(asked):
+            bundle = queue.bundle(self)
+            bundle.wait_for_many(many, list(asked))
+            self.underway.start(asked, bundle)
         else:
             self._ask_each(asked, many, queue, asker)
         if not many.remaining:
             many.finish()
         return many.future
 
-    def _distinct(self, keys: list[K], cache_keys: Sequence[Any]) -> dict[Hashable, K]:
-        """The keys by cache key, each once.
-
-        Raises:
-            InvalidKey: one of them cannot be asked for.
-        """
-        try:
-            distinct: dict[Any, Any] = dict.fromkeys(cache_keys)
-        except TypeError:
-            for key, cache_key in zip(keys, cache_keys, strict=True):
-                try:
-                    hash(cache_key)
-                except TypeError as error:
-                    raise self._unhashable(key) from error
-            raise
-        if cache_keys is keys:
-            if None in distinct:
-                raise self._no_key()
-            return dict(zip(distinct, distinct, strict=True))
-        for key, cache_key in zip(reversed(keys), reversed(cache_keys), strict=True):  # the first one counts
-            if key is None:
-                raise self._no_key()
-            distinct[cache_key] = key
-        return distinct
-
-    def _knows_none(self, asked: dict[Hashable, K]) -> bool:
-        """Whether none of the keys is in the cache or under way."""
-        if self._flying and not self._flying.keys().isdisjoint(asked):
-            return False
-        return not (self.cache and self._values) or self._values.keys().isdisjoint(asked)
-
-    def _ask_all(self, asked: dict[Hashable, K], many: Many, queue: Queue) -> None:
-        bundle = queue.bundle(self)
-        bundle.wait_for_many(many, list(asked))
-        bundle.keys = bundle.keys | asked if bundle.keys else asked
-        flying = dict.fromkeys(asked, bundle)
-        self._flying = self._flying | flying if self._flying else flying
-
     def _ask_each(self, asked: dict[Hashable, K], many: Many, queue: Queue, asker: Batch | None) -> None:
         values: Mapping[Any, V] = self._values if self.cache else {}
-        root, flying = self._scheduler.root, self._flying
+        root, underway = self._scheduler.root, self.underway
         blocked = None if asker is None else Blocked(asker, self)
         waits: dict[Bundle, list[Hashable]] = {}
         fresh: dict[Hashable, K] = {}
@@ -282,7 +248,7 @@ class BatchLoader(aiodataloader.DataLoader[K, V]):
                 many.failed = many.failed or isinstance(value, Exception)
                 many.values[cache_key] = value
                 continue
-            bundle = flying.get(cache_key)
+            bundle = underway.get(cache_key)
             if bundle is None:
                 fresh[cache_key] = key
             elif bundle.queue is root and queue is not root:
@@ -291,24 +257,17 @@ class BatchLoader(aiodataloader.DataLoader[K, V]):
                 waits.setdefault(bundle, []).append(cache_key)
         if fresh:
             bundle = queue.bundle(self)
-            bundle.keys |= fresh
-            self._flying |= dict.fromkeys(fresh, bundle)
+            underway.start(fresh, bundle)
             waits.setdefault(bundle, []).extend(fresh)
         for bundle, cache_keys in early.items():
-            waits.setdefault(self._hurried(cache_keys, bundle, queue), []).extend(cache_keys)
+            target = queue.bundle(self)  # the root waits for the round whose batch waits for these
+            underway.move(cache_keys, bundle, target)
+            waits.setdefault(target, []).extend(cache_keys)
         for bundle, cache_keys in waits.items():
             bundle.wait_for_many(many, cache_keys)
             if asker is not None:
                 for cache_key in cache_keys:
                     bundle.note_asker(asker, many.future, cache_key)
-
-    def _hurried(self, cache_keys: Sequence[Hashable], bundle: Bundle, queue: Queue) -> Bundle:
-        """Keys that an outside task asked for first. The root waits for the round whose batch waits for them: move them."""
-        taken = bundle.take(cache_keys)
-        target = queue.bundle(self)
-        target.join(taken)
-        self._flying |= dict.fromkeys(cache_keys, target)
-        return target
 
     # --- the cache ----------------------------------------------------------------------------------
 
@@ -326,17 +285,16 @@ class BatchLoader(aiodataloader.DataLoader[K, V]):
         """
         cache_key = self._cache_key(key)
         self._values.pop(cache_key, None)
-        bundle = self._flying.get(cache_key)
+        bundle = self.underway.get(cache_key)
         if bundle is not None and bundle.batch is not None:
-            bundle.partial = True
-            del self._flying[cache_key]
+            self.underway.forget_one(cache_key, bundle)
         return self
 
     def clear_all(self) -> Self:
         """Forget all keys, as ``clear`` does."""
         self._values.clear()
-        for bundle in {bundle for bundle in self._flying.values() if bundle.batch is not None}:
-            self.forget(bundle)
+        for bundle in {bundle for bundle in self.underway.values() if bundle.batch is not None}:
+            self.underway.forget(bundle)
         return self
 
     def prime(self, key: K, value: V) -> Self:
@@ -348,12 +306,12 @@ class BatchLoader(aiodataloader.DataLoader[K, V]):
         if not self.cache:
             return self
         cache_key = self._cache_key(key)
-        bundle = self._flying.get(cache_key)
+        bundle = self.underway.get(cache_key)
         if cache_key in self._values or (bundle is not None and bundle.batch is not None):
             return self
         self._values[cache_key] = value
         if bundle is not None:
-            del self._flying[cache_key]
+            self.underway.forget_one(cache_key, bundle)
             bundle.take((cache_key,)).resolve({cache_key: value}, failures=True)
         return self
 
@@ -366,10 +324,7 @@ class BatchLoader(aiodataloader.DataLoader[K, V]):
 
     def _cache_key(self, key: K) -> Any:
         cache_key = key if self._key_of is None else self._key_of(key)
-        try:
-            hash(cache_key)
-        except TypeError as error:
-            raise self._unhashable(key) from error
+        check_hashable(self.name, key, cache_key)
         return cache_key
 
     def close(self) -> None:
@@ -385,21 +340,12 @@ class BatchLoader(aiodataloader.DataLoader[K, V]):
     def split(self, bundle: Bundle) -> list[Bundle]:
         """A bundle in parts that are not too large for one batch."""
         size = self.max_batch_size if self.batch else 1
-        if size is None or len(bundle.keys) <= size:
-            return [bundle]
-        partial, flying = bundle.partial, self._flying
-        parts = bundle.split(size)
-        for part in parts:
-            part.partial = partial
-            for cache_key in part.keys:
-                if flying.get(cache_key) is bundle:
-                    flying[cache_key] = part
-        return parts
+        return [bundle] if size is None else self.underway.split(bundle, size)
 
     def dispatched(self, bundle: Bundle) -> None:
         """Keys leave the queue for a batch. Without a cache, later loads do not share what is being read."""
         if not self.cache:
-            self.forget(bundle)
+            self.underway.forget(bundle)
 
     def settle(self, bundle: Bundle, values: list[Any]) -> None:
         """A batch has its values: into the cache, unless the key was cleared meanwhile, and to all who wait."""
@@ -410,7 +356,7 @@ class BatchLoader(aiodataloader.DataLoader[K, V]):
             for cache_key, value in found.items():
                 if isinstance(value, BaseException):
                     found[cache_key] = as_failure(self.name, 1, value)
-        current = self.forget(bundle)
+        current = self.underway.forget(bundle)
         if self.cache:
             self._keep(found, current, bundle, failures=failures)
         bundle.resolve(found, failures=failures)
@@ -434,25 +380,8 @@ class BatchLoader(aiodataloader.DataLoader[K, V]):
 
     def fail(self, bundle: Bundle, error: Exception) -> None:
         """A batch failed: every key of it without a value gets the error, and the next load tries again."""
-        self.forget(bundle)
+        self.underway.forget(bundle)
         bundle.fail(lambda _: error)
-
-    def forget(self, bundle: Bundle, cache_keys: Collection[Hashable] | None = None) -> list[Hashable]:
-        """Let later loads of the keys (default: all) start anew. Newer loads stay. Returns those that were forgotten."""
-        flying = self._flying
-        asked = bundle.keys if cache_keys is None else cache_keys
-        current = (
-            [cache_key for cache_key in asked if flying.get(cache_key) is bundle]
-            if bundle.partial
-            else list(asked)
-        )
-        bundle.partial = bundle.partial or cache_keys is None
-        if len(current) == len(flying):
-            flying.clear()
-        else:
-            for cache_key in current:
-                del flying[cache_key]
-        return current
 
     # --- odds and ends ------------------------------------------------------------------------------
 
@@ -464,14 +393,4 @@ class BatchLoader(aiodataloader.DataLoader[K, V]):
                 return self._given_loop
         raise InvalidArgument(
             f"{self.name}.load() was called where no event loop runs. Call it from async code, or pass loop=."
-        )
-
-    def _no_key(self) -> InvalidKey:
-        return InvalidKey(
-            f"{self.name} was asked for the key None. Leave out keys that are None: they have no row."
-        )
-
-    def _unhashable(self, key: object) -> InvalidKey:
-        return InvalidKey(
-            f"{self.name} was asked for {key!r}, which is not hashable. Use a tuple, or pass get_cache_key=."
         )

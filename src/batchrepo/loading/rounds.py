@@ -82,7 +82,7 @@ class Queue:
             living = bundle.living()
             if len(living) < len(bundle.keys):
                 gone = bundle.keys.keys() - living
-                bundle.loader.forget(bundle, gone)
+                bundle.loader.underway.forget(bundle, gone)
                 bundle.take(gone)
             bundle.queue = None
             if living:
@@ -201,7 +201,7 @@ class Batch:
         if future is not None:
             future.add_done_callback(self.watch)
             return
-        self.loader.forget(self.bundle)  # later loads start anew
+        self.loader.underway.forget(self.bundle)  # later loads start anew
         self.stop()
 
     def stop(self) -> None:

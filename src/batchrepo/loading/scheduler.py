@@ -318,7 +318,7 @@ class Scheduler:
         self._filled.clear()
         bundles += (batch.bundle for batch in self._running)
         for bundle in bundles:
-            bundle.loader.forget(bundle)
+            bundle.loader.underway.forget(bundle)
         return bundles
 
 
