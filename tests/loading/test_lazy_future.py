@@ -8,6 +8,7 @@ import sys
 from collections.abc import Coroutine
 from unittest.mock import AsyncMock, create_autospec
 
+import anyio
 import pytest
 
 from batchrepo.errors import InvalidArgument
@@ -52,6 +53,24 @@ async def in_a_group(lazy):
     async with asyncio.TaskGroup() as group:
         task = group.create_task(lazy)
     return task.result()
+
+
+async def in_a_group_of_anyio(lazy):
+    answers = []
+
+    async def told():
+        answers.append(await lazy)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(told)
+    return answers[0]
+
+
+async def started_by_anyio(lazy):
+    """Whoever starts a lookup there waits for its end, and has no answer."""
+    async with anyio.create_task_group() as group:
+        group.start_soon(lambda: lazy)
+    return lazy.result()
 
 
 async def within_a_second(lazy):
@@ -100,6 +119,8 @@ WAYS = [
     in_a_task,
     in_a_task_of_the_loop,
     in_a_group,
+    in_a_group_of_anyio,
+    started_by_anyio,
     within_a_second,
     in_a_timeout,
     shielded,
