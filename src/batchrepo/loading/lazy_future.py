@@ -54,6 +54,12 @@ class Asked(asyncio.Future[T]):
         self._awaited = False
         self._steps: Generator[Any, None, T] | None = None
 
+    def _ask(self) -> None:
+        try:
+            self._source.ask(self._key, self)
+        except Exception as error:  # noqa: BLE001  a coroutine raises it where it is awaited, too
+            self.set_exception(error)
+
 
 class LazyFuture(Asked[T], Coroutine[Any, Any, T]):
     """A question that is asked when somebody begins to wait; as a future it is of another class from then on."""
@@ -67,10 +73,7 @@ class LazyFuture(Asked[T], Coroutine[Any, Any, T]):
         if self._awaited:
             raise RuntimeError(f"{self._source}() is already awaited. Call it again.")
         self._awaited = True
-        try:
-            self._source.ask(self._key, self)
-        except Exception as error:  # noqa: BLE001  a coroutine raises it here, too
-            self.set_exception(error)
+        self._ask()
         return asyncio.Future.__await__(self)
 
     __iter__ = __await__
@@ -111,10 +114,7 @@ class LazyFuture(Asked[T], Coroutine[Any, Any, T]):
         # By this attribute asyncio knows a future. To `asyncio.wait` it must not be a coroutine any more.
         if not self._awaited:
             self.__class__ = self._as_future  # type: ignore[assignment]
-            try:  # not by a method: of a thousand at once each frame counts
-                self._source.ask(self._key, self)
-            except Exception as error:  # noqa: BLE001  a task would raise it to whoever awaits it
-                self.set_exception(error)
+            self._ask()
         blocking: bool = (
             _BLOCKING.__get__(self) if _IN_C else self.__dict__.get("_asyncio_future_blocking", False)
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from pydantic import BaseModel
@@ -62,15 +61,7 @@ class ReadsByKey(RepositoryParts[E]):
         """
         if for_update is not False:
             return self._get_locked(key, view, for_update)
-        try:
-            rows, loop = self._rows_by_key[view], asyncio.get_running_loop()
-        except (
-            KeyError,
-            TypeError,
-            RuntimeError,
-        ):  # for the first time, no view at all, or before a loop runs
-            return lazily(self._rows(view), key, Row)
-        return Row(loop, rows, key)
+        return lazily(self._rows(view), key, Row)
 
     @overload
     def get_or_none(self, key: Any) -> Coroutine[Any, Any, E | None]: ...

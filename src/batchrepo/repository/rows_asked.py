@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Never, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from batchrepo.errors import NotFound
 from batchrepo.loading import Asked, LazyFuture
 from batchrepo.repository.arguments import check_view
-from batchrepo.sql.key_checks import Unusable, check_keys, key_check
+from batchrepo.sql.key_checks import key_check
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -21,7 +21,7 @@ R = TypeVar("R")
 
 
 class RowsByKey:
-    """Reads rows of a repository by primary key, for any number of answers. Of a thousand at once each frame counts.
+    """Reads rows of a repository by primary key, for any number of answers.
 
     Args:
         repository: in its scope.
@@ -35,18 +35,12 @@ class RowsByKey:
         self._entity = repository._entity
         self._scope: Scope = repository.scope
         self._view = view
-        self._dialect = self._scope.reading.engine.dialect
-        self._check = key_check(self._entity.name, self._entity.key, self._dialect)
+        self._check = key_check(self._entity.name, self._entity.key, self._scope.reading.engine.dialect)
         self._of_views: BatchLoader[Any, Any] | None = None
 
     def ask(self, key: Any, answer: asyncio.Future[Any]) -> None:
         """Read the row into a future; None where there is none."""
-        try:
-            checked = self._check(key) if key is not None else _refused()
-        except Unusable:
-            (checked,) = check_keys(
-                self._entity.name, self._entity.key, [key], self._dialect
-            )  # which says why
+        checked = self._check(key)
         loaders = self._scope.loaders
         if self._of_views is not None:
             self._of_views.load_into(checked, answer)
@@ -66,10 +60,6 @@ class RowsByKey:
 
     def __str__(self) -> str:
         return f"{self._name}.get"
-
-
-def _refused() -> Never:
-    raise Unusable("a key")
 
 
 class RowAsked(Asked[R]):

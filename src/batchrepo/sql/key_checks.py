@@ -69,16 +69,10 @@ def check_keys(owner: str, columns: Sequence[ColumnInfo], keys: Iterable[Any], d
     """
     if len(columns) == 1:
         (column,) = columns
-        check, checked = _check_of(column, dialect), []
-        keys = list(keys)
+        check, keys = _check_of(column, dialect), list(keys)
         if check is _integer and set(map(type, keys)) == {int} and _fits(min(keys)) and _fits(max(keys)):
             return keys  # nearly always: a look at all of them is faster than one at each
-        for key in keys:
-            try:
-                checked.append(check(key) if key is not None else _checked(owner, column, check, key))
-            except Unusable:
-                checked.append(_checked(owner, column, check, key))  # which says what is wrong with it
-        return checked
+        return [_checked(owner, column, check, key) for key in keys]
     checks = [_check_of(column, dialect) for column in columns]
     return [
         tuple(
@@ -90,10 +84,12 @@ def check_keys(owner: str, columns: Sequence[ColumnInfo], keys: Iterable[Any], d
 
 
 def key_check(owner: str, columns: Sequence[ColumnInfo], dialect: Dialect) -> Callable[[Any], Key]:
-    """For one key at a time: what a key that is not None is looked up by. Raises `Unusable`, and `check_keys` says why."""
+    """`check_keys` for one key at a time."""
     if len(columns) > 1:
         return lambda key: check_keys(owner, columns, [key], dialect)[0]
-    return _check_of(columns[0], dialect)
+    (column,) = columns
+    check = _check_of(column, dialect)
+    return lambda key: _checked(owner, column, check, key)
 
 
 def _checked(owner: str, column: ColumnInfo, check: ValueCheck, value: Any) -> Any:

@@ -35,6 +35,7 @@ from batchrepo.strategies.cascaded import (
     PartRows,
     belongs,
     equal,
+    joins_by_key,
     kind_of,
     labelled,
     match_of,
@@ -150,14 +151,11 @@ class CascadeBuilder:
         if self._dialect.name == "sqlite":
             return self.each(root, entities, others)
         rows = self._root(root, entities)
-        number, text = rows.number, self._text(rows)
-        columns = list(rows.table.c)
-        place = number.desc() if backward else number
-        whole = joined_texts([], text, place, rows.joined, self._dialect)
+        number, text, columns = rows.number, self._text(rows), list(rows.table.c)
+        whole = joined_texts([], text, number.desc() if backward else number, rows.joined, self._dialect)
         whole = whole.where(number <= most, columns[present].is_not(None))
-        first = sa.case((number == sa.literal_column("1"), whole.scalar_subquery()))
-        behind = [columns[place] for place in others]
-        statement = sa.select(first.label("json"), *behind).select_from(rows.table).order_by(number)
+        first = sa.case((number == sa.literal_column("1"), whole.scalar_subquery())).label("json")
+        statement = sa.select(first, *(columns[place] for place in others)).order_by(number)
         return Rooted(statement, tuple(self._entities))
 
     def _root(self, root: Statement, entities: Sequence[EntityInfo]) -> PartRows:
@@ -236,7 +234,7 @@ class CascadeBuilder:
             case Include():
                 return self._one(rows, field)
             case FlatField():
-                return self._flat(rows, field)
+                return self._one(rows, nested_include(field, rows.plan.leaf_of(field)), flat=True)
             case AggregateField():
                 return aggregates[field.name]
             case _:
@@ -315,9 +313,6 @@ class CascadeBuilder:
         found = sa.func.count().over(partition_by=match).label(FOUND)
         return sa.select(*rows.table.c, rank, found).subquery(self._name("ranked"))
 
-    def _flat(self, rows: PartRows, field: FlatField) -> ColumnElement[str]:
-        return self._one(rows, nested_include(field, rows.plan.leaf_of(field)), flat=True)
-
     def _one(self, parents: PartRows, include: Include, *, flat: bool = False) -> ColumnElement[str]:
         relation = include.relation
         if key_answers(include, self._guarded):
@@ -325,7 +320,7 @@ class CascadeBuilder:
         lookup, by_key = include_lookup(include)
         order = relation.key_order if by_key else None
         key = parents.key(relation, order)
-        if by_key and self._joins_by_key(relation.target) and not self._looks_further(include.plan):
+        if by_key and joins_by_key(relation.target, self._dialect) and not self._looks_further(include.plan):
             rows = self._by_key(lookup, include.plan)
             match = [rows.table.c[f"{MATCH}{i}"] for i in range(len(key))]
             on = equal(match, key)
@@ -355,10 +350,6 @@ class CascadeBuilder:
         (text, *_) = texts.values() if flat else [as_object(self._form.items(include.plan, texts))]
         return sa.case((sa.or_(*(part.is_(None) for part in key)), self._missing(include)), else_=text)
 
-    def _joins_by_key(self, entity: EntityInfo) -> bool:
-        """Whether the database looks up joined rows; SQLite would first read all rows of what is a join itself."""
-        return self._dialect.name != "sqlite" or len(entity.mapper.tables) == 1
-
     def _looks_further(self, plan: ReadPlan) -> bool:
         """Whether something is looked up for the rows of a plan that is not joined by primary key."""
         for field in plan.fields:
@@ -368,7 +359,7 @@ class CascadeBuilder:
                 case Include() | FlatField():
                     include = field if isinstance(field, Include) else nested_include(field)
                     by_key = key_answers(include, self._guarded) or (
-                        include_lookup(include)[1] and self._joins_by_key(include.relation.target)
+                        include_lookup(include)[1] and joins_by_key(include.relation.target, self._dialect)
                     )
                     if not by_key or self._looks_further(include.plan):
                         return True

@@ -15,11 +15,12 @@ from batchrepo.strategies.compiled import Source
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sqlalchemy.engine import Dialect
     from sqlalchemy.sql.elements import ColumnElement
     from sqlalchemy.types import TypeEngine
 
     from batchrepo.declare.computed import Aggregate
-    from batchrepo.mapping import RelationInfo
+    from batchrepo.mapping import EntityInfo, RelationInfo
     from batchrepo.plan.read import ReadPlan
     from batchrepo.sql.rows import Keyed
 
@@ -133,3 +134,8 @@ def belongs(
 def equal(some: Sequence[Any], others: Sequence[Any]) -> ColumnElement[bool]:
     """Each equals its other one."""
     return sa.and_(*(one == other for one, other in zip(some, others, strict=True)))
+
+
+def joins_by_key(entity: EntityInfo, dialect: Dialect) -> bool:
+    """Whether the database looks up joined rows; SQLite would first read all rows of what is a join itself."""
+    return dialect.name != "sqlite" or len(entity.mapper.tables) == 1
